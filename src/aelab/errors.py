@@ -1,0 +1,25 @@
+"""The errors a person can act on; each carries the exit code of the command line."""
+
+
+class AelabError(ValueError):
+    """Bad input or an impossible request, said in one sentence that names the remedy (exit 2)."""
+
+    exit_code = 2
+
+
+class DataError(AelabError):
+    """The data cannot be read or does not mean what it should (exit 3)."""
+
+    exit_code = 3
+
+
+class RunError(AelabError):
+    """A run folder is missing, damaged, in use or already there (exit 4)."""
+
+    exit_code = 4
+
+
+class TrainingError(AelabError):
+    """Training cannot go on: the loss is not finite or a worker died (exit 5)."""
+
+    exit_code = 5

@@ -1,0 +1,126 @@
+"""The interfaces of every model, and the registry that finds them by name.
+
+Shape legend: B images, D pixels, Z latent dimensions (d in the text).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal, TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from aelab.config import Config
+from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll
+from aelab.nets import Network, Size, build, initialise
+
+Likelihood = Literal["bernoulli", "continuous-bernoulli"]
+RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bernoulli": bernoulli_nll,
+    "continuous-bernoulli": continuous_bernoulli_nll,
+}
+
+
+class Architecture(Config):
+    """What the models of a pair share: everything but the objective."""
+
+    network: Network = Network()
+    image_size: Size = (28, 28)
+    latent_dim: int = Field(16, ge=1, description="Size d of the latent code.")
+    likelihood: Likelihood = Field("bernoulli", description="The reconstruction term.")
+
+
+class Objective(Config):
+    """The settings of one model's loss; a model nests its own subclass as ``Config``."""
+
+
+class Autoencoder(nn.Module, ABC):
+    """An encoder, a decoder, and the loss that belongs to them."""
+
+    Config: ClassVar[type[Objective]] = Objective
+    name: ClassVar[str]  # written once, by @model
+    title: ClassVar[str]
+    outputs_per_dimension: ClassVar[int] = 1  # numbers the encoder gives for a latent dimension
+
+    def __init__(self, architecture: Architecture, config: Objective, seed: int = 0) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.config = config
+        d = architecture.latent_dim
+        self.encoder, self.decoder = build(
+            architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
+        )
+        initialise(self, seed)
+
+    @abstractmethod
+    def encode(self, x_BD: Tensor) -> Tensor:
+        """The code ``(B, Z)`` of images ``(B, D)`` in [0, 1]; deterministic for every model."""
+
+    @abstractmethod
+    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
+        """The terms in nats per image; ``epoch`` counts epochs done, for weights that warm up."""
+
+    def decode(self, z_BZ: Tensor) -> Tensor:
+        """Logits ``(B, D)`` of the pixels."""
+        logits: Tensor = self.decoder(z_BZ)
+        return logits
+
+    def reconstruction(self, logits_BD: Tensor, x_BD: Tensor) -> Tensor:
+        """The reconstruction term ``(B,)`` in nats per image."""
+        return RECONSTRUCTION[self.architecture.likelihood](logits_BD, x_BD)
+
+    def pixels(self, logits_BD: Tensor) -> Tensor:
+        """What is shown for logits: the mean of the pixel's distribution, in [0, 1]."""
+        if self.architecture.likelihood == "bernoulli":
+            return torch.sigmoid(logits_BD)
+        return torch.distributions.ContinuousBernoulli(logits=logits_BD).mean
+
+    def reconstruct(self, x_BD: Tensor) -> Tensor:
+        """Pixels ``(B, D)`` in [0, 1] decoded from the deterministic code of ``x``."""
+        return self.pixels(self.decode(self.encode(x_BD)))
+
+
+class GaussianAutoencoder(Autoencoder):
+    """An autoencoder whose code is a diagonal Gaussian and whose prior is N(0, I)."""
+
+    outputs_per_dimension = 2
+
+    def posterior(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each ``(B, Z)``."""
+        mean_BZ, log_variance_BZ = self.encoder(x_BD).chunk(2, dim=-1)
+        return mean_BZ, log_variance_BZ
+
+    def encode(self, x_BD: Tensor) -> Tensor:
+        """The posterior mean ``(B, Z)``."""
+        return self.posterior(x_BD)[0]
+
+    def prior_sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Codes ``(count, Z)`` drawn from the prior."""
+        d = self.architecture.latent_dim
+        return torch.randn(count, d, generator=generator, device=generator.device)
+
+
+def reparameterise(
+    mean_BZ: Tensor, log_variance_BZ: Tensor, generator: torch.Generator
+) -> Tensor:
+    """One draw of z = μ + σ ε for each image; Kingma and Welling (2014), section 2.4."""
+    noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
+    return torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
+
+
+MODELS: dict[str, type[Autoencoder]] = {}
+M = TypeVar("M", bound=type[Autoencoder])
+
+
+def model(name: str, title: str) -> Callable[[M], M]:
+    """Register a final model class under its name; the name is written here and nowhere else."""
+
+    def register(cls: M) -> M:
+        if name in MODELS:
+            raise AssertionError(f"two models are named {name}")
+        cls.name, cls.title = name, title
+        MODELS[name] = cls
+        return cls
+
+    return register

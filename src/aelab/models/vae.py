@@ -1,0 +1,40 @@
+"""The variational autoencoder."""
+
+from typing import final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from aelab.losses import Loss, gaussian_kl
+from aelab.models.base import GaussianAutoencoder, Objective, model, reparameterise
+
+
+@final
+@model("vae", title="VAE")
+class VAE(GaussianAutoencoder):
+    """Minimises −ELBO; Kingma and Welling (2014). With β ≠ 1, Higgins et al. (2017)."""
+
+    class Config(Objective):
+        """The weight of the KL term and how it is reached."""
+
+        beta: float = Field(1.0, ge=0, description="Weight β of the KL term (1 is the ELBO).")
+        kl_warmup: float = Field(
+            0.0, ge=0, description="Epochs over which β rises linearly from 0 to its value."
+        )
+
+    config: Config
+
+    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
+        """Two terms: the reconstruction from one posterior draw an image, and the KL."""
+        mean_BZ, log_variance_BZ = self.posterior(x_BD)
+        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
+        warmup = self.config.kl_warmup
+        ramp = min(1.0, epoch / warmup) if warmup else 1.0
+        return Loss(
+            {
+                "reconstruction": self.reconstruction(self.decode(z_BZ), x_BD),
+                "kl": gaussian_kl(mean_BZ, log_variance_BZ).sum(-1),
+            },
+            {"kl": self.config.beta * ramp},
+        )
