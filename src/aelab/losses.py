@@ -19,10 +19,12 @@ class Loss:
     """Named terms of a batch, each of shape ``(B,)`` in nats per image, and their weights.
 
     A term without a weight counts once. ``total`` equals the weighted sum of what is shown.
+    ``per_dimension`` may split a term over the latent dimensions, shape ``(B, Z)``.
     """
 
     terms: Mapping[str, Tensor]
     weights: Mapping[str, float] = field(default_factory=dict)
+    per_dimension: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:

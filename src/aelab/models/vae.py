@@ -31,10 +31,10 @@ class VAE(GaussianAutoencoder):
         z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
         warmup = self.config.kl_warmup
         ramp = min(1.0, epoch / warmup) if warmup else 1.0
+        kl_BZ = gaussian_kl(mean_BZ, log_variance_BZ)
+        reconstruction_B = self.reconstruction(self.decode(z_BZ), x_BD)
         return Loss(
-            {
-                "reconstruction": self.reconstruction(self.decode(z_BZ), x_BD),
-                "kl": gaussian_kl(mean_BZ, log_variance_BZ).sum(-1),
-            },
-            {"kl": self.config.beta * ramp},
+            terms={"reconstruction": reconstruction_B, "kl": kl_BZ.sum(-1)},
+            weights={"kl": self.config.beta * ramp},
+            per_dimension={"kl": kl_BZ},
         )

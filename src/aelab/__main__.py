@@ -1,0 +1,5 @@
+"""``python -m aelab``."""
+
+from aelab.cli import main
+
+main()

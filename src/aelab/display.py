@@ -1,0 +1,170 @@
+"""What the terminal shows: one live display over all models, and the table of results."""
+
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from aelab.experiment import PRESET_HELP, PRESETS, preset
+from aelab.parallel import Event
+from aelab.runs import Run
+
+QUIET_SECONDS = 10.0  # without a terminal: a line a model at most so often
+
+# The measures of the table in the terminal; the report has all of them.
+SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_units",
+         "knn_accuracy", "probe_accuracy")  # fmt: skip
+
+
+class Display:
+    """Shows the events of a run: bars on a terminal, lines elsewhere."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.console = Console()
+        self.live = self.console.is_terminal
+        self.progress = Progress(
+            TextColumn("[bold]{task.description:>8}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            disable=not self.live,
+        )
+        self.bars: dict[str, TaskID] = {
+            key: self.progress.add_task(key, total=1, state="waiting", start=False) for key in keys
+        }
+        self.said: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def watch(self, event: Event) -> None:
+        """Show one event."""
+        content = event.content
+        if event.kind == "failed":
+            self._state(event.job, "[red]failed")
+            self.console.print(f"{event.job}: {content}", style="red", markup=False)
+        elif event.kind == "done":
+            self._state(event.job, "[green]done", last=True)
+        elif event.kind == "started":
+            self._state(event.job, "starting")
+        elif isinstance(content, str):
+            self.console.print(content, markup=False)
+        elif "epoch" in content:
+            self._epoch(event.job, content)
+        elif "resumed" in content:
+            self.console.print(f"{event.job}: resumed after epoch {content['resumed']}.")
+        elif "warning" in content:
+            self.console.print(f"{event.job}: {content['warning']}", style="yellow", markup=False)
+        else:
+            self._state(event.job, content["phase"])
+
+    def _epoch(self, job: str, content: dict[str, Any]) -> None:
+        row = content["row"]
+        state = (
+            f"train {row['train']['total']:.2f}  validation {row['validation']['total']:.2f} nats"
+            f"  {row['images_per_second']:,.0f} images/s"
+        )
+        bar = self.bars[job]
+        if not self.progress.tasks[bar].started:
+            self.progress.start_task(bar)
+        self.progress.update(
+            bar, completed=content["epoch"], total=content["epochs"], state=state
+        )
+        quiet = time.monotonic() - self.said.get(job, -QUIET_SECONDS) < QUIET_SECONDS
+        if not self.live and (not quiet or content["epoch"] == content["epochs"]):
+            self.said[job] = time.monotonic()
+            self.console.print(
+                f"{job}: epoch {content['epoch']}/{content['epochs']}  {state}", highlight=False
+            )
+            sys.stdout.flush()
+
+    def _state(self, job: str, state: str, last: bool = False) -> None:
+        if job in self.bars:
+            self.progress.update(self.bars[job], state=state)
+            if last:
+                total = self.progress.tasks[self.bars[job]].total
+                self.progress.update(self.bars[job], completed=total)
+        elif self.live and not last:
+            self.console.print(f"{job}: {state}", style="dim")
+
+
+def results_table(run: Run) -> None:
+    """Print the main measures of every model and baseline, with the better of a pair in bold."""
+    metrics = run.metrics()
+    experiment = run.experiment()
+    data = metrics["data"]
+    columns = [
+        *metrics["models"].items(),
+        *((key, entry) for key, entry in metrics["baselines"].items()),
+    ]
+    table = Table(
+        title=f"{data['name']}: {data['counts']['test']:,} test images, {metrics['protocol']} pixels",
+        caption="Two fixed models of one seed: differences are in the report, claims need a study.",
+    )
+    table.add_column("measure")
+    for key, _ in columns:
+        table.add_column(key, justify="right")
+    for name in (n for n in SHOWN if n in metrics["measures"]):
+        measure = metrics["measures"][name]
+        unit = f" ({measure['unit']})" if measure["unit"] else ""
+        values = {
+            key: entry["metrics"].get(name) and entry["metrics"][name]["value"]
+            for key, entry in columns
+        }
+        best = set()
+        if measure["better"]:
+            pick = min if measure["better"] == "lower" else max
+            for d in experiment["latent_dim"]:
+                pair = {
+                    key: values[key]
+                    for key, entry in metrics["models"].items()
+                    if entry["latent_dim"] == d and values[key] is not None
+                }
+                if len(pair) > 1:
+                    best.add(pick(pair, key=lambda key, pair=pair: pair[key]))
+        cells = [
+            ("[bold]" if key in best else "")
+            + ("[dim]not defined" if value is None else f"{value:.4g}")
+            for key, value in values.items()
+        ]
+        table.add_row(measure["title"] + unit, *cells)
+    Console(width=max(100, Console().width)).print(table)
+
+
+def print_presets(name: str | None) -> None:
+    """The presets with a line each, or one of them whole, as TOML."""
+    console = Console()
+    if name is None:
+        for key in PRESETS:
+            console.print(f"[bold]{key:<8}[/] {PRESET_HELP[key]}", highlight=False)
+        return
+    settings = preset(name).model_dump(mode="json", exclude_none=True)
+    tables = {key: value for key, value in settings.items() if isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in settings.items() if key not in tables]
+    for key, values in tables.items():
+        lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in values.items())]
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,188 @@
+"""The whole configuration of a lab run, its presets, and TOML in."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+
+from aelab.config import Config
+from aelab.errors import AelabError
+from aelab.models import MODELS, Architecture, Autoencoder, Objective
+from aelab.models.base import Likelihood
+from aelab.nets import Network, Size
+from aelab.pixels import Protocol
+from aelab.train import Training
+
+
+class _Shared(Config):
+    """What holds for every model of a run; the settings of each model stand under its name."""
+
+    preset: str = Field("recipe", description="The preset this came from (a label).")
+    seed: int = Field(0, ge=0, description="Seed of weights, batch order, noise and samples.")
+    models: tuple[str, ...] = Field(
+        ("ae", "vae"), min_length=1, description="The models to train, by name."
+    )
+    latent_dim: tuple[int, ...] = Field(
+        (16, 2), min_length=1, description="Latent sizes d; each trains every model."
+    )
+    data: str = Field(
+        "auto",
+        description="auto, bundled (5,000 digits), mnist (cache or download), or a folder of IDX "
+        "files.",
+    )
+    split_seed: int = Field(0, ge=0, description="Seed of the split, apart from the training's.")
+    validation: int | None = Field(
+        None, ge=1, description="Validation images (None: a sixth of the training files)."
+    )
+    train_size: int | None = Field(
+        None, ge=1, description="Train on so many images, drawn by class (None: all)."
+    )
+    pixels: Protocol = Field(
+        "grey", description="Data protocol: grey levels, dynamic or static binarisation."
+    )
+    likelihood: Likelihood = Field(
+        "bernoulli", description="Reconstruction term; continuous-bernoulli needs grey pixels."
+    )
+    network: Network = Field(Network(), description="The network that the models share.")
+
+    @field_validator("models", "latent_dim")
+    @classmethod
+    def _unique[V](cls, value: tuple[V, ...]) -> tuple[V, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("name each one once")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        unknown = set(self.models) - set(MODELS)
+        if unknown:
+            raise ValueError(f"no model is named {min(unknown)}; there are {', '.join(MODELS)}")
+        if min(self.latent_dim) < 1:
+            raise ValueError("latent_dim must be at least 1")
+        if self.likelihood == "continuous-bernoulli" and self.pixels != "grey":
+            raise ValueError("likelihood continuous-bernoulli needs pixels grey")
+        return self
+
+    def training(self, name: str) -> Training:
+        """How the model called ``name`` is trained."""
+        return cast("Training", getattr(self, name))
+
+    def objective(self, name: str) -> Objective:
+        """The settings of that model's loss."""
+        return cast("Objective", getattr(self, name))
+
+    def keys(self) -> dict[str, tuple[str, int]]:
+        """The models of the run: key, such as ``vae-16``, to name and latent size."""
+        return {f"{name}-{d}": (name, d) for d in self.latent_dim for name in self.models}
+
+    def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
+        """The untrained model called ``key``, with the weights that the seed gives."""
+        name, d = self.keys()[key]
+        architecture = Architecture(
+            network=self.network, image_size=image_size, latent_dim=d, likelihood=self.likelihood
+        )
+        return MODELS[name](architecture, self.objective(name), seed=self.seed)
+
+    def pair_differs_in(self) -> list[str]:
+        """In words, every setting but the objective in which the models' trainings differ."""
+        return [
+            f"{name.replace('_', ' ')} ("
+            + ", ".join(f"{MODELS[m].title} {values[m]}" for m in self.models)
+            + ")"
+            for name in Training.model_fields
+            if len(set((values := {m: getattr(self.training(m), name) for m in self.models}).values()))
+            > 1
+        ]
+
+
+def _model_settings(model: type[Autoencoder]) -> type[Config]:
+    bases = (Training,) if model.Config is Objective else (model.Config, Training)
+    return create_model(f"{model.__name__}Settings", __base__=bases, __doc__=model.__doc__)
+
+
+if TYPE_CHECKING:
+
+    class Experiment(_Shared):
+        """One lab run, whole: shared settings, and one field for every registered model."""
+else:
+    Experiment = create_model(
+        "Experiment",
+        __base__=_Shared,
+        __doc__="One lab run, whole: shared settings, and one field for every registered model.",
+        **{
+            name: (settings, Field(settings(), description=f"Settings of the {model.title}."))
+            for name, model in MODELS.items()
+            for settings in [_model_settings(model)]
+        },
+    )
+
+# Every variational model starts from the recipe's rate; the plain ones from Training's default.
+_RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}}
+PRESETS: dict[str, dict[str, Any]] = {
+    "recipe": _RECIPE,
+    # Fewer, larger steps would be another recipe; quick keeps the batch and the pair's network,
+    # cuts the epochs, and gives the VAE the AE's rate, since 1e-4 barely moves in so few steps.
+    "quick": {
+        "data": "bundled",
+        "ae": {"epochs": 40},
+        "vae": {"epochs": 40, "learning_rate": 1e-3},
+    },
+}
+PRESET_HELP = {
+    "recipe": "784-400-d, Adam, batch 64, 50 epochs, learning rate 1e-3 (AE) and 1e-4 (VAE)",
+    "quick": "a first look: the same networks on the bundled digits, 40 epochs, both at 1e-3",
+}
+
+
+def preset(name: str = "recipe", **changes: Any) -> Experiment:
+    """The preset called ``name`` with some settings changed, nested ones as dicts."""
+    if name not in PRESETS:
+        raise AelabError(f"There is no preset {name}: choose from {', '.join(PRESETS)}.")
+    return validate(merge(merge({"preset": name}, PRESETS[name]), changes), f"preset {name}")
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` laid over it, tables merged key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def validate(settings: Mapping[str, Any], where: str) -> Experiment:
+    """The Experiment of plain settings; a mistake is told in one sentence."""
+    try:
+        return Experiment.model_validate(json.loads(json.dumps(settings)))
+    except ValidationError as error:
+        raise AelabError(f"In {where}: {sentence(error)}") from None
+
+
+def sentence(error: ValidationError) -> str:
+    """What pydantic found, in one sentence."""
+    first, *others = error.errors(include_url=False)
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"there is no setting {name}; see aelab run --help"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        text = f"{name}: {message[:1].lower()}{message[1:]}" if name else message
+        if name and isinstance(first["input"], str | int | float):
+            text += f", not {first['input']!r}"
+    return text + (f" (and {len(others)} more)" if others else "") + "."
+
+
+def load_toml(path: Path, base: str | None = None) -> Experiment:
+    """The Experiment of a TOML file laid over its preset (``base`` overrules the file's own)."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AelabError(f"{path} is not TOML: {error}.") from None
+    name = str(base or settings.get("preset", "recipe"))
+    ground = PRESETS.get(name, {}) if base is None else PRESETS[name]
+    return validate(merge(merge({"preset": name}, ground), settings | {"preset": name}), str(path))

@@ -1,0 +1,333 @@
+"""The main job: train, resume, evaluate and report the models of an experiment."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from aelab.data import Data, Source, resolve_data
+from aelab.errors import RunError, TrainingError
+from aelab.experiment import Experiment, validate
+from aelab.metrics import (
+    METRICS,
+    Context,
+    Evaluation,
+    evaluate,
+    evaluate_baseline,
+    paired_difference,
+)
+from aelab.models import MODELS, Autoencoder
+from aelab.parallel import Event, Job, Send, run_jobs
+from aelab.runs import FORMAT, ModelFolder, Run, default_path
+from aelab.train import State, fit, load_weights
+
+Watch = Callable[[Event], None]
+
+
+def run_lab(
+    experiment: Experiment,
+    out: Path | None = None,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+) -> Run:
+    """Train and measure every model of ``experiment`` and write the report; a finished Run.
+
+    The data are read once before the folder is made, so that bad data cost nothing.
+    """
+    source = resolve_data(experiment.data, on_progress=lambda text: watch(Event("data", "message", text)))
+    data = load(source, experiment)
+    watch(Event("data", "message", f"{data.why} Split: {data.split}."))
+    for key in experiment.keys():
+        experiment.build(key, data.image_size)  # a network that does not fit fails here
+    path = out or default_path(experiment.preset)
+    run = Run.create(path, experiment.model_dump(mode="json"), data=describe(data))
+    del data
+    with run.lock():
+        return _finish(run, experiment, source, workers, watch)
+
+
+def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+    """Go on with an interrupted run from its last checkpoints; a finished one is left as it is."""
+    run = Run(path)
+    experiment = validate(run.experiment(), f"{path}/experiment.json")
+    with run.lock():
+        if run.manifest().get("status") == "finished":
+            return run
+        source = resolve_data(experiment.data)
+        _same_data(run, load(source, experiment))
+        return _finish(run, experiment, source, workers, watch)
+
+
+def load_model(run: Run, key: str) -> Autoencoder:
+    """The trained model called ``key``, ready to encode and decode."""
+    experiment = validate(run.experiment(), f"{run.path}/experiment.json")
+    if key not in experiment.keys():
+        raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.keys())}.")
+    height, width = run.manifest()["data"]["image_size"]
+    model = experiment.build(key, (height, width))
+    load_weights(model, safetensors.torch.load(run.model(key).read("weights.safetensors")))
+    return model.eval()
+
+
+def load_run_data(run: Run) -> Data:
+    """The data of a run, verified against what it was trained on."""
+    experiment = validate(run.experiment(), f"{run.path}/experiment.json")
+    data = load(resolve_data(experiment.data), experiment)
+    _same_data(run, data)
+    return data
+
+
+def load(source: Source, experiment: Experiment) -> Data:
+    """The data of an experiment, from where they are."""
+    return source.load(
+        seed=experiment.split_seed,
+        validation=experiment.validation,
+        train_size=experiment.train_size,
+    )
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """The facts about the data that a run carries."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "why": data.why,
+        "split": data.split,
+        "sha256": data.sha256,
+        "label_names": list(data.label_names),
+        "image_size": list(data.image_size),
+        "counts": {
+            name: len(getattr(data, name)) for name in ("train", "validation", "test")
+        },
+    }
+
+
+def _same_data(run: Run, data: Data) -> None:
+    if run.manifest()["data"]["sha256"] != data.sha256:
+        raise RunError(
+            f"The data are not those that {run.path} was trained on: their checksums differ."
+        )
+
+
+def _finish(
+    run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch
+) -> Run:
+    began = time.perf_counter()
+    jobs = [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.keys()]
+    jobs += [
+        Job(key, _measure_baseline, (run.path, key, source))
+        for key in [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
+    ]
+    failures: dict[str, str] = {}
+    for event in run_jobs(jobs, workers):
+        if event.kind == "failed":
+            failures[event.job] = event.content
+        watch(event)
+    # What an interrupted run spent before is added up, so the report tells the whole.
+    run.note(seconds=run.manifest().get("seconds", 0.0) + time.perf_counter() - began)
+    if failures:
+        run.note(status="failed", failures=failures)
+        raise TrainingError(
+            f"{', '.join(failures)} failed; what the others did is kept in {run.path}. "
+            + " ".join(failures.values())
+        )
+    run.write_json("metrics.json", collect(run, experiment))
+    report(run, watch)
+    run.note(status="finished")
+    return run
+
+
+def report(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
+    """(Re)build figures and report from what the run has written."""
+    from aelab.report import build_report  # matplotlib is slow to load, and workers don't need it
+
+    watch(Event("report", "started"))
+    path = build_report(run)
+    watch(Event("report", "done"))
+    return path
+
+
+def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None:
+    run = Run(path)
+    folder = run.model(key)
+    experiment = validate(run.experiment(), str(path))
+    if folder.has("metrics.json"):
+        return
+    data = load(source, experiment)
+    _same_data(run, data)
+    model = experiment.build(key, data.image_size)
+    if folder.has("weights.safetensors"):
+        load_weights(model, safetensors.torch.load(folder.read("weights.safetensors")))
+    else:
+        _train(send, experiment, key, model, data, folder)
+    send({"phase": "evaluating"})
+    context = Context(
+        model=model,
+        data=data,
+        seed=experiment.seed,
+        protocol=experiment.pixels,
+        report=lambda text: send({"phase": text}),
+    )
+    evaluation = evaluate(context)
+    history = folder.history()
+    name, d = experiment.keys()[key]
+    _keep(
+        folder,
+        evaluation,
+        {
+            "model": name,
+            "title": MODELS[name].title,
+            "latent_dim": d,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "epochs": len(history),
+            "seconds": sum(row["seconds"] for row in history),
+            "status": "finished",
+        },
+    )
+
+
+def _train(
+    send: Send,
+    experiment: Experiment,
+    key: str,
+    model: Autoencoder,
+    data: Data,
+    folder: ModelFolder,
+) -> None:
+    """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
+    config = experiment.training(experiment.keys()[key][0])
+    start, warnings = newest_state(folder)
+    for text in warnings:
+        send({"warning": text})
+    rows = folder.history()[: start.epoch if start else 0]
+    if start:
+        send({"resumed": start.epoch})
+    weights = start.tensors if start else {}
+    stopped = bool(rows) and _stop(rows, config.early_stopping)
+    if not stopped:
+        for epoch in fit(
+            model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start
+        ):
+            rows.append(epoch.row())
+            weights = epoch.state.tensors
+            if config.early_stopping and best_epoch(rows) == len(rows):
+                folder.write("best.safetensors", _bytes(weights, only_model=True))
+            folder.write_history(rows)
+            folder.write_checkpoint(epoch.index, _bytes(weights))
+            send({"epoch": epoch.index, "epochs": config.epochs, "row": rows[-1]})
+            if _stop(rows, config.early_stopping):
+                break
+    if config.early_stopping:
+        weights = safetensors.torch.load(folder.read("best.safetensors"))
+    load_weights(model, weights)
+    folder.write("weights.safetensors", _bytes(weights, only_model=True))
+
+
+def newest_state(folder: ModelFolder) -> tuple[State | None, list[str]]:
+    """The newest checkpoint that verifies, and a sentence for each damaged one passed over."""
+    warnings = []
+    for epoch in reversed(folder.checkpoints()):
+        try:
+            return State(epoch, safetensors.torch.load(folder.read_checkpoint(epoch))), warnings
+        except RunError as error:
+            warnings.append(f"{error} Falling back to the checkpoint before it.")
+    return None, warnings
+
+
+def best_epoch(rows: list[dict[str, Any]]) -> int:
+    """The epoch (from 1) with the lowest validation total, among those with today's weights.
+
+    Totals under different weights, as in a KL warm-up, are different objectives.
+    """
+    weights = rows[-1]["validation"]["weights"]
+    comparable = [row for row in rows if row["validation"]["weights"] == weights]
+    best: int = min(comparable, key=lambda row: row["validation"]["total"])["epoch"]
+    return best
+
+
+def _stop(rows: list[dict[str, Any]], patience: int | None) -> bool:
+    return patience is not None and len(rows) - best_epoch(rows) >= patience
+
+
+def _bytes(tensors: Mapping[str, torch.Tensor], only_model: bool = False) -> bytes:
+    kept = {k: v for k, v in tensors.items() if not only_model or k.startswith("model/")}
+    data: bytes = safetensors.torch.save(kept)
+    return data
+
+
+def _measure_baseline(send: Send, path: Path, key: str, source: Source) -> None:
+    run = Run(path)
+    folder = run.model(key)
+    if folder.has("metrics.json"):
+        return
+    send({"phase": "measuring"})
+    experiment = validate(run.experiment(), str(path))
+    name, _, d = key.partition("-")
+    size = int(d) if d else None
+    evaluation = evaluate_baseline(name, size, load(source, experiment), experiment.seed)
+    title = {"pca": "PCA", "pixels": "Raw pixels"}[name]
+    _keep(folder, evaluation, {"title": title, "latent_dim": size})
+
+
+def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) -> None:
+    """Write arrays first: metrics.json is what says that a model has been evaluated."""
+    per_image = {f"per_image/{name}": values for name, values in evaluation.per_image.items()}
+    folder.write_arrays(evaluation.arrays | per_image)
+    metrics = {
+        name: estimate and dataclasses.asdict(estimate)
+        for name, estimate in evaluation.metrics.items()
+    }
+    folder.write_json("metrics.json", facts | {"metrics": metrics})
+
+
+def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
+    """Everything measured, in one record: the content of the run's metrics.json."""
+    baselines = [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
+    return {
+        "format": FORMAT,
+        "data": run.manifest()["data"],
+        "protocol": experiment.pixels,
+        "measures": {
+            name: {
+                "title": metric.title,
+                "unit": metric.unit,
+                "better": metric.better,
+                "family": metric.family,
+                "description": metric.description,
+            }
+            for name, metric in METRICS.items()
+        },
+        "models": {key: run.model(key).read_json("metrics.json") for key in experiment.keys()},
+        "baselines": {key: run.model(key).read_json("metrics.json") for key in baselines},
+        "differences": {
+            str(d): _differences(run, *(f"{name}-{d}" for name in experiment.models), experiment)
+            for d in experiment.latent_dim
+            if len(experiment.models) == 2
+        },
+        "pair_differs_in": experiment.pair_differs_in(),
+    }
+
+
+def _differences(run: Run, a: str, b: str, experiment: Experiment) -> dict[str, Any]:
+    """Second model less first, for every measure that both have."""
+    metrics_a, metrics_b = (run.model(key).read_json("metrics.json")["metrics"] for key in (a, b))
+    arrays_a, arrays_b = run.arrays(a), run.arrays(b)
+    differences = {}
+    for name in METRICS:
+        if metrics_a[name] is None or metrics_b[name] is None:
+            continue
+        array = f"per_image/{name}"
+        if array in arrays_a:
+            estimate = paired_difference(
+                np.asarray(arrays_a[array]), np.asarray(arrays_b[array]), experiment.seed
+            )
+            differences[name] = dataclasses.asdict(estimate)
+        else:
+            value = metrics_b[name]["value"] - metrics_a[name]["value"]
+            differences[name] = {"value": value, "low": None, "high": None}
+    return differences

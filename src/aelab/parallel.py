@@ -1,0 +1,103 @@
+"""Jobs in processes of their own, a few at a time, with messages back to the parent.
+
+A pool of the standard library dies as a whole with one of its workers; here a worker that dies
+fails its own job, by name, and the others go on.
+"""
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal
+
+from aelab.errors import AelabError
+
+Send = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function of this package to call as ``function(send, *arguments)`` in a process."""
+
+    name: str
+    function: Callable[..., None]
+    arguments: tuple[Any, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a job said; ``failed`` carries a sentence."""
+
+    job: str
+    kind: Literal["started", "message", "done", "failed"]
+    content: Any = None
+
+
+def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Event]:
+    """Run the jobs in order, ``workers`` at a time; ends when all have ended.
+
+    When the caller leaves early (an interrupt), every process is ended.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    # One thread a process: results then don't depend on the number of workers or cores. The
+    # libraries read these when they are loaded, that is, in the fork server.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["aelab.lab"])
+    waiting = list(jobs)
+    running: dict[Connection, tuple[Job, Any]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop(0)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(  # type: ignore[attr-defined]  # typeshed: BaseContext
+                    target=_work, args=(sender, job), name=f"aelab {job.name}", daemon=True
+                )
+                process.start()
+                sender.close()
+                running[receiver] = (job, process)
+                yield Event(job.name, "started")
+            for receiver in wait(list(running)):
+                assert isinstance(receiver, Connection)
+                job, process = running[receiver]
+                try:
+                    event: Event = receiver.recv()
+                except EOFError:  # it died without a word
+                    process.join()
+                    event = Event(job.name, "failed", _death(job.name, process.exitcode))
+                if event.kind in ("done", "failed"):
+                    del running[receiver]
+                    receiver.close()
+                    process.join()
+                yield event
+    finally:
+        for receiver, (_, process) in running.items():
+            process.terminate()
+            process.join()
+            receiver.close()
+
+
+def _work(sender: Connection, job: Job) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        job.function(lambda content: sender.send(Event(job.name, "message", content)), *job.arguments)
+    except AelabError as error:
+        sender.send(Event(job.name, "failed", str(error)))
+    except Exception:
+        sender.send(Event(job.name, "failed", traceback.format_exc()))
+    else:
+        sender.send(Event(job.name, "done"))
+
+
+def _death(name: str, code: int | None) -> str:
+    how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
+    return f"The process of {name} {how}; what it had saved is kept, aelab resume goes on."

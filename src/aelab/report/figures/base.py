@@ -1,0 +1,145 @@
+"""What every figure is made from, and the registry that finds them by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aelab.report.results import Array, Model
+from aelab.report.style import MODEL_COLORS, RC, class_colors, model_color
+
+WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
+
+
+@dataclass(frozen=True)
+class View:
+    """The models of one latent size, and the shape in which to draw them."""
+
+    latent_dim: int
+    models: tuple[Model, ...]
+    label_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    narrow: bool = False
+
+    def having(self, *names: str) -> list[Model]:
+        """The models that saved all of these arrays."""
+        return [model for model in self.models if model.has(*names)]
+
+    def color(self, model: Model) -> str:
+        """The colour of a model's identity."""
+        return model_color(model.name, tuple({m.name for m in self.models} - MODEL_COLORS.keys()))
+
+    def label(self, label: int) -> str:
+        """The name of a class."""
+        return self.label_names[label] if label < len(self.label_names) else str(label)
+
+    @property
+    def palette(self) -> list[str]:
+        """A colour a class."""
+        labels = [int(model.array("labels").max()) + 1 for model in self.having("labels")]
+        return class_colors(max([len(self.label_names), *labels]))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, its alt text, and what the numbers in it explain."""
+
+    figure: Figure
+    alt: str
+    notes: tuple[str, ...] = ()
+
+
+Draw = Callable[[View], Drawing | None]
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A figure of the report; ``draw`` gives None where the run has nothing to show."""
+
+    name: str
+    title: str
+    section: str
+    reading: str
+    draw: Draw
+
+
+FIGURES: dict[str, FigureKind] = {}
+
+
+def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Draw], Draw]:
+    """Register a pure function of a view; sections and figures keep the order of the code."""
+
+    def register(function: Draw) -> Draw:
+        assert name not in FIGURES, f"two figures are named {name}"
+
+        def draw(view: View) -> Drawing | None:
+            with mpl.rc_context(RC):
+                return function(view)
+
+        FIGURES[name] = FigureKind(name, title, section, reading, draw)
+        return draw
+
+    return register
+
+
+def panels(
+    view: View, rows: int, columns: int, *, height: float, widths: tuple[float, ...] = ()
+) -> tuple[Figure, list[Axes]]:
+    """A grid of axes in reading order; ``height`` inches a row. Narrow views stack the columns."""
+    if view.narrow:
+        rows, columns, widths = rows * columns, 1, ()
+    size = (NARROW if view.narrow else WIDE, rows * height)
+    drawn = Figure(figsize=size, layout="constrained")
+    grid = drawn.subplots(
+        rows, columns, squeeze=False, gridspec_kw={"width_ratios": widths} if widths else None
+    )
+    return drawn, list(grid.ravel())
+
+
+def bare(axes: Axes) -> None:
+    """Leave only what is drawn: no frame, no ticks, no grid."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def mosaic(images_ND: Array, columns: int, size: tuple[int, int], gap: int = 3) -> Array:
+    """Images ``(N, H·W)`` of 0..255 in rows of ``columns``, as one array with gaps between."""
+    height, width = size
+    rows = -(-len(images_ND) // columns)
+    sheet = np.zeros((rows * (height + gap), columns * (width + gap)), np.uint8)
+    for index, image_D in enumerate(images_ND):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image_D.reshape(size)
+    return sheet
+
+
+def show(
+    axes: Axes, images_ND: Array, columns: int, size: tuple[int, int], top: float = 0.0
+) -> int:
+    """Draw a mosaic as ink whose strength is the grey level; a tile is one unit. Gives its rows."""
+    sheet = mosaic(images_ND, columns, size)
+    rows = -(-len(images_ND) // columns)
+    mask(axes, sheet, (0, columns, top + rows, top), "ink")
+    return rows
+
+
+def mask(axes: Axes, strength: Array, extent: tuple[float, float, float, float], tint: str) -> None:
+    """Draw strengths of 0..255 as the opacity of a theme colour (``ink`` or a model's name)."""
+    red, green, blue, _ = (
+        round(255 * part) for part in mpl.colors.to_rgba(MODEL_COLORS.get(tint, RC["text.color"]))
+    )
+    image = np.empty((*strength.shape, 4), np.uint8)
+    image[..., :3] = red, green, blue
+    image[..., 3] = strength
+    drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
+    drawn.set_gid(f"tint-{tint}")
+
+
+def listing(items: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join(", ".join(items).rsplit(", ", 1)) if len(items) > 1 else "".join(items)

@@ -1,0 +1,236 @@
+"""What a run has written, read once into plain frozen records; the report sees nothing else."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aelab.errors import RunError
+
+Array = NDArray[Any]
+Json = Mapping[str, Any]
+Better = Literal["lower", "higher"]
+# The difference that metrics.json holds is VAE − AE; a pair is these two models of one size.
+FIRST, SECOND = "ae", "vae"
+
+
+class RunFolder(Protocol):
+    """The part of ``aelab.runs.Run`` that the report reads and writes."""
+
+    @property
+    def path(self) -> Path: ...
+    def experiment(self) -> dict[str, Any]: ...
+    def manifest(self) -> dict[str, Any]: ...
+    def metrics(self) -> dict[str, Any]: ...
+    def model_keys(self) -> list[str]: ...
+    def history(self, key: str) -> list[dict[str, Any]]: ...
+    def arrays(self, key: str) -> dict[str, Array]: ...
+    def write_figure(self, name: str, data: bytes) -> object: ...
+    def write_report(self, html: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% interval where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def separates(self) -> bool:
+        """Whether the interval of a difference leaves out zero."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a number means, as the metric registry wrote it down."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better | None
+    description: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, or a baseline (then without history and arrays)."""
+
+    key: str
+    name: str
+    title: str
+    latent_dim: int | None
+    metrics: Mapping[str, Estimate | None]
+    facts: Json
+    history: Sequence[Json] = ()
+    arrays: Mapping[str, Array] | None = None
+
+    def array(self, name: str) -> Array:
+        """The array of this name; ask ``has`` first."""
+        assert self.arrays is not None
+        return self.arrays[name]
+
+    def has(self, *names: str) -> bool:
+        """Whether every one of these arrays was saved and holds something."""
+        saved = self.arrays or {}
+        return all(name in saved and saved[name].size > 0 for name in names)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the model's code is a distribution with the prior N(0, I)."""
+        return self.has("posterior_std") or self.has("samples_prior")
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run: its setting, its measures and its models."""
+
+    name: str
+    experiment: Json
+    manifest: Json
+    data: Json
+    protocol: str
+    measures: Mapping[str, Measure]
+    models: tuple[Model, ...]
+    baselines: tuple[Model, ...]
+    differences: Mapping[int, Mapping[str, Estimate]]
+    pair_differs_in: tuple[str, ...]
+
+    @property
+    def latent_dims(self) -> tuple[int, ...]:
+        """Every d that was trained, in the order of the experiment."""
+        trained = {model.latent_dim for model in self.models}
+        wanted = [*self.experiment.get("latent_dim", ()), *sorted(d for d in trained if d)]
+        return tuple(d for d in dict.fromkeys(wanted) if d in trained)
+
+    def of_dim(self, latent_dim: int) -> tuple[Model, ...]:
+        """The models of one size, the AE first and the VAE second where they exist."""
+        rank = {FIRST: 0, SECOND: 1}
+        models = [model for model in self.models if model.latent_dim == latent_dim]
+        return tuple(sorted(models, key=lambda model: rank.get(model.name, 2)))
+
+    def pair(self, latent_dim: int) -> tuple[Model, Model] | None:
+        """The AE and the VAE of one size, if both were trained."""
+        found = {model.name: model for model in self.of_dim(latent_dim)}
+        return (found[FIRST], found[SECOND]) if {FIRST, SECOND} <= found.keys() else None
+
+    def beside(self, latent_dim: int) -> tuple[Model, ...]:
+        """The baselines that stand beside models of this size."""
+        return tuple(base for base in self.baselines if base.latent_dim in (latent_dim, None))
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes, by label."""
+        return tuple(str(name) for name in self.data.get("label_names", ()))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.data.get("image_size", (28, 28))
+        return int(height), int(width)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Images a split: train, validation, test."""
+        return {name: int(count) for name, count in self.data.get("counts", {}).items()}
+
+    @property
+    def corpus(self) -> str:
+        """What the images are; the bundled digits are never called MNIST."""
+        name, total = str(self.data.get("name", "the data")), sum(self.counts.values())
+        if "bundled" not in f"{name} {self.data.get('source', '')}".lower():
+            return name
+        return f"{'' if total == 5000 else f'{total:,} of the '}5,000 bundled digits"
+
+    @property
+    def sample(self) -> str:
+        """The images that the numbers are about, in words."""
+        test = self.counts.get("test")
+        return f"{test:,} test images of {self.corpus}" if test else self.corpus
+
+
+def load(run: RunFolder) -> Results:
+    """Read a run folder; ``RunError`` if it has not been evaluated."""
+    metrics = run.metrics()
+    if not metrics.get("models"):
+        raise RunError(f"{run.path} holds no measures yet; run `aelab evaluate {run.path}` first.")
+    keys = [key for key in run.model_keys() if key in metrics["models"]]
+    return Results(
+        name=run.path.name,
+        experiment=run.experiment(),
+        manifest=run.manifest(),
+        data=metrics.get("data", {}),
+        protocol=str(metrics.get("protocol", "")),
+        measures={name: _measure(name, record) for name, record in metrics["measures"].items()},
+        models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
+        baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
+        differences={
+            int(d): {name: e for name, rec in row.items() if (e := _estimate(rec)) is not None}
+            for d, row in metrics.get("differences", {}).items()
+        },
+        pair_differs_in=tuple(metrics.get("pair_differs_in", ())),
+    )
+
+
+def _measure(name: str, record: Json) -> Measure:
+    return Measure(
+        name=name,
+        title=record.get("title", name),
+        unit=record.get("unit", ""),
+        better=record.get("better"),
+        description=record.get("description", ""),
+        family=record.get("family", ""),
+    )
+
+
+def _trained(run: RunFolder, key: str, record: Json) -> Model:
+    return _model(key, record, str(record["model"]), run.history(key), run.arrays(key))
+
+
+def _model(
+    key: str,
+    record: Json,
+    name: str,
+    history: Sequence[Json] = (),
+    arrays: Mapping[str, Array] | None = None,
+) -> Model:
+    return Model(
+        key=key,
+        name=name,
+        title=record.get("title", key),
+        latent_dim=record.get("latent_dim"),
+        metrics={name: _estimate(found) for name, found in record.get("metrics", {}).items()},
+        facts={name: found for name, found in record.items() if name != "metrics"},
+        history=history,
+        arrays=arrays,
+    )
+
+
+def _estimate(record: Json | None) -> Estimate | None:
+    """None stands for "not defined", which is also what a number that is not finite means."""
+    if record is None or not _finite(record.get("value")):
+        return None
+    low, high = record.get("low"), record.get("high")
+    known = _finite(low) and _finite(high)
+    return Estimate(record["value"], low if known else None, high if known else None)
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def last(values: Sequence[float]) -> float:
+    """The last number of a curve, NaN if there is none."""
+    return values[-1] if len(values) else float(np.nan)

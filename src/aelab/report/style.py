@@ -1,0 +1,178 @@
+"""The look of the figures: one palette, one rc, and SVG that follows the page's theme.
+
+Figures are drawn in the colours of the light theme. Inline in the report each of these becomes the
+CSS variable of the same role, so that light and dark both look native.
+"""
+
+import colorsys
+import io
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
+# Blue and vermilion keep their distance under every common colour-vision deficiency.
+MODEL_COLORS = {"ae": "#0c69a6", "vae": "#b9470b"}
+OTHER_COLORS = ("#2f7d5b", "#7d4fa8", "#8a6a00", "#a83a6f")
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    SURFACE: "surface",
+    **{color: name for name, color in MODEL_COLORS.items()},
+    **{color: f"other-{index}" for index, color in enumerate(OTHER_COLORS)},
+}
+# Petroff (2021), arXiv:2107.02270: ten colours optimised for colour-vision deficiencies.
+DIGITS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+FIGURE_DPI, RASTER_DPI = 160, 180
+RC: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$"
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "figure.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "aelab",
+}
+
+
+def model_color(name: str, others: tuple[str, ...] = ()) -> str:
+    """The fixed colour of a model's identity; ``others`` are the names that have none."""
+    if name in MODEL_COLORS:
+        return MODEL_COLORS[name]
+    place = sorted(others).index(name) if name in others else 0
+    return OTHER_COLORS[place % len(OTHER_COLORS)]
+
+
+def class_colors(count: int) -> list[str]:
+    """A colour a class; beyond ten, hues a golden angle apart in three lightnesses."""
+    if count <= len(DIGITS):
+        return list(DIGITS[:count])
+    wheel = (
+        colorsys.hls_to_rgb(0.618034 * k % 1, (0.42, 0.56, 0.68)[k % 3], 0.62) for k in range(count)
+    )
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in rgb) for rgb in wheel]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, the same bytes for the same figure."""
+    FigureCanvasAgg(figure)
+    return _save(figure, "png", FIGURE_DPI, {"Software": None})
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, without a date and with ids that follow from its content."""
+    FigureCanvasSVG(figure)
+    return _save(figure, "svg", RASTER_DPI, {"Date": None, "Creator": None})
+
+
+def _save(figure: Figure, kind: str, dpi: int, metadata: dict[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(RC), warnings.catch_warnings():
+        # A browser has more glyphs than the font that measures the text here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+@dataclass
+class StyleSheet:
+    """The CSS of inline figures; style attributes become classes, as the page's policy asks."""
+
+    classes: dict[str, str] = field(default_factory=dict)
+
+    def name(self, declarations: str) -> str:
+        """The class of a style attribute."""
+        return self.classes.setdefault(_themed(declarations), f"f{len(self.classes)}")
+
+    @property
+    def css(self) -> str:
+        """Every class that was asked for."""
+        return "\n".join(f".{name}{{{rules}}}" for rules, name in self.classes.items())
+
+
+_FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*")
+
+
+def _themed(declarations: str) -> str:
+    text = _FONT.sub(lambda m: f"font-size: {m[2]}" + _weight(m[1]), declarations)
+    text = re.sub(r"image-rendering:[^;]*;?", "", text)
+    for color, variable in VARIABLES.items():
+        text = text.replace(color, f"var(--{variable})")
+    return re.sub(r"\s*([:;])\s*", r"\1", text).strip(";")
+
+
+def _weight(prefix: str) -> str:
+    weight = re.search(r"bold|\d{3}", prefix)
+    return f"; font-weight: {weight[0]}" if weight else ""
+
+
+def inline(data: bytes, prefix: str, alt: str, sheet: StyleSheet) -> str:
+    """An SVG file as an element of the page: own ids, classes for styles, alt text.
+
+    An image whose id starts with ``tint-`` is a mask that the page fills with a theme colour.
+    """
+    root = ElementTree.fromstring(data)
+    parents = {child: parent for parent in root.iter() for child in parent}
+    for element in list(root.iter()):
+        tag = element.tag = element.tag.rpartition("}")[2]
+        if tag in ("metadata", "style"):
+            parents[element].remove(element)
+            continue
+        for name, value in list(element.attrib.items()):
+            del element.attrib[name]
+            local = name.rpartition("}")[2]
+            if local == "style":
+                if rules := _themed(value):
+                    element.set("class", sheet.name(rules))
+            elif local == "id":
+                if tag == "image" and value.startswith("tint-"):
+                    element.set("filter", f"url(#{'-'.join(value.split('-')[:2])})")
+                elif tag != "g":
+                    element.set("id", f"{prefix}-{value}")
+            elif local == "href":
+                element.set("href", value.replace("#", f"#{prefix}-") if value[0] == "#" else value)
+            elif local == "clip-path":
+                element.set("clip-path", value.replace("url(#", f"url(#{prefix}-"))
+            elif local != "version":
+                element.set(local, value)
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    root.attrib.update({"role": "img", "aria-label": alt})
+    return ElementTree.tostring(root, encoding="unicode")

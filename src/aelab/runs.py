@@ -1,0 +1,265 @@
+"""The run folder: the only module that knows file names.
+
+Every file is written to a temporary name, flushed to the disk and renamed, and its SHA-256 stands
+in the manifest of its folder; reading checks it. One writer a folder: the parent process writes the
+run's own files, each worker those of its model.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from aelab.errors import RunError
+
+FORMAT = 1
+KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
+Arrays = dict[str, NDArray[Any]]
+
+
+class Folder:
+    """A folder whose files are written whole or not at all, and verified when read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest: what is known about the folder, and the SHA-256 of each file."""
+        try:
+            manifest = json.loads((self.path / "manifest.json").read_bytes())
+        except FileNotFoundError:
+            return {"format": FORMAT, "files": {}}
+        except (OSError, ValueError):
+            raise RunError(f"{self.path / 'manifest.json'} is damaged or unreadable.") from None
+        if manifest.get("format") != FORMAT:
+            raise RunError(
+                f"{self.path} has run format {manifest.get('format')}, this aelab reads {FORMAT}: "
+                "open it with the version that wrote it."
+            )
+        files: dict[str, Any] = manifest
+        return files
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the manifest."""
+        _write_atomically(
+            self.path / "manifest.json", json.dumps(self.manifest() | facts, indent=1).encode()
+        )
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Write a file whole and enter its SHA-256."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path, data)
+        files = self.manifest()["files"] | {name: hashlib.sha256(data).hexdigest()}
+        self.note(files=files)
+        return path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file, if they are the ones that were written."""
+        try:
+            data = (self.path / name).read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.path / name} cannot be read: {error.strerror}.") from None
+        if hashlib.sha256(data).hexdigest() != self.manifest()["files"].get(name):
+            raise RunError(f"{self.path / name} is damaged: its SHA-256 is not the manifest's.")
+        return data
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name was written."""
+        return name in self.manifest()["files"]
+
+    def remove(self, name: str) -> None:
+        """Take a file out of the manifest, then off the disk."""
+        files = self.manifest()["files"]
+        files.pop(name, None)
+        self.note(files=files)
+        (self.path / name).unlink(missing_ok=True)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file as a dict."""
+        content: dict[str, Any] = json.loads(self.read(name))
+        return content
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write JSON; a NaN or an infinity is a mistake of ours and raises."""
+        self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
+
+
+class ModelFolder(Folder):
+    """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Replace the history; it is written before the checkpoint that belongs to its end."""
+        self.write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def history(self) -> list[dict[str, Any]]:
+        """One row an epoch."""
+        if not self.has("history.jsonl"):
+            return []
+        return [json.loads(line) for line in self.read("history.jsonl").splitlines()]
+
+    def checkpoints(self) -> list[int]:
+        """The epochs after which a checkpoint was kept, oldest first."""
+        names = [n for n in self.manifest()["files"] if n.startswith("checkpoints/epoch-")]
+        return sorted(int(name[len("checkpoints/epoch-") :].split(".")[0]) for name in names)
+
+    def write_checkpoint(self, epoch: int, data: bytes) -> None:
+        """Keep a state (safetensors bytes), and let go of the ones no longer needed."""
+        self.write(_checkpoint(epoch), data)
+        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+            self.remove(_checkpoint(old))
+
+    def read_checkpoint(self, epoch: int) -> bytes:
+        """The bytes of a checkpoint, verified."""
+        return self.read(_checkpoint(epoch))
+
+    def write_arrays(self, arrays: Arrays) -> None:
+        """Keep the arrays that figures and differences are made from."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        self.write("arrays.npz", buffer.getvalue())
+
+    def arrays(self) -> Arrays:
+        """The arrays, by name."""
+        with np.load(io.BytesIO(self.read("arrays.npz")), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+class Run(Folder):
+    """A run folder."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(Path(path))
+        if not (self.path / "manifest.json").is_file():
+            raise RunError(f"{self.path} is not a run folder: it has no manifest.json.")
+
+    @classmethod
+    def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
+        """Make the folder; one that exists is never overwritten."""
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise RunError(
+                f"{path} exists: name another --out, or go on with it by aelab resume."
+            ) from None
+        except OSError as error:
+            raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
+        folder = Folder(path)
+        folder.note(created=now(), status="running", environment=environment(), **facts)
+        folder.write_json("experiment.json", experiment)
+        return cls(path)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer."""
+        try:
+            with filelock.FileLock(self.path / ".lock", timeout=0):
+                yield
+        except filelock.Timeout:
+            raise RunError(f"{self.path} is in use by another aelab process.") from None
+
+    def experiment(self) -> dict[str, Any]:
+        """The resolved experiment, as plain settings."""
+        return self.read_json("experiment.json")
+
+    def metrics(self) -> dict[str, Any]:
+        """Everything measured; see docs/run-folder.md for its shape."""
+        return self.read_json("metrics.json")
+
+    def model_keys(self) -> list[str]:
+        """The models of the run, such as ``ae-16``, in the experiment's order."""
+        experiment = self.experiment()
+        return [f"{name}-{d}" for d in experiment["latent_dim"] for name in experiment["models"]]
+
+    def model(self, key: str) -> ModelFolder:
+        """The folder of one model."""
+        folder = ModelFolder(self.path / "models" / key)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def history(self, key: str) -> list[dict[str, Any]]:
+        """The history of one model, a row an epoch."""
+        return self.model(key).history()
+
+    def arrays(self, key: str) -> Arrays:
+        """The arrays of one model."""
+        return self.model(key).arrays()
+
+    def write_figure(self, name: str, data: bytes) -> Path:
+        """Keep a figure file."""
+        return self.write(f"figures/{name}", data)
+
+    def write_report(self, html: str) -> Path:
+        """Keep the report."""
+        return self.write("report.html", html.encode())
+
+
+def default_path(preset: str) -> Path:
+    """``runs/<date>-<preset>``, with a number when the day already has one."""
+    stem = Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d}-{preset}"
+    path, count = stem, 1
+    while path.exists():
+        count += 1
+        path = stem.with_name(f"{stem.name}-{count}")
+    return path
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def environment() -> dict[str, Any]:
+    """What a number can depend on beside the experiment."""
+    import torch
+
+    import aelab
+
+    return {
+        "aelab": aelab.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads_per_model": 1,
+    }
+
+
+def _checkpoint(epoch: int) -> str:
+    return f"checkpoints/epoch-{epoch:05d}.safetensors"
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if hasattr(os, "O_DIRECTORY"):  # the rename itself must reach the disk too
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+    except OSError as error:
+        raise RunError(f"Cannot write {path}: {error.strerror}.") from None

@@ -1,0 +1,253 @@
+"""The one training loop: a generator of plain records, one an epoch.
+
+Progress, early stopping, pruning and checkpoints live in whoever iterates. Whatever is random in
+an epoch is drawn from streams named after the seed and the epoch, so that a loop started from a
+saved state walks the same path, to the bit, as one that was never stopped.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from aelab.config import Config
+from aelab.data import Data
+from aelab.errors import TrainingError
+from aelab.losses import means, weighted_total
+from aelab.models import Autoencoder
+from aelab.pixels import Protocol, frozen_images, prepare
+from aelab.randomness import stream
+
+VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
+
+
+class Training(Config):
+    """How a model is trained."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
+    batch_size: int = Field(64, ge=1, description="Images a step.")
+    epochs: int = Field(50, ge=1, description="Passes over the training images.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (AdamW).")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="Learning rate over the steps; cosine ends at zero."
+    )
+    warmup_epochs: float = Field(
+        0.0, ge=0, description="Epochs in which the learning rate rises linearly from 0."
+    )
+    early_stopping: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation total."
+    )
+
+    def learning_rate_at(self, epoch: float) -> float:
+        """The learning rate after ``epoch`` epochs (a fraction within an epoch)."""
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * epoch / self.warmup_epochs
+        if self.schedule == "constant":
+            return self.learning_rate
+        span = max(self.epochs - self.warmup_epochs, 1e-9)
+        progress = min(1.0, (epoch - self.warmup_epochs) / span)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The objective on one split: means over images, in nats per image."""
+
+    terms: Mapping[str, float]
+    weights: Mapping[str, float]
+    per_dimension: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """The weighted sum of the terms."""
+        return weighted_total(self.terms, self.weights)
+
+    def row(self) -> dict[str, Any]:
+        """The record as it stands in the history."""
+        row = {"total": self.total, "terms": dict(self.terms), "weights": dict(self.weights)}
+        return row | ({"per_dimension": dict(self.per_dimension)} if self.per_dimension else {})
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that training needs to go on after ``epoch`` epochs, as named tensors."""
+
+    epoch: int
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch did; ``state`` continues from its end."""
+
+    index: int  # from 1
+    train: Measured
+    validation: Measured
+    learning_rate: float
+    images_per_second: float
+    gradient_norm: float  # mean over the steps
+    seconds: float
+    state: State
+
+    def row(self) -> dict[str, Any]:
+        """The record as it stands in the history."""
+        return {
+            "epoch": self.index,
+            "train": self.train.row(),
+            "validation": self.validation.row(),
+            "learning_rate": self.learning_rate,
+            "images_per_second": self.images_per_second,
+            "gradient_norm": self.gradient_norm,
+            "seconds": self.seconds,
+        }
+
+
+def fit(
+    model: Autoencoder,
+    data: Data,
+    config: Training,
+    *,
+    seed: int,
+    protocol: Protocol = "grey",
+    start: State | None = None,
+    device: torch.device | str = "cpu",
+) -> Iterator[Epoch]:
+    """Train ``model`` in place and yield a record after every epoch.
+
+    The images stay uint8 in memory, on the device; a batch is converted when it is used.
+    Raises :class:`TrainingError` at the end of an epoch in which a term was not finite.
+    """
+    model.to(device)
+    train_u8 = frozen_images(data.train.images, protocol, seed, "train").to(device)
+    validation_u8 = frozen_images(data.validation.images, protocol, seed, "validation").to(device)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        decoupled_weight_decay=True,
+        fused=True,
+    )
+    if start is not None:
+        _restore(model, optimizer, start)
+    for index in range(start.epoch if start else 0, config.epochs):
+        began = time.perf_counter()
+        train, norm = _train_epoch(model, optimizer, train_u8, config, seed, protocol, index)
+        trained = time.perf_counter()
+        yield Epoch(
+            index=index + 1,
+            train=train,
+            validation=measure(model, validation_u8, seed, protocol, index + 1),
+            learning_rate=optimizer.param_groups[0]["lr"],
+            images_per_second=len(train_u8) / (trained - began),
+            gradient_norm=norm,
+            seconds=time.perf_counter() - began,
+            state=State(index + 1, _tensors(model, optimizer)),
+        )
+
+
+def _train_epoch(
+    model: Autoencoder,
+    optimizer: torch.optim.Optimizer,
+    images_u8: Tensor,
+    config: Training,
+    seed: int,
+    protocol: Protocol,
+    index: int,
+) -> tuple[Measured, float]:
+    device = images_u8.device
+    order = torch.randperm(len(images_u8), generator=stream(seed, "shuffle", index)).to(device)
+    generator = stream(seed, "noise", index, device=device)
+    batches = order.split(config.batch_size)
+    parameters = list(model.parameters())
+    model.train()
+    rows: list[Tensor] = []  # a step's term means and gradient norm; read once, after the epoch
+    names: tuple[str, ...] = ()
+    weights: Mapping[str, float] = {}
+    for step, batch in enumerate(batches):
+        at = index + step / len(batches)
+        optimizer.param_groups[0]["lr"] = config.learning_rate_at(
+            at if at >= config.warmup_epochs else index + (step + 1) / len(batches)
+        )
+        x_BD = prepare(images_u8[batch], protocol, generator)
+        loss = model.loss(x_BD, generator, at)
+        terms, weights = means(loss.terms), loss.weights
+        optimizer.zero_grad(set_to_none=True)
+        weighted_total(terms, weights).backward()
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        optimizer.step()
+        names = tuple(terms)
+        rows.append(torch.stack([*terms.values(), norm]).detach())
+    table = torch.stack(rows).double().cpu()
+    _require_finite(table, names, index, optimizer.param_groups[0]["lr"])
+    sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
+    average = (table * sizes[:, None]).sum(0) / sizes.sum()
+    measured = Measured(dict(zip(names, average[:-1].tolist(), strict=True)), dict(weights))
+    return measured, float(table[:, -1].mean())
+
+
+@torch.inference_mode()
+def measure(
+    model: Autoencoder, images_u8: Tensor, seed: int, protocol: Protocol, epoch: float
+) -> Measured:
+    """The training objective on other images, with the same draws every time it is asked."""
+    device = images_u8.device
+    generator = stream(seed, "validation", device=device)
+    model.eval()
+    sums: dict[str, Tensor] = {}
+    dimensions: dict[str, Tensor] = {}
+    weights: Mapping[str, float] = {}
+    for batch in images_u8.split(VALIDATION_BATCH):
+        loss = model.loss(prepare(batch, protocol, generator), generator, epoch)
+        weights = loss.weights
+        for name, term in loss.terms.items():
+            sums[name] = sums.get(name, torch.zeros((), device=device)) + term.double().sum()
+        for name, part in loss.per_dimension.items():
+            dimensions[name] = dimensions.get(name, 0) + part.double().sum(0)
+    count = len(images_u8)
+    return Measured(
+        {name: float(value) / count for name, value in sums.items()},
+        dict(weights),
+        {name: (value / count).tolist() for name, value in dimensions.items()},
+    )
+
+
+def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: float) -> None:
+    bad = (~table.isfinite()).nonzero()
+    if len(bad):
+        step, column = bad[0].tolist()
+        what = names[column] if column < len(names) else "gradient norm"
+        raise TrainingError(
+            f"The {what} is not finite at step {step + 1} of epoch {index + 1} with learning rate "
+            f"{rate:g}: lower the learning rate or add --*.warmup-epochs, and resume."
+        )
+
+
+def _tensors(model: Autoencoder, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for slot, value in optimizer.state[parameter].items():
+            tensors[f"optimizer/{slot}/{name}"] = value
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+
+
+def _restore(model: Autoencoder, optimizer: torch.optim.Optimizer, state: State) -> None:
+    load_weights(model, state.tensors)
+    for name, parameter in model.named_parameters():
+        optimizer.state[parameter] = {
+            key.split("/")[1]: value.to(parameter.device).clone()
+            for key, value in state.tensors.items()
+            if key.startswith("optimizer/") and key.split("/", 2)[2] == name
+        }
+
+
+def load_weights(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:
+    """Put the weights of a saved state into ``model``."""
+    model.load_state_dict(
+        {key.removeprefix("model/"): v for key, v in tensors.items() if key.startswith("model/")}
+    )
