@@ -12,7 +12,7 @@ from functools import partial
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -23,10 +23,10 @@ from aelab.layout import ROLES, find_idx
 
 #: SHA-256 of the raw (decompressed) bytes, by role.
 MNIST_SHA256 = {
-    "train-images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 #: Folders on the web that hold the four gzipped files.
 MIRRORS = (
@@ -37,7 +37,8 @@ KAGGLE_DATASET = "hojjatk/mnist-dataset"
 ANSWER_SECONDS = 4.0  # a machine without a network shall reach the bundled digits soon
 STALL_SECONDS = 20.0  # the longest silence within a download
 
-_FILES = [f"{role}-idx{dims}-ubyte.gz" for role, dims in ROLES.items()]
+_Fill = Callable[[Path, Callable[[str], None]], None]
+_FILES = [f"{role}.gz" for role in ROLES]
 
 
 def fetch_mnist(folder: Path, say: Callable[[str], None]) -> str:
@@ -47,27 +48,24 @@ def fetch_mnist(folder: Path, say: Callable[[str], None]) -> str:
     ``folder`` only when all four have the published SHA-256. Raises DataError with what went
     wrong at each place.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Next to the final files, so that moving them there is one atomic rename each.
-        scratch = TemporaryDirectory(prefix=".part-", dir=folder)
-    except OSError as error:
-        raise DataError(f"{shown(folder)} cannot be written ({_reason(error)})") from error
-    with scratch as root:
-        mirrors, problems = _answering(MIRRORS)
-        places = [(_host(mirror), partial(_from_mirror, mirror)) for mirror in mirrors]
-        if find_spec("kagglehub"):
-            places.append(("Kaggle", _from_kaggle))
-        for name, fill in places:
-            attempt = Path(mkdtemp(dir=root))
-            try:
-                fill(attempt, say)
-                _keep(attempt, folder)
-            except (OSError, HTTPException, DataError) as error:
-                problems.append(f"{name}: {_reason(error)}")
-            else:
-                return name
-    raise DataError("; ".join(problems) or "no mirror is known and kagglehub is not installed")
+    mirrors, problems = _answering(MIRRORS)
+    places: list[tuple[str, _Fill]] = [
+        (_host(mirror), partial(_from_mirror, mirror)) for mirror in mirrors
+    ]
+    if find_spec("kagglehub"):
+        places.append(("Kaggle", _from_kaggle))
+    for name, fill in places:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Next to the final files, so that moving them there is one atomic rename each.
+            with TemporaryDirectory(prefix=".part-", dir=folder) as scratch:
+                fill(Path(scratch), say)
+                _keep(Path(scratch), folder)
+        except (OSError, HTTPException, DataError) as error:
+            problems.append(f"{name}: {_reason(error)}")
+        else:
+            return name
+    raise DataError("; ".join(problems) + ".")
 
 
 def _answering(mirrors: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -101,7 +99,7 @@ def _answering(mirrors: Sequence[str]) -> tuple[list[str], list[str]]:
         if not problem:
             return [mirror, *silent], failed  # those still silent stay in reserve
         failed.append(f"{_host(mirror)}: {problem}")
-    return [], failed
+    return [], sorted(failed)
 
 
 def _from_mirror(mirror: str, scratch: Path, say: Callable[[str], None]) -> None:
@@ -127,12 +125,12 @@ def _from_kaggle(scratch: Path, say: Callable[[str], None]) -> None:
 
 
 def _keep(scratch: Path, folder: Path) -> None:
-    """Move the four files to ``folder`` if each has the published checksum, else raise DataError."""
+    """Move the four files to ``folder``; raise DataError if one has not the right checksum."""
     found = find_idx(scratch, MNIST_SHA256)
     for role, path in found.files.items():
         if found.sha256[role] != MNIST_SHA256[role]:
             digest = found.sha256[role]
-            raise DataError(f"{path.name} has the wrong SHA-256 {digest} and was not kept")
+            raise DataError(f"{path.name} has the wrong SHA-256 {digest} and was not kept.")
     for path in found.files.values():
         path.replace(folder / path.name)
 
@@ -159,4 +157,7 @@ def _reason(error: Exception) -> str:
             return f"HTTP {error.code} {error.reason}"
     if isinstance(error, URLError) and isinstance(error.reason, OSError):
         error = error.reason
-    return shown((error.strerror if isinstance(error, OSError) else "") or str(error))
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror + (f" ({error.filename})" if error.filename else "")
+    return shown(text or type(error).__name__).rstrip(".")

@@ -1,6 +1,5 @@
 """The whole configuration of a lab run, its presets, and TOML in."""
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +49,7 @@ class _Shared(Config):
 
     @field_validator("models", "latent_dim")
     @classmethod
-    def _unique[V](cls, value: tuple[V, ...]) -> tuple[V, ...]:
+    def _unique(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) < len(value):
             raise ValueError("name each one once")
         return value
@@ -139,9 +138,13 @@ PRESET_HELP = {
 
 def preset(name: str = "recipe", **changes: Any) -> Experiment:
     """The preset called ``name`` with some settings changed, nested ones as dicts."""
+    return _over(name, changes, f"preset {name}")
+
+
+def _over(name: str, changes: Mapping[str, Any], where: str) -> Experiment:
     if name not in PRESETS:
         raise AelabError(f"There is no preset {name}: choose from {', '.join(PRESETS)}.")
-    return validate(merge(merge({"preset": name}, PRESETS[name]), changes), f"preset {name}")
+    return validate(merge(merge(PRESETS[name], changes), {"preset": name}), where)
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +159,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
     """The Experiment of plain settings; a mistake is told in one sentence."""
     try:
-        return Experiment.model_validate(json.loads(json.dumps(settings)))
+        return Experiment.model_validate(settings)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 
@@ -183,6 +186,4 @@ def load_toml(path: Path, base: str | None = None) -> Experiment:
         raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AelabError(f"{path} is not TOML: {error}.") from None
-    name = str(base or settings.get("preset", "recipe"))
-    ground = PRESETS.get(name, {}) if base is None else PRESETS[name]
-    return validate(merge(merge({"preset": name}, ground), settings | {"preset": name}), str(path))
+    return _over(str(base or settings.get("preset", "recipe")), settings, str(path))

@@ -84,7 +84,7 @@ def _parse(
         raise bad(path, f"{what}: its header promises {promised:,} bytes")
 
     values = np.empty(size, dtype=np.uint8)
-    view, position = memoryview(values), 0
+    view, position = values.data, 0
     while count := content.readinto(view[position : position + _CHUNK]):
         position += count
     if position < size:
@@ -116,7 +116,7 @@ def shown(path: Path | str) -> str:
 
 def bad(path: Path, what: str, remedy: str = "get a fresh copy of it") -> DataError:
     """The error for a file or folder, as one sentence: which one, what is wrong, what to do."""
-    return DataError(f"{shown(path)} {what}; {remedy}")
+    return DataError(f"{shown(path)} {what}; {remedy}.")
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

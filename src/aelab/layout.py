@@ -1,7 +1,7 @@
-"""The published layouts of a data set in IDX files: which file of a folder has which role.
+"""A data set in IDX files: which file of a folder has which role, and whether all four fit.
 
-Archives differ in spelling (``-idx3-ubyte`` or ``.idx3-ubyte``), in compression and in nesting;
-the Kaggle archive of MNIST even holds each file twice, flat and in a folder of its own name.
+Published archives differ in spelling (``-idx3-ubyte`` or ``.idx3-ubyte``), in compression and in
+nesting; the Kaggle archive of MNIST holds each file twice, flat and in a folder of its own name.
 """
 
 import os
@@ -10,15 +10,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aelab.errors import DataError
 from aelab.idx import bad, read_idx, shown, unreadable
 
-#: The four files of a data set by role, with the number of dimensions that each one has.
-ROLES = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
+#: The four files of a data set by role, which is the name that MNIST gives to each, with the
+#: number of its dimensions. Whatever a folder calls them, they are known by their roles.
+ROLES = {
+    "train-images-idx3-ubyte": 3,
+    "train-labels-idx1-ubyte": 1,
+    "t10k-images-idx3-ubyte": 3,
+    "t10k-labels-idx1-ubyte": 1,
+}
+
+#: Training images ``(N, H, W)`` and labels ``(N,)``, then the test images and labels.
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 _NAME = re.compile(
     r"(?P<collection>(?:\w+-)*?)(?P<part>train|t10k|test)-"
-    r"(?P<kind>images(?=[-.]idx3)|labels(?=[-.]idx1))[-.]idx[13]-ubyte(?:\.gz)?",
+    r"(?P<kind>images(?=[-.]idx3)|labels(?=[-.]idx1))[-.](?P<type>idx[13]-ubyte)(?:\.gz)?",
     re.ASCII,
 )
 
@@ -57,8 +69,8 @@ def find_idx(folder: Path, known: Mapping[str, str]) -> Found:
         what = f"holds more than one data set ({names})"
         raise bad(folder, what, "give each one a folder of its own")
     roles = next(iter(collections.values()), {})
-    if missing := [f"{role}-idx{dims}-ubyte" for role, dims in ROLES.items() if role not in roles]:
-        what = f"has no {' and no '.join(missing)}"
+    if missing := [role for role in ROLES if role not in roles]:
+        what = f"has no {', no '.join(missing)}"
         raise bad(folder, what, "a data set is four IDX files, gzipped or not")
     files: dict[str, Path] = {}
     hashes: dict[str, str] = {}
@@ -66,6 +78,52 @@ def find_idx(folder: Path, known: Mapping[str, str]) -> Found:
     for role in ROLES:
         files[role], hashes[role] = _choose(roles[role], role, known.get(role), notes)
     return Found(files, hashes, tuple(notes))
+
+
+def read_set(files: Mapping[str, str], sha256: Mapping[str, str]) -> Arrays:
+    """Read the four files (paths and hashes by role), each verified, all checked together."""
+    arrays: list[NDArray[np.uint8]] = []
+    for role, dims in ROLES.items():
+        path = Path(files[role])
+        idx = read_idx(path, dims)
+        if idx.sha256 != sha256[role]:
+            raise bad(path, "has changed since the run began", "start the run again")
+        # EMNIST stores each image column by column.
+        turned = dims == 3 and path.name.startswith("emnist-")
+        arrays.append(idx.values.transpose(0, 2, 1) if turned else idx.values)
+    images, labels, test_images, test_labels = arrays
+    _check_together(files, images, labels, test_images, test_labels)
+    return images, labels, test_images, test_labels
+
+
+def _check_together(files: Mapping[str, str], *arrays: NDArray[np.uint8]) -> None:
+    """Counts must agree within a part; image size and the set of labels must between the two.
+
+    A label of one part only is taken for damage: every published data set has all in both.
+    """
+    images, labels, test_images, test_labels = arrays
+    train_path, test_path = (Path(files[f"{part}-labels-idx1-ubyte"]) for part in ("train", "t10k"))
+    for path, ours, theirs in (
+        (train_path, labels, images),
+        (test_path, test_labels, test_images),
+    ):
+        if len(ours) != len(theirs):
+            what = f"has {len(ours):,} labels for {len(theirs):,} images"
+            raise bad(path, what, "get labels and images from one data set")
+    if images.shape[1:] != test_images.shape[1:]:
+        pixels = " against ".join(f"{a.shape[1]} × {a.shape[2]}" for a in (test_images, images))
+        what = f"does not have images of the size of the training images ({pixels} pixels)"
+        raise bad(
+            Path(files["t10k-images-idx3-ubyte"]), what, "get all four files from one data set"
+        )
+    for path, ours, theirs in (
+        (train_path, labels, test_labels),
+        (test_path, test_labels, labels),
+    ):
+        if len(stray := np.setdiff1d(ours, theirs)):
+            other = "test" if path == train_path else "training"
+            what = f"has the label {stray[0]}, which the {other} labels never have"
+            raise bad(path, what, "get fresh copies of both")
 
 
 def _choose(copies: list[Path], role: str, known: str | None, notes: list[str]) -> tuple[Path, str]:
@@ -76,18 +134,18 @@ def _choose(copies: list[Path], role: str, known: str | None, notes: list[str]) 
         try:
             sound.setdefault(read_idx(path, ROLES[role]).sha256, path)
         except DataError as error:
-            problems.append(str(error))
+            problems.append(str(error).rstrip("."))
     if not sound:
-        raise DataError(" and ".join(problems))
+        raise DataError(" and ".join(problems) + ".")
     if known is not None and known in sound:
         others = [path for digest, path in sound.items() if digest != known]
         problems += [f"{shown(path)} differs from the published file" for path in others]
         sound = {known: sound[known]}
     if len(sound) > 1:
         names = " and ".join(shown(path) for path in sound.values())
-        raise DataError(f"{names} are copies of one file that differ; remove the wrong one")
+        raise DataError(f"{names} are copies of one file that differ; remove the wrong one.")
     [(digest, path)] = sound.items()
-    notes += [f"{problem} ({shown(path)} was used instead)" for problem in problems]
+    notes += [f"{problem}: {shown(path)} was used instead." for problem in problems]
     return path, digest
 
 
@@ -99,7 +157,7 @@ def _idx_paths(folder: Path) -> Iterator[tuple[Path, str, str]]:
             match = _NAME.fullmatch(path.name)
             if match and path.is_file():
                 part = "train" if match["part"] == "train" else "t10k"
-                yield path, match["collection"], f"{part}-{match['kind']}"
+                yield path, match["collection"], f"{part}-{match['kind']}-{match['type']}"
 
 
 def _named_like_idx(folder: Path, root: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from aelab.data import Data
 from aelab.errors import TrainingError
 from aelab.losses import means, weighted_total
 from aelab.models import Autoencoder
-from aelab.pixels import Protocol, frozen_images, prepare
+from aelab.pixels import Protocol, freeze, prepare
 from aelab.randomness import stream
 
 VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
@@ -123,8 +123,12 @@ def fit(
     Raises :class:`TrainingError` at the end of an epoch in which a term was not finite.
     """
     model.to(device)
-    train_u8 = frozen_images(data.train.images, protocol, seed, "train").to(device)
-    validation_u8 = frozen_images(data.validation.images, protocol, seed, "validation").to(device)
+    train_u8, validation_u8 = (
+        torch.from_numpy(
+            freeze(split.images, seed, name) if protocol == "static" else split.images
+        ).to(device)
+        for name, split in (("train", data.train), ("validation", data.validation))
+    )
     optimizer = torch.optim.Adam(
         model.parameters(),
         lr=config.learning_rate,

@@ -48,9 +48,10 @@ class Autoencoder(nn.Module, ABC):
         self.architecture = architecture
         self.config = config
         d = architecture.latent_dim
-        self.encoder, self.decoder = build(
-            architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
-        )
+        with torch.random.fork_rng(devices=[]):  # layers draw when built; nobody else's numbers
+            self.encoder, self.decoder = build(
+                architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
+            )
         initialise(self, seed)
 
     @abstractmethod

@@ -1,0 +1,52 @@
+# Every command of the project. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help lab test check format screenshots reproduce pins clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/mnist
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# torch comes first and alone, so that no other package's wish decides which build is taken.
+$(VENV)/.lab: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.lab
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+lab: $(VENV)/.lab ## install, then train and compare an AE and a VAE on the bundled digits
+	$(BIN)/aelab run --preset quick
+
+test: $(VENV)/.dev ## install what the tests need and run them
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.dev ## format the code and mend what the linter can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+reproduce: $(VENV)/.lab ## the original recipe on all of MNIST (DATA=folder of IDX files)
+	$(BIN)/aelab run --preset recipe --data $(DATA)
+
+screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
+	$(BIN)/python tools/screenshots.py $(RUN)
+
+pins: $(VENV)/.dev ## renew constraints.txt from what is installed
+	$(BIN)/python tools/pins.py
+
+clean: ## remove the virtual environment and caches (never runs/)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,199 @@
+"""The verbs as a person calls them: in processes of their own, on tiny data."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aelab import Run, load_model, load_run_data
+from tests.conftest import tiny_split
+
+TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
+EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
+
+
+def aelab(*words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aelab", *map(str, words)],
+        capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+def write_idx(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """IDX files of 400 training and 100 test images."""
+    folder = tmp_path_factory.mktemp("tiny-digits")
+    for prefix, count, seed in (("train", 400, 1), ("t10k", 100, 2)):
+        split = tiny_split(count, seed)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", split.images.reshape(-1, 28, 28))
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", split.labels.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four tiny models, done by the command line with two workers."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    done = aelab("run", "--data", tiny_folder, "--out", out, *TINY, *EPOCHS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(out)
+    assert "not defined" in done.stdout
+    return out
+
+
+def test_a_run_leaves_everything_that_it_should(finished: Path) -> None:
+    run = Run(finished)
+    assert run.manifest()["status"] == "finished"
+    assert (finished / "report.html").stat().st_size > 10_000
+    metrics = run.metrics()
+    assert list(metrics["models"]) == ["ae-3", "vae-3", "ae-2", "vae-2"]
+    assert set(metrics["baselines"]) == {"pca-3", "pca-2", "pixels"}
+    assert metrics["models"]["ae-3"]["metrics"]["negative_elbo"] is None
+    elbo = {n: metrics["models"]["vae-3"]["metrics"][n]["value"]
+            for n in ("negative_elbo", "elbo_reconstruction", "kl")}  # fmt: skip
+    assert elbo["negative_elbo"] == pytest.approx(elbo["elbo_reconstruction"] + elbo["kl"])
+    assert {p.suffix for p in (finished / "figures").iterdir()} == {".svg", ".png"}
+    for folder in (run, *(run.model(key) for key in run.model_keys())):
+        for name in folder.manifest()["files"]:
+            folder.read(name)  # every checksum holds
+    assert not [p for p in finished.rglob("*") if p.suffix in (".pt", ".pth", ".pkl")]
+
+
+def test_the_resolved_experiment_runs_again_with_the_same_bits(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Also with another number of workers: nothing depends on it."""
+    settings = json.loads((finished / "experiment.json").read_text())
+    lines = [f"{k} = {json.dumps(v)}" for k, v in settings.items()
+             if v is not None and not isinstance(v, dict)]  # fmt: skip
+    for name, table in settings.items():
+        if isinstance(table, dict):
+            lines.append(f"[{name}]")
+            lines += [f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None]
+    config = tmp_path / "again.toml"
+    config.write_text("\n".join(lines))
+    done = aelab("run", "--config", config, "--out", tmp_path / "again", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    first, again = Run(finished), Run(tmp_path / "again")
+    for key in first.model_keys():
+        assert first.model(key).read("weights.safetensors") == again.model(key).read(
+            "weights.safetensors"
+        )
+    assert first.metrics()["differences"] == again.metrics()["differences"]
+
+
+def test_resume_after_a_kill_ends_with_the_same_bits(
+    finished: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    # More epochs than the finished run, so that the kill falls into the training; the first
+    # epochs' checkpoints then say whether both walked one path.
+    words = ["run", "--data", tiny_folder, "--out", out, *TINY, "--ae.epochs", "300",
+             "--vae.epochs", "300"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aelab", *map(str, words)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    history = out / "models" / "vae-3" / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while not (history.exists() and len(history.read_text().splitlines()) >= 5):
+        assert time.monotonic() < deadline, "training never began"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(history.read_text().splitlines()) < 300
+
+    resumed = aelab("resume", out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "vae-3: resumed after epoch" in resumed.stdout
+
+    whole = tmp_path / "whole"
+    words[words.index(out)] = whole
+    assert aelab(*words).returncode == 0
+    for key in Run(whole).model_keys():
+        killed, straight = Run(out).model(key), Run(whole).model(key)
+        assert killed.read("weights.safetensors") == straight.read("weights.safetensors")
+        timeless = [
+            [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in h]
+            for h in (killed.history(), straight.history())
+        ]
+        assert timeless[0] == timeless[1]
+
+
+def test_resuming_a_finished_run_leaves_it_alone(finished: Path) -> None:
+    before = (finished / "manifest.json").read_bytes()
+    assert aelab("resume", finished).returncode == 0
+    assert (finished / "manifest.json").read_bytes() == before
+
+
+def test_python_reads_what_the_command_wrote(finished: Path) -> None:
+    run = Run(finished)
+    model = load_model(run, "vae-2")
+    data = load_run_data(run)
+    assert len(data.test) == 100
+    assert model.architecture.latent_dim == 2
+    np.testing.assert_allclose(
+        run.arrays("vae-2")["codes"].std(0) > 0, [True, True]
+    )
+
+
+def test_show_and_report(finished: Path) -> None:
+    shown = aelab("show", finished)
+    assert shown.returncode == 0
+    assert "MSE per pixel" in shown.stdout
+    again = aelab("report", finished)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["fly"], 2, "there is no verb fly"),
+        (["run", "--preset", "nope"], 2, "There is no preset nope"),
+        (["run", "--config", "absent.toml"], 2, "Cannot read absent.toml"),
+        (["run", "--vae.betta", "2"], 2, "betta"),
+        (["run", "--vae.beta", "-2"], 2, "greater than or equal to 0"),
+        (["run", "--data", "/nonexistent/folder"], 3, "/nonexistent/folder"),
+        (["resume", "/nonexistent/run"], 4, "not a run folder"),
+        (["show", "/"], 4, "not a run folder"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_code(
+    words: list[str], code: int, sentence: str
+) -> None:
+    done = aelab(*words)
+    assert done.returncode == code
+    assert sentence in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_an_existing_out_is_refused_and_untouched(finished: Path, tiny_folder: Path) -> None:
+    before = (finished / "manifest.json").read_bytes()
+    done = aelab("run", "--data", tiny_folder, "--out", finished, *TINY, *EPOCHS)
+    assert done.returncode == 4
+    assert "exists: name another --out" in done.stderr
+    assert (finished / "manifest.json").read_bytes() == before
+
+
+def test_help_is_whole_and_does_not_load_torch() -> None:
+    done = aelab("--help")
+    assert done.returncode == 0
+    assert "resume" in done.stdout
+    probe = "import sys, aelab.cli; aelab.cli.main(['--help']); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+    flags = aelab("run", "--help").stdout
+    for flag in ("--preset", "--config", "--out", "--workers", "--latent-dim", "--vae.beta",
+                 "--vae.learning-rate", "--data"):  # fmt: skip
+        assert flag in flags

@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from aelab.errors import AelabError
+from aelab.losses import means, weighted_total
+from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
+from aelab.models.base import RECONSTRUCTION
+from aelab.nets import ACTIVATIONS, BUILDERS, Network
+from aelab.randomness import stream
+
+HIDDEN = {"mlp": (32, 16), "conv": (4, 8)}
+
+
+def build(name: str, seed: int = 0, kind: str = "mlp", **architecture: object) -> Autoencoder:
+    network = Network.model_validate({"kind": kind, "hidden": HIDDEN[kind]})
+    shape = Architecture.model_validate({"network": network, "latent_dim": 4} | architecture)
+    return MODELS[name](shape, MODELS[name].Config(), seed=seed)
+
+
+def pixels(count: int = 8) -> torch.Tensor:
+    return torch.rand(count, 784, generator=stream(0, "test"))
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("name", MODELS)
+def test_shapes_units_and_determinism(name: str, kind: str) -> None:
+    model = build(name, kind=kind)
+    x = pixels()
+    assert model.encode(x).shape == (8, 4)
+    assert model.decode(model.encode(x)).shape == (8, 784)
+    assert torch.equal(model.encode(x), model.encode(x))
+    shown = model.reconstruct(x)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    loss = model.loss(x, stream(0, "noise"), 0.0)
+    assert all(term.shape == (8,) for term in loss.terms.values())
+    for split, parts in loss.per_dimension.items():
+        torch.testing.assert_close(parts.sum(-1), loss.terms[split])
+    torch.testing.assert_close(loss.total, weighted_total(means(loss.terms), loss.weights))
+
+
+@pytest.mark.parametrize("likelihood", RECONSTRUCTION)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_overfits_one_batch(name: str, likelihood: str) -> None:
+    model = build(name, likelihood=likelihood)
+    x = pixels().round()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    totals = []
+    for step in range(150):
+        optimizer.zero_grad()
+        total = model.loss(x, stream(0, "noise", step), 1.0).total
+        total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        totals.append(total.item())
+    # 8 images of independent fair bits cost 543 nats each with no knowledge of them.
+    assert totals[0] - totals[-1] > 250
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_follow_the_seed_and_leave_the_global_generator_alone(name: str) -> None:
+    before = torch.get_rng_state()
+    first, second, other = (build(name, seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    for key, value in first.items():
+        assert torch.equal(value, second[key])
+        assert not torch.equal(value, other[key])
+
+
+def test_a_pair_starts_from_the_same_numbers_where_its_networks_agree() -> None:
+    ae, vae = build("ae").state_dict(), build("vae").state_dict()
+    shared = [key for key in ae if ae[key].shape == vae[key].shape]
+    assert len(shared) == len(ae) - 2  # all but the encoder's head
+    for key in shared:
+        assert torch.equal(ae[key], vae[key])
+    head = [key for key in ae if key not in shared and key.endswith("weight")][0]
+    assert torch.equal(ae[head], vae[head][:4])
+
+
+def test_initial_weights_have_the_spread_of_pytorchs_default() -> None:
+    layer = nn.Linear(784, 32)
+    ours = next(build("ae").encoder.children())
+    assert isinstance(ours, nn.Linear)
+    assert ours.weight.std().item() == pytest.approx(layer.weight.std().item(), rel=0.05)
+    assert ours.weight.abs().max().item() <= 784**-0.5
+
+
+@pytest.mark.parametrize("name", [n for n, m in MODELS.items() if issubclass(m, GaussianAutoencoder)])
+def test_a_gaussian_model_samples_its_prior_and_encodes_its_mean(name: str) -> None:
+    model = build(name)
+    assert isinstance(model, GaussianAutoencoder)
+    draws = model.prior_sample(5_000, stream(0, "prior"))
+    assert draws.mean().abs() < 0.02
+    assert (draws.std() - 1).abs() < 0.02
+    x = pixels()
+    assert torch.equal(model.encode(x), model.posterior(x)[0])
+
+
+def test_kl_warmup_raises_the_weight_linearly_and_then_holds_it() -> None:
+    config = MODELS["vae"].Config.model_validate({"beta": 2.0, "kl_warmup": 10})
+    model = MODELS["vae"](Architecture(latent_dim=2), config)
+    weights = [model.loss(pixels(), stream(0), at).weights["kl"] for at in (0, 5, 10, 20)]
+    assert weights == [0, 1, 2, 2]
+
+
+def test_a_conv_network_that_does_not_fit_the_image_says_so() -> None:
+    network = Network(kind="conv", hidden=(4, 4, 4))
+    with pytest.raises(AelabError, match="divisible by 8"):
+        MODELS["ae"](Architecture(network=network), MODELS["ae"].Config())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_is_built(activation: str) -> None:
+    network = Network.model_validate({"activation": activation})
+    model = MODELS["ae"](Architecture(network=network), MODELS["ae"].Config())
+    assert any(isinstance(m, ACTIVATIONS[activation]) for m in model.modules())
+
+
+def test_every_file_of_the_models_folder_is_registered() -> None:
+    import aelab.models
+
+    files = {p.stem for p in Path(aelab.models.__file__).parent.glob("*.py")}
+    homes = {model.__module__.rpartition(".")[2] for model in MODELS.values()}
+    assert files - {"__init__", "base"} == homes

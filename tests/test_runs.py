@@ -1,0 +1,125 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aelab.errors import RunError
+from aelab.lab import best_epoch, newest_state
+from aelab.runs import FORMAT, Folder, ModelFolder, Run, default_path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", {"models": ["ae"], "latent_dim": [2]}, data={})
+
+
+def test_what_is_written_is_read_and_its_checksum_is_kept(run: Run) -> None:
+    run.write("figures/a.svg", b"<svg/>")
+    assert run.read("figures/a.svg") == b"<svg/>"
+    assert run.model_keys() == ["ae-2"]
+    expected = hashlib.sha256(b"<svg/>").hexdigest()
+    assert run.manifest()["files"]["figures/a.svg"] == expected
+    leftovers = [p for p in run.path.rglob(".*") if p.name != ".lock"]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damage_is_named_and_never_used(run: Run, damage: str) -> None:
+    path = run.write("figures/a.png", b"0123456789")
+    if damage == "flip":
+        path.write_bytes(b"0123456780")
+    elif damage == "truncate":
+        path.write_bytes(b"012")
+    else:
+        path.unlink()
+    with pytest.raises(RunError, match=r"a\.png"):
+        run.read("figures/a.png")
+
+
+def test_a_folder_that_exists_is_never_overwritten(run: Run) -> None:
+    with pytest.raises(RunError, match="exists: name another --out"):
+        Run.create(run.path, {})
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        Run(tmp_path)
+
+
+def test_another_format_is_refused_with_a_remedy(run: Run) -> None:
+    path = run.path / "manifest.json"
+    path.write_text(json.dumps(run.manifest() | {"format": FORMAT + 1}))
+    with pytest.raises(RunError, match="open it with the version that wrote it"):
+        run.manifest()
+
+
+def test_one_writer_at_a_time(run: Run) -> None:
+    with run.lock(), pytest.raises(RunError, match="in use"), Run(run.path).lock():
+        raise AssertionError("two writers")
+    with run.lock():
+        pass
+
+
+def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
+    import safetensors.torch
+    import torch
+
+    folder = run.model("ae-2")
+    for epoch in (1, 2, 3):
+        data = safetensors.torch.save({"x": torch.tensor([float(epoch)])})
+        folder.write_checkpoint(epoch, data)
+    assert folder.checkpoints() == [2, 3]
+    assert len(list((folder.path / "checkpoints").iterdir())) == 2
+    newest = max((folder.path / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1] + b"\x00")
+    state, warnings = newest_state(folder)
+    assert state is not None
+    assert state.epoch == 2
+    assert state.tensors["x"].item() == 2
+    assert len(warnings) == 1
+    assert newest.name in warnings[0]
+
+
+def test_arrays_and_history_round_trip(run: Run) -> None:
+    folder = run.model("ae-2")
+    assert folder.history() == []
+    folder.write_history([{"epoch": 1}, {"epoch": 2}])
+    assert run.history("ae-2") == [{"epoch": 1}, {"epoch": 2}]
+    folder.write_arrays({"a/b": np.arange(3)})
+    np.testing.assert_array_equal(run.arrays("ae-2")["a/b"], np.arange(3))
+
+
+def test_nan_is_never_written_as_json(run: Run) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        run.write_json("metrics.json", {"mse": float("nan")})
+
+
+def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    with pytest.raises(RunError, match="Cannot make the run folder"):
+        Run.create(blocker / "run", {})
+    with pytest.raises(RunError, match="Cannot write"):
+        Folder(tmp_path / "absent").note(a=1)
+
+
+def test_the_default_path_takes_a_free_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = default_path("quick")
+    first.mkdir(parents=True)
+    assert default_path("quick").name == first.name + "-2"
+
+
+def test_best_epoch_compares_only_equal_objectives() -> None:
+    def row(epoch: int, total: float, kl: float) -> dict[str, object]:
+        return {"epoch": epoch, "validation": {"total": total, "weights": {"kl": kl}}}
+
+    assert best_epoch([row(1, 5, 0.0), row(2, 9, 1.0), row(3, 8, 1.0), row(4, 10, 1.0)]) == 3
+
+
+def test_a_model_folder_lists_no_checkpoints_at_first(tmp_path: Path) -> None:
+    assert ModelFolder(tmp_path).checkpoints() == []

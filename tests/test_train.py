@@ -1,0 +1,118 @@
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from aelab.data import Data
+from aelab.errors import TrainingError
+from aelab.experiment import Experiment, preset
+from aelab.losses import Loss
+from aelab.models import MODELS
+from aelab.train import Epoch, State, Training, fit, measure
+
+SMALL = {"latent_dim": (4,), "network": {"hidden": (32,)}}
+
+
+def small(**changes: object) -> Experiment:
+    return preset("recipe", **(SMALL | changes))
+
+
+def train(
+    experiment: Experiment, name: str, data: Data, epochs: int, start: State | None = None
+) -> list[Epoch]:
+    model = experiment.build(f"{name}-4")
+    config = experiment.training(name).model_copy(update={"epochs": epochs})
+    return list(
+        fit(model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start)
+    )
+
+
+def same(a: State, b: State) -> bool:
+    return a.tensors.keys() == b.tensors.keys() and all(
+        torch.equal(value, b.tensors[key]) for key, value in a.tensors.items()
+    )
+
+
+@pytest.mark.parametrize("pixels", ["grey", "dynamic", "static"])
+@pytest.mark.parametrize("name", MODELS)
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(
+    name: str, pixels: str, tiny_data: Data
+) -> None:
+    experiment = small(pixels=pixels)
+    whole = train(experiment, name, tiny_data, 4)
+    half = train(experiment, name, tiny_data, 2)
+    rest = train(experiment, name, tiny_data, 4, start=half[-1].state)
+    assert same(whole[-1].state, rest[-1].state)
+    assert [e.validation for e in whole[2:]] == [e.validation for e in rest]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_seed_decides_everything(name: str, tiny_data: Data) -> None:
+    first, second, other = (train(small(seed=s), name, tiny_data, 2) for s in (0, 0, 1))
+    assert same(first[-1].state, second[-1].state)
+    assert not same(first[-1].state, other[-1].state)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_learns_and_the_total_is_the_sum_of_its_terms(name: str, tiny_data: Data) -> None:
+    epochs = train(small(**{name: {"learning_rate": 1e-3}}), name, tiny_data, 15)
+    assert epochs[0].validation.total - epochs[-1].validation.total > 150  # nats
+    for epoch in epochs:
+        for measured in (epoch.train, epoch.validation):
+            weighted = sum(v * measured.weights.get(k, 1) for k, v in measured.terms.items())
+            assert measured.total == pytest.approx(weighted)
+        row = epoch.row()
+        assert row["gradient_norm"] > 0
+        assert row["images_per_second"] > 0
+        for key, parts in row["validation"].get("per_dimension", {}).items():
+            assert sum(parts) == pytest.approx(row["validation"]["terms"][key], rel=1e-5)
+
+
+def test_epoch_means_are_weighted_by_images_not_by_batches(tiny_data: Data) -> None:
+    """200 images in batches of 64 end in one of 8; at rate ~0 the mean is that of all images."""
+    experiment = small(ae={"learning_rate": 1e-30})
+    epoch = train(experiment, "ae", tiny_data, 1)[0]
+    model = experiment.build("ae-4")
+    images = torch.from_numpy(tiny_data.train.images)
+    expected = measure(model, images, 0, "grey", 1.0)
+    assert epoch.train.total == pytest.approx(expected.total, rel=1e-6)
+
+
+def test_validation_does_not_depend_on_the_number_of_epochs_before(tiny_data: Data) -> None:
+    experiment = small()
+    model = experiment.build("vae-4")
+    images = torch.from_numpy(tiny_data.validation.images)
+    assert measure(model, images, 0, "grey", 1) == measure(model, images, 0, "grey", 2)
+
+
+def test_a_loss_that_is_not_finite_names_step_term_and_rate(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = small()
+    model = experiment.build("vae-4")
+    honest, calls = model.loss, []
+
+    def poisoned(x: torch.Tensor, generator: torch.Generator, epoch: float) -> Loss:
+        calls.append(epoch)
+        loss = honest(x, generator, epoch)
+        factor = math.nan if len(calls) == 3 else 1.0
+        return Loss({"reconstruction": loss.terms["reconstruction"], "kl": loss.terms["kl"] * factor})
+
+    monkeypatch.setattr(model, "loss", poisoned)
+    with pytest.raises(TrainingError, match=r"kl is not finite at step 3 of epoch 1 .* 0\.0001"):
+        list(fit(model, tiny_data, experiment.training("vae"), seed=0))
+
+
+def test_learning_rate_schedule() -> None:
+    config = Training(learning_rate=1.0, epochs=12, schedule="cosine", warmup_epochs=2)
+    rates = [config.learning_rate_at(epoch) for epoch in (0, 1, 2, 7, 12)]
+    np.testing.assert_allclose(rates, [0, 0.5, 1, 0.5, 0], atol=1e-12)
+    assert Training(learning_rate=0.3).learning_rate_at(17.5) == 0.3
+
+
+def test_leaving_the_generator_early_is_all_that_stopping_takes(tiny_data: Data) -> None:
+    experiment = small()
+    epochs = fit(experiment.build("ae-4"), tiny_data, experiment.training("ae"), seed=0)
+    assert [epoch.index for epoch in islice(epochs, 3)] == [1, 2, 3]
