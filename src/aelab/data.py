@@ -98,7 +98,7 @@ class Source:
             raise DataError(
                 f"{self.name} has {len(order):,} images of {len(values)} classes for training and "
                 f"validation, which do not yield {held_out:,} for validation and {max(kept, 0):,} "
-                "for training with every class among them; choose other sizes."
+                "for training with every class among them; choose another validation or train_size."
             )
 
         def split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
@@ -106,6 +106,7 @@ class Source:
             return Split(flat, np.searchsorted(values, labels).astype(np.int64))
 
         part = "" if train_size is None else f" of {most:,}"
+        tests = "official" if self.sha256 == MNIST_SHA256 else "folder's own"
         drawn = f"drawn by class with seed {seed} from the"
         return Data(
             train=split(images[chosen], labels[chosen]),
@@ -122,7 +123,7 @@ class Source:
             + (
                 f"all {drawn} bundled digits; not the official test set"
                 if bundled
-                else f"validation {drawn} training files; the official test files"
+                else f"validation {drawn} training files; the {tests} test files"
             ),
         )
 
@@ -182,10 +183,14 @@ def _in_folder(path: Path) -> Source:
     except RuntimeError as error:  # ~user, where there is no such user
         raise bad(path, "does not exist", "check the path of the folder") from error
     found = find_idx(folder, MNIST_SHA256)
-    name = "MNIST" if found.sha256 == MNIST_SHA256 else shown(folder.resolve().name)[:80]
+    name = shown(folder.resolve().name)[:80] or "unnamed"
+    if found.sha256 == MNIST_SHA256:
+        name = "MNIST"
+    elif name.casefold() == "mnist":  # no report shall say MNIST of anything else
+        name += " (not the published files)"
     why = f"The files of the folder {shown(folder)} are used, as asked for."
     files = {role: str(file) for role, file in found.files.items()}
-    return Source("folder", name or "unnamed", " ".join([why, *found.notes]), files, found.sha256)
+    return Source("folder", name, " ".join([why, *found.notes]), files, found.sha256)
 
 
 def _official(folder: Path, kind: str, why: str) -> Source:

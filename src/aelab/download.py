@@ -36,6 +36,7 @@ MIRRORS = (
 KAGGLE_DATASET = "hojjatk/mnist-dataset"
 ANSWER_SECONDS = 4.0  # a machine without a network shall reach the bundled digits soon
 STALL_SECONDS = 20.0  # the longest silence within a download
+RETRIES, RETRY_SECONDS = 2, 1  # of one file, and the pause before each
 
 _Fill = Callable[[Path, Callable[[str], None]], None]
 _FILES = [f"{role}.gz" for role in ROLES]
@@ -109,7 +110,7 @@ def _from_mirror(mirror: str, scratch: Path, say: Callable[[str], None]) -> None
         say(f"downloading {name} from {_host(mirror)} ({number} of {len(_FILES)})")
         with _stall_limit(STALL_SECONDS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fetch_file warns at each retry
-            fetch_file(mirror + name, folder=scratch, n_retries=2, delay=1)
+            fetch_file(mirror + name, folder=scratch, n_retries=RETRIES, delay=RETRY_SECONDS)
 
 
 def _from_kaggle(scratch: Path, say: Callable[[str], None]) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from aelab.errors import RunError
@@ -14,8 +13,6 @@ from aelab.errors import RunError
 Array = NDArray[Any]
 Json = Mapping[str, Any]
 Better = Literal["lower", "higher"]
-# The difference that metrics.json holds is VAE − AE; a pair is these two models of one size.
-FIRST, SECOND = "ae", "vae"
 
 
 class RunFolder(Protocol):
@@ -116,15 +113,13 @@ class Results:
         return tuple(d for d in dict.fromkeys(wanted) if d in trained)
 
     def of_dim(self, latent_dim: int) -> tuple[Model, ...]:
-        """The models of one size, the AE first and the VAE second where they exist."""
-        rank = {FIRST: 0, SECOND: 1}
-        models = [model for model in self.models if model.latent_dim == latent_dim]
-        return tuple(sorted(models, key=lambda model: rank.get(model.name, 2)))
+        """The models of one size, in the order of the experiment."""
+        return tuple(model for model in self.models if model.latent_dim == latent_dim)
 
     def pair(self, latent_dim: int) -> tuple[Model, Model] | None:
-        """The AE and the VAE of one size, if both were trained."""
-        found = {model.name: model for model in self.of_dim(latent_dim)}
-        return (found[FIRST], found[SECOND]) if {FIRST, SECOND} <= found.keys() else None
+        """The two models whose differences (second − first) the run holds, if it has a pair."""
+        models = self.of_dim(latent_dim)
+        return (models[0], models[1]) if len(models) == 2 else None
 
     def beside(self, latent_dim: int) -> tuple[Model, ...]:
         """The baselines that stand beside models of this size."""
@@ -229,8 +224,3 @@ def _estimate(record: Json | None) -> Estimate | None:
 
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def last(values: Sequence[float]) -> float:
-    """The last number of a curve, NaN if there is none."""
-    return values[-1] if len(values) else float(np.nan)

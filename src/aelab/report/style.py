@@ -34,7 +34,7 @@ DIGITS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-FIGURE_DPI, RASTER_DPI = 160, 180
+FIGURE_DPI, RASTER_DPI = 160, 144
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
@@ -112,19 +112,68 @@ def _save(figure: Figure, kind: str, dpi: int, metadata: dict[str, None]) -> byt
 
 
 @dataclass
-class StyleSheet:
-    """The CSS of inline figures; style attributes become classes, as the page's policy asks."""
+class Inliner:
+    """Turns SVG files into elements of one page.
+
+    Ids get a prefix, style attributes become classes (as the page's policy asks), and images that
+    occur twice, in the wide and the narrow version of a figure, are stored once.
+    """
 
     classes: dict[str, str] = field(default_factory=dict)
-
-    def name(self, declarations: str) -> str:
-        """The class of a style attribute."""
-        return self.classes.setdefault(_themed(declarations), f"f{len(self.classes)}")
+    images: dict[str, str] = field(default_factory=dict)
 
     @property
     def css(self) -> str:
-        """Every class that was asked for."""
+        """The classes of every figure so far."""
         return "\n".join(f".{name}{{{rules}}}" for rules, name in self.classes.items())
+
+    @property
+    def store(self) -> str:
+        """The images of every figure so far, as definitions."""
+        return "".join(self.images.values())
+
+    def inline(self, data: bytes, prefix: str, alt: str) -> str:
+        """An SVG file as an element with alt text."""
+        root = ElementTree.fromstring(data)
+        for parent in list(root.iter()):
+            for child in list(parent):
+                if child.tag.endswith(("}metadata", "}style")):
+                    parent.remove(child)
+        for element in root.iter():
+            self._rewrite(element, prefix)
+        for name in ("width", "height"):
+            root.attrib.pop(name, None)
+        root.attrib |= {"role": "img", "aria-label": alt}
+        return ElementTree.tostring(root, encoding="unicode")
+
+    def _rewrite(self, element: ElementTree.Element, prefix: str) -> None:
+        tag = element.tag = element.tag.rpartition("}")[2]
+        found = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+        element.attrib.clear()
+        if rules := _themed(found.pop("style", "")):
+            element.set("class", self.classes.setdefault(rules, f"f{len(self.classes)}"))
+        own = found.pop("id", "")
+        found.pop("version", None)
+        if tag == "image":
+            if own.startswith("tint-"):  # a mask that the page fills with a theme colour
+                element.set("filter", f"url(#{'-'.join(own.split('-')[:2])})")
+            found["href"] = self._stored(found)
+            element.tag = "use"
+        elif own and tag != "g":
+            element.set("id", f"{prefix}-{own}")
+        for name, value in found.items():
+            if name == "href" and tag != "image":
+                value = value.replace("#", f"#{prefix}-")  # noqa: PLW2901
+            element.set(name, value.replace("url(#", f"url(#{prefix}-"))
+
+    def _stored(self, attributes: dict[str, str]) -> str:
+        """Keep an image and give the reference to it."""
+        source = "".join(attributes["href"].split())
+        width, height = attributes.pop("width"), attributes.pop("height")
+        name = f"i{len(self.images)}"
+        markup = f'width="{width}" height="{height}" href="{source}"/>'
+        kept = self.images.setdefault(markup, f'<image id="{name}" {markup}')
+        return f"#{kept.split(chr(34))[1]}"
 
 
 _FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*")
@@ -141,38 +190,3 @@ def _themed(declarations: str) -> str:
 def _weight(prefix: str) -> str:
     weight = re.search(r"bold|\d{3}", prefix)
     return f"; font-weight: {weight[0]}" if weight else ""
-
-
-def inline(data: bytes, prefix: str, alt: str, sheet: StyleSheet) -> str:
-    """An SVG file as an element of the page: own ids, classes for styles, alt text.
-
-    An image whose id starts with ``tint-`` is a mask that the page fills with a theme colour.
-    """
-    root = ElementTree.fromstring(data)
-    parents = {child: parent for parent in root.iter() for child in parent}
-    for element in list(root.iter()):
-        tag = element.tag = element.tag.rpartition("}")[2]
-        if tag in ("metadata", "style"):
-            parents[element].remove(element)
-            continue
-        for name, value in list(element.attrib.items()):
-            del element.attrib[name]
-            local = name.rpartition("}")[2]
-            if local == "style":
-                if rules := _themed(value):
-                    element.set("class", sheet.name(rules))
-            elif local == "id":
-                if tag == "image" and value.startswith("tint-"):
-                    element.set("filter", f"url(#{'-'.join(value.split('-')[:2])})")
-                elif tag != "g":
-                    element.set("id", f"{prefix}-{value}")
-            elif local == "href":
-                element.set("href", value.replace("#", f"#{prefix}-") if value[0] == "#" else value)
-            elif local == "clip-path":
-                element.set("clip-path", value.replace("url(#", f"url(#{prefix}-"))
-            elif local != "version":
-                element.set(local, value)
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.attrib.update({"role": "img", "aria-label": alt})
-    return ElementTree.tostring(root, encoding="unicode")

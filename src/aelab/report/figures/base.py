@@ -1,7 +1,7 @@
 """What every figure is made from, and the registry that finds them by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import matplotlib as mpl
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from aelab.report.results import Array, Model
 from aelab.report.style import MODEL_COLORS, RC, class_colors, model_color
 
+SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
 WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
 
 
@@ -49,7 +50,7 @@ class Drawing:
 
     figure: Figure
     alt: str
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)  # heading -> explanation
 
 
 Draw = Callable[[View], Drawing | None]
@@ -70,7 +71,7 @@ FIGURES: dict[str, FigureKind] = {}
 
 
 def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Draw], Draw]:
-    """Register a pure function of a view; sections and figures keep the order of the code."""
+    """Register a pure function of a view under a section of the report."""
 
     def register(function: Draw) -> Draw:
         assert name not in FIGURES, f"two figures are named {name}"
@@ -79,6 +80,7 @@ def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Dr
             with mpl.rc_context(RC):
                 return function(view)
 
+        assert section in SECTIONS
         FIGURES[name] = FigureKind(name, title, section, reading, draw)
         return draw
 
@@ -137,9 +139,16 @@ def mask(axes: Axes, strength: Array, extent: tuple[float, float, float, float],
     image[..., :3] = red, green, blue
     image[..., 3] = strength
     drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
-    drawn.set_gid(f"tint-{tint}")
+    count = sum(len(other.images) for other in drawn.get_figure(root=True).axes)
+    drawn.set_gid(f"tint-{tint}-{count}")
 
 
-def listing(items: list[str]) -> str:
-    """a, b and c."""
-    return " and ".join(", ".join(items).rsplit(", ", 1)) if len(items) > 1 else "".join(items)
+def left(ax: Axes, y: float, text: str, color: str) -> None:
+    """Name a row of tiles at its left."""
+    ax.text(-0.15, y, text, ha="right", va="center", color=color, fontsize=7.5)
+
+
+def fit(ax: Axes, columns: float, rows: float) -> None:
+    """Show the tiles from (0, 0) and nothing else."""
+    bare(ax)
+    ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")

@@ -1,0 +1,133 @@
+"""Results to one self-contained page: figures, tables, sentences, and a strict content policy."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from aelab.report.comparison import slug
+from aelab.report.conclusions import ONE_RUN, findings, summary
+from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
+from aelab.report.planes import planes
+from aelab.report.results import Model, Results, RunFolder, load
+from aelab.report.setting import flat, setting, trained
+from aelab.report.style import VARIABLES, Inliner, model_color, png, svg
+from aelab.report.tables import cards, table
+
+TEMPLATES = files("aelab.report") / "templates"
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure of one latent size, in the two shapes that the page chooses from."""
+
+    latent_dim: int
+    wide: Markup
+    narrow: Markup
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A kind of figure with its plates."""
+
+    kind: FigureKind
+    plates: tuple[Plate, ...]
+
+
+def build_report(run: RunFolder) -> Path:
+    """Write the figures and ``report.html`` of a run that has been measured; gives its path.
+
+    The same run gives the same bytes. Raises RunError if nothing has been measured yet.
+    """
+    results = load(run)
+    inliner = Inliner()
+    exhibits = [
+        exhibit for kind in FIGURES.values() if (exhibit := _exhibit(run, results, kind, inliner))
+    ]
+    return run.write_report(render(results, exhibits, inliner))
+
+
+def _exhibit(
+    run: RunFolder, results: Results, kind: FigureKind, inliner: Inliner
+) -> Exhibit | None:
+    plates = tuple(_plates(run, results, kind, inliner))
+    return Exhibit(kind, plates) if plates else None
+
+
+def _plates(
+    run: RunFolder, results: Results, kind: FigureKind, inliner: Inliner
+) -> Iterator[Plate]:
+    told: set[str] = set()
+    for latent_dim in results.latent_dims:
+        models = results.of_dim(latent_dim)
+        shared = (latent_dim, models, results.label_names, results.image_size)
+        drawing, small = kind.draw(View(*shared)), kind.draw(View(*shared, narrow=True))
+        if drawing is None or small is None:
+            continue
+        name = f"{kind.name}-{latent_dim}"
+        vector = svg(drawing.figure)
+        run.write_figure(f"{name}.svg", vector)
+        run.write_figure(f"{name}.png", png(drawing.figure))
+        wide = inliner.inline(vector, f"{name}-w", drawing.alt)
+        narrow = inliner.inline(svg(small.figure), f"{name}-n", small.alt)
+        # An explanation that a larger code has had already is not repeated.
+        notes = {title: text for title, text in drawing.notes.items() if title not in told}
+        told |= notes.keys()
+        yield Plate(latent_dim, Markup(wide), Markup(narrow), notes)
+
+
+def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
+    """The page, without any reading or writing."""
+    style = f"{_text('report.css')}\n{inliner.css}\n"
+    script = _text("report.js")
+    main = results.latent_dims[0]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("aelab.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"slug": slug, "trained": trained, "role": model_role}
+    return environment.get_template("report.html.j2").render(
+        results=results,
+        main=main,
+        summary=summary(results, main),
+        cards=cards(results, main),
+        tables=[table(results, latent_dim) for latent_dim in results.latent_dims],
+        sections=[
+            (section, found)
+            for section in SECTIONS
+            if (found := [exhibit for exhibit in exhibits if exhibit.kind.section == section])
+        ],
+        planes=planes(results),
+        findings=findings(results),
+        one_run=ONE_RUN,
+        setting=setting(results),
+        settings=list(flat(results.experiment)),
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_policy_hash(style),
+        script_hash=_policy_hash(script),
+        store=Markup(inliner.store),
+    )
+
+
+def model_role(model: Model) -> str:
+    """The CSS variable of a model's colour, without its dashes."""
+    return VARIABLES[model_color(model.name)]
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy_hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

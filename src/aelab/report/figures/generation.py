@@ -1,0 +1,76 @@
+"""What the decoders make up: samples, and walks between two images."""
+
+import numpy as np
+
+from aelab.report.figures.base import Drawing, View, bare, figure, fit, left, panels, show
+from aelab.report.numbers import listing
+from aelab.report.style import MUTED
+
+SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten"}
+
+
+@figure(
+    "samples",
+    "Samples",
+    section="Generation",
+    reading="New images, decoded from random codes: one row of the matrix a model, one column a way"
+    " to draw codes. Its prior is the VAE’s own; a full-covariance Gaussian and a mixture of ten,"
+    " both fitted to training codes, serve both models alike. If a model gains much from the"
+    " mixture, it was the sampler that failed, not the decoder.",
+)
+def samples(view: View) -> Drawing | None:
+    """The matrix model × sampler."""
+    names = [f"samples_{sampler}" for sampler in SAMPLERS]
+    models = [model for model in view.models if any(model.has(name) for name in names)]
+    if not models:
+        return None
+    drawn, axes = panels(view, len(models), len(SAMPLERS), height=3.5 if view.narrow else 2.65)
+    alts = []
+    cells = ((model, sampler) for model in models for sampler in SAMPLERS)
+    for ax, (model, sampler) in zip(axes, cells, strict=True):
+        ax.set_title(f"{model.title} from {SAMPLERS[sampler]}", color=view.color(model))
+        if not model.has(f"samples_{sampler}"):
+            bare(ax)
+            reason = "not defined: it has no prior" if sampler == "prior" else "not drawn"
+            ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=MUTED)
+            if view.narrow:
+                ax.set_box_aspect(0.2)
+            continue
+        images = model.array(f"samples_{sampler}")
+        across = int(np.ceil(len(images) ** 0.5))
+        rows = show(ax, images, across, view.image_size)
+        fit(ax, across, rows)
+        alts.append(f"{len(images)} from {model.title} by {SAMPLERS[sampler]}")
+    return Drawing(drawn, f"Random samples, d = {view.latent_dim}: {listing(alts)}.")
+
+
+@figure(
+    "interpolations",
+    "From one digit to another",
+    section="Generation",
+    reading="Each row walks in a straight line from the code of one test image to that of another,"
+    " in equal steps, the same pairs for every model. A good space passes through plausible"
+    " digits; a poor one fades one image out and another in.",
+)
+def interpolations(view: View) -> Drawing | None:
+    """Straight walks between the same pairs of test images."""
+    models = view.having("interpolations")
+    if not models:
+        return None
+    pairs, steps = models[0].array("interpolations").shape[:2]
+    width = (3.4 if view.narrow else 7.3 / len(models)) - 0.35
+    height = pairs * width / steps * view.image_size[0] / view.image_size[1] + 0.4
+    drawn, axes = panels(view, 1, len(models), height=height)
+    walks: list[str] = []
+    for ax, model in zip(axes, models, strict=True):
+        images = model.array("interpolations")
+        show(ax, images.reshape(pairs * steps, -1), steps, view.image_size)
+        fit(ax, steps, pairs)
+        ax.set_title(model.title, color=view.color(model))
+        if model.has("interpolation_labels"):
+            ends = np.asarray(model.array("interpolation_labels"), int)
+            walks = [f"{view.label(a)}→{view.label(b)}" for a, b in ends]
+            for row, walk in enumerate(walks):
+                left(ax, row + 0.5, walk, MUTED)
+    alt = f"{pairs} interpolations of {steps} steps, d = {view.latent_dim}: "
+    return Drawing(drawn, alt + f"{listing(walks)} for {listing(m.title for m in models)}.")

@@ -1,0 +1,178 @@
+"""Where the codes lie: the latent plane, projections of larger codes, and the plane decoded."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Ellipse
+
+from aelab.report.figures.base import Drawing, View, bare, figure, panels, show
+from aelab.report.numbers import listing, number
+from aelab.report.results import Array, Model
+from aelab.report.style import INK, MUTED, SURFACE
+
+ORIGIN: Array = np.zeros(2)
+
+
+@figure(
+    "plane",
+    "The latent plane",
+    section="Latent space",
+    reading="Every point is the code of a test image (of a VAE: the mean of its posterior),"
+    " coloured by class and named at the centre of the class. Circles are one, two and three"
+    " standard deviations of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free"
+    " to place its codes at any scale.",
+)
+def plane(view: View) -> Drawing | None:
+    """The codes themselves, where d = 2."""
+    models = view.having("codes", "labels") if view.latent_dim == 2 else []
+    if not models:
+        return None
+    drawn, axes = panels(view, 1, len(models), height=3.5 if view.narrow else 7.4 / len(models))
+    alts = []
+    for ax, model in zip(axes, models, strict=True):
+        codes_NZ = np.asarray(model.array("codes"), float)
+        scatter(ax, view, codes_NZ, model.array("labels"))
+        if model.has_prior:
+            prior(ax, np.ones(2))
+        ax.set(xlabel="z1", ylabel="z2")
+        ax.set_title(model.title, color=view.color(model))
+        spread = listing(number(s, 1) for s in codes_NZ.std(0))
+        alts.append(f"{model.title} with standard deviations {spread}")
+    alt = f"Scatter of {len(codes_NZ):,} test codes coloured by class: {listing(alts)}."
+    return Drawing(drawn, alt, _spread_note(models))
+
+
+def _spread_note(models: list[Model]) -> dict[str, str]:
+    free = [model for model in models if not model.has_prior]
+    held = [model for model in models if model.has_prior]
+    if not free or not held:
+        return {}
+    wide, tight = (float(np.std(ms[0].array("codes"))) for ms in (free, held))
+    if wide < 1.5 * tight:
+        return {}
+    return {
+        f"Why the {free[0].title}’s axes are longer": f"Its codes spread {number(wide / tight, 1)} times as far as the "
+        f"{held[0].title}’s: nothing in its loss asks for a scale, while the KL pulls every "
+        "posterior towards N(0, I)."
+    }
+
+
+@figure(
+    "projections",
+    "The latent space, projected",
+    section="Latent space",
+    reading="A code of more than two dimensions seen through two lenses. PCA keeps directions and"
+    " scale (ellipses: one, two and three standard deviations of the prior, where there is one)."
+    " t-SNE keeps neighbours and nothing else: sizes of clusters and distances between them mean"
+    " nothing there.",
+)
+def projections(view: View) -> Drawing | None:
+    """PCA and t-SNE of every model, where d > 2."""
+    models = [m for m in view.having("labels", "embedding_index") if m.has("pca") or m.has("tsne")]
+    if not models:
+        return None
+    lenses = [lens for lens in ("pca", "tsne") if any(m.has(lens) for m in models)]
+    height = 3.5 if view.narrow else 7.4 / len(models)
+    drawn, axes = panels(view, len(lenses), len(models), height=height)
+    count = 0
+    for ax, (lens, model) in zip(axes, ((ls, m) for ls in lenses for m in models), strict=True):
+        title = {"pca": "PCA", "tsne": "t-SNE"}[lens]
+        if not model.has(lens):
+            bare(ax)
+            ax.set_title(f"{model.title}: no {title}", color=MUTED)
+            continue
+        points_M2 = np.asarray(model.array(lens), float)
+        count = len(points_M2)
+        scatter(ax, view, points_M2, model.array("labels")[model.array("embedding_index")])
+        ax.set_title(f"{model.title}, {title}", color=view.color(model))
+        if lens == "tsne":
+            ax.set(xticks=[], yticks=[])
+        elif model.has("pca_prior_std"):
+            centre = model.array("pca_prior_center") if model.has("pca_prior_center") else np.zeros(2)
+            prior(ax, np.asarray(model.array("pca_prior_std"), float), centre)
+    alt = (
+        f"Scatter of {count:,} test codes of d = {view.latent_dim} by PCA and t-SNE, coloured by"
+        f" class, for {listing(model.title for model in models)}."
+    )
+    return Drawing(drawn, alt)
+
+
+@figure(
+    "manifold",
+    "The plane, decoded",
+    section="Latent space",
+    reading="Each tile is what the decoder draws for the code at its place, over the region where"
+    " the codes of test images lie. Smooth change from tile to tile means that the space between"
+    " known codes has been learnt; tiles that look like no class are holes.",
+)
+def manifold(view: View) -> Drawing | None:
+    """The decoder over a grid of codes, where d = 2."""
+    models = view.having("manifold", "manifold_extent")
+    if not models:
+        return None
+    drawn, axes = panels(view, 1, len(models), height=3.6 if view.narrow else 7.4 / len(models))
+    alts = []
+    for ax, model in zip(axes, models, strict=True):
+        images = model.array("manifold")
+        side = round(len(images) ** 0.5)
+        show(ax, images, side, view.image_size)
+        x0, x1, y0, y1 = (float(end) for end in model.array("manifold_extent"))
+        ticks, middle = (0.5, side / 2, side - 0.5), ((x0 + x1) / 2, (y0 + y1) / 2)
+        ax.set_xticks(ticks, [number(x, 1) for x in (x0, middle[0], x1)])
+        ax.set_yticks(ticks, [number(y, 1) for y in (y1, middle[1], y0)])
+        ax.grid(visible=False)
+        ax.set(xlabel="z1", ylabel="z2", aspect="equal")
+        ax.set_title(model.title, color=view.color(model))
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+        alts.append(f"{model.title} over z1 {number(x0, 1)} to {number(x1, 1)}")
+    alt = f"Grids of {side} by {side} decoded images: {listing(alts)}."
+    return Drawing(drawn, alt)
+
+
+def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
+    """Points coloured by class, each class named near its median."""
+    palette = view.palette
+    colors = np.asarray(palette)[labels_N]
+    size = float(np.clip(9000 / len(points_N2), 1.4, 14))
+    # One call in the order of the images: drawn class by class, the last class would hide others.
+    ax.scatter(*points_N2.T, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
+    for label, (x, y) in zip(classes, places_C2, strict=True):
+        box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
+        ax.text(
+            x, y, view.label(int(label)), ha="center", va="center", fontsize=8,
+            fontweight="bold", color=INK, bbox=box,
+        )  # fmt: skip
+    ax.set_aspect("equal", adjustable="datalim")
+
+
+def apart(places_C2: Array, least: float) -> Array:
+    """Move places that are closer than ``least`` apart, each pair by half, until none is."""
+    moved = np.array(places_C2, float)
+    for _ in range(50):
+        step = np.zeros_like(moved)
+        for a in range(len(moved)):
+            for b in range(a):
+                gap = moved[a] - moved[b]
+                distance = float(np.hypot(*gap))
+                if distance < least:
+                    # Two classes at the same place part along a direction that is always the same.
+                    way = gap / distance if distance > 0 else np.array([1.0, 0.0])
+                    step[a] += 0.5 * (least - distance) * way
+                    step[b] -= 0.5 * (least - distance) * way
+        moved += step
+        if not step.any():
+            break
+    return moved
+
+
+def prior(ax: Axes, std: Array, centre: Array = ORIGIN) -> None:
+    """The prior at one, two and three standard deviations."""
+    for k in (1, 2, 3):
+        width, height = 2 * k * std
+        ax.add_patch(Ellipse(centre, width, height, fill=False, ec=INK, lw=0.9, ls=(0, (4, 3))))
+        foot = (float(centre[0]), float(centre[1] - k * std[1]))
+        box = {"boxstyle": "round,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.85}
+        ax.annotate(f"{k}σ", foot, ha="center", va="center", fontsize=7, color=MUTED, bbox=box)

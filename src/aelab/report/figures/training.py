@@ -1,0 +1,207 @@
+"""How the models learned: the loss and its terms, and the KL of every latent dimension."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from aelab.report.figures.base import Drawing, View, bare, figure, mask, panels
+from aelab.report.numbers import listing, number
+from aelab.report.results import Json, Model
+from aelab.report.style import INK, LINE, MUTED
+
+TITLES = {"reconstruction": "Reconstruction", "kl": "KL(q(z|x) ‖ p(z))", "total": "Loss (total)"}
+TOTAL = "total"
+FEW = 4  # so many dimensions are drawn as lines, more as a heat map
+
+
+@figure(
+    "loss",
+    "Loss over the epochs",
+    section="Training",
+    reading="Solid lines are validation, dashed lines training, in nats per image; lower is better."
+    " Where solid leaves dashed behind, the model learns its training images by heart. A VAE’s loss"
+    " has one term more than an AE’s, so the two meet on one scale in the reconstruction panel, not"
+    " in the total.",
+)
+def loss(view: View) -> Drawing | None:
+    """One panel for the total and one for each term."""
+    models = [model for model in view.models if model.history]
+    if not models:
+        return None
+    names = [TOTAL, *dict.fromkeys(t for m in models for t in m.history[-1]["validation"]["terms"])]
+    drawn, axes = panels(view, 1, len(names), height=2.3 if view.narrow else 2.7)
+    for ax, name in zip(axes, names, strict=True):
+        ends = []
+        for model in models:
+            for split, dashes in (("train", "--"), ("validation", "-")):
+                values = curve(model.history, split, name)
+                epochs = [row["epoch"] for row in model.history][: len(values)]
+                marker = "o" if len(values) == 1 else ""
+                ax.plot(
+                    epochs, values, dashes, color=view.color(model), marker=marker, markersize=4
+                )
+                if split == "validation" and values:
+                    ends.append((epochs[-1], values[-1], model.title, view.color(model)))
+        ax.set(title=TITLES.get(name, name), xlabel="epoch", ylabel="nats per image")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        ax.margins(x=0.02)
+        if name == "kl":
+            ax.set_ylim(bottom=0)
+        _label_ends(ax, ends)
+    if not view.narrow:
+        for ax in axes[1:]:
+            ax.set_ylabel("")
+    lines = [Line2D([], [], color=MUTED, linestyle=style) for style in ("-", "--")]
+    axes[0].legend(lines, ["validation", "training"], loc="upper right")
+    shown = [
+        f"{model.title} from {number(values[0], 1)} to {number(values[-1], 1)}"
+        for model in models
+        if (values := curve(model.history, "validation", TOTAL))
+    ]
+    alt = f"Lines of loss over {max(len(m.history) for m in models)} epochs, d = {view.latent_dim}."
+    alt += f" Validation total, nats per image: {listing(shown)}."
+    return Drawing(drawn, alt, {k: v for model in models for k, v in _explain(model).items()})
+
+
+def curve(history: Sequence[Json], split: str, term: str) -> list[float]:
+    """A term (or the total) over the epochs."""
+    rows = [row[split] for row in history]
+    if term == TOTAL:
+        return [row["total"] for row in rows]
+    return [row["terms"][term] for row in rows if term in row["terms"]]
+
+
+def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Name every curve at its end, pushed apart where two would overlap."""
+    low, high = ax.get_ylim()
+    gap, floor = 0.075 * (high - low), -np.inf
+    for x, y, text, color in sorted(ends, key=lambda end: end[1]):
+        floor = max(y, floor + gap)
+        place = {"xytext": (5, 0), "textcoords": "offset points", "annotation_clip": False}
+        ax.annotate(
+            f"{text} {number(y, 1)}", (x, floor), va="center", color=color, fontsize=7.5, **place
+        )
+
+
+def _explain(model: Model) -> dict[str, str]:
+    """What happened in this training, in words, and only if it did."""
+    notes = {}
+    total, rec, kl = (
+        curve(model.history, "validation", term) for term in (TOTAL, "reconstruction", "kl")
+    )
+    if kl and rec and kl[-1] > kl[0] and total[-1] < total[0]:
+        gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
+        notes["Why the KL rises while the loss falls"] = (
+            f"The {model.title}’s KL went from "
+            f"{number(kl[0], 1)} to {number(kl[-1], 1)} nats as the code came to say more about "
+            f"each image. Those {number(price, 1)} nats bought {number(gain, 1)} nats of "
+            "reconstruction, more than they cost, so the sum still fell."
+        )
+    elif kl and kl[-1] < 0.1:
+        notes[f"The {model.title} has collapsed"] = (
+            f"Its KL ends at {number(kl[-1], 3)} nats: the posterior has fallen "
+            "onto the prior and the code says almost nothing about the image. A lower β, a KL "
+            "warm-up or a longer training are the usual remedies."
+        )
+    best = int(np.argmin(total))
+    train = curve(model.history, "train", TOTAL)
+    same = model.history[best]["validation"]["weights"] == model.history[-1]["validation"]["weights"]
+    if same and train[-1] < train[best] and total[-1] > total[best] * 1.005:
+        notes[f"The {model.title} overfits"] = (
+            f"Its validation loss was lowest in epoch "
+            f"{model.history[best]['epoch']} ({number(total[best], 1)} nats) and ended at "
+            f"{number(total[-1], 1)} while the training loss went on falling."
+        )
+    return notes
+
+
+@figure(
+    "kl",
+    "What each latent dimension carries",
+    section="Training",
+    reading="KL of every latent dimension, mean over images: how many nats of information about the"
+    " image pass through it. On the left over training (validation images), on the right at the end"
+    " (test images), sorted. A filled bar is an active unit: the code’s mean varies over images"
+    " with variance above 0.01.",
+)
+def kl(view: View) -> Drawing | None:
+    """Over training as lines or a heat map, and sorted at the end."""
+    models = view.having("kl_per_dimension")
+    if not models:
+        return None
+    drawn, axes = panels(view, len(models), 2, height=2.3 if view.narrow else 2.7, widths=(1, 1.15))
+    alts, notes = [], {}
+    for model, over, end in zip(models, axes[::2], axes[1::2], strict=True):
+        values = np.asarray(model.array("kl_per_dimension"), float)
+        active = _active(model, values)
+        order = np.argsort(-values, kind="stable")
+        _over_training(over, view, model, order)
+        color = view.color(model)
+        for place, j in enumerate(order):
+            fill = {"color": color} if active[j] else {"facecolor": "none", "edgecolor": MUTED}
+            end.bar(place, values[j], width=0.72, **fill)
+        end.set(title=f"{model.title}: at the end", ylabel="nats", xlabel="dimension z, sorted")
+        end.set_ylim(0, max(1.12 * values.max(), 0.1))
+        end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
+        names = [str(j + 1) for j in order]
+        step = -(-len(order) // 24)
+        end.set_xticks(range(0, len(order), step), names[::step])
+        end.grid(visible=False, axis="x")
+        text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
+        end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
+        alts.append(
+            f"{model.title}: {text}; the largest dimension carries {number(values.max(), 2)} nats"
+        )
+        if not active.all() and not active.any():
+            notes[f"No dimension of the {model.title} is active"] = "Its code has collapsed."
+        elif not active.all():
+            notes[f"Why the {model.title} leaves dimensions unused"] = (
+                f"{int((~active).sum())} of {len(values)} are not active: information that would cost more KL than it saves in reconstruction is "
+                "not stored, and such a dimension falls back to the prior."
+            )
+    alt = f"KL per latent dimension, d = {view.latent_dim}. {'. '.join(alts)}."
+    return Drawing(drawn, alt, notes)
+
+
+def _active(model: Model, values: np.ndarray) -> np.ndarray:
+    if model.has("active"):
+        return np.asarray(model.array("active"), bool)
+    if model.has("code_variance"):
+        return np.asarray(model.array("code_variance")) > 0.01
+    return values > 0.01
+
+
+def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> None:
+    rows = [row["validation"].get("per_dimension", {}).get("kl") for row in model.history]
+    kept = [(r["epoch"], v) for r, v in zip(model.history, rows, strict=True) if v is not None]
+    if not kept:
+        bare(ax)
+        ax.text(0, 1, "No history by dimension", transform=ax.transAxes, va="top", color=MUTED)
+        return
+    epochs, values_EZ = [e for e, _ in kept], np.asarray([v for _, v in kept], float)[:, order]
+    ax.set(title=f"{model.title}: over training", xlabel="epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    if len(order) <= FEW:
+        marker = "o" if len(epochs) == 1 else ""
+        for j, curve_E in zip(order, values_EZ.T, strict=True):
+            ax.plot(epochs, curve_E, color=view.color(model), marker=marker, markersize=4)
+            ax.annotate(
+                f"z{j + 1}", (epochs[-1], curve_E[-1]), xytext=(5, 0), va="center",
+                textcoords="offset points", annotation_clip=False, color=MUTED, fontsize=7.5,
+            )  # fmt: skip
+        ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
+        return
+    top = max(float(values_EZ.max()), 1e-9)
+    strength = np.clip(255 * values_EZ.T / top, 0, 255).astype(np.uint8)
+    extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0)
+    mask(ax, strength, extent, model.name)
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=LINE)
+    names = [str(j + 1) for j in order]
+    step = -(-len(order) // 16)
+    ax.set_yticks(np.arange(0, len(order), step) + 0.5, names[::step])
+    ax.set(ylabel="dimension z", title=f"{model.title}: over training, to {number(top, 1)} nats")

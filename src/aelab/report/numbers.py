@@ -1,0 +1,52 @@
+"""How numbers are written: one place for digits, signs, intervals and units."""
+
+import math
+from collections.abc import Iterable
+
+from aelab.report.results import Estimate
+
+
+def decimals(values: Iterable[float], significant: int = 4) -> int:
+    """Decimals that give the largest of the values so many significant digits; 0 for counts."""
+    sizes = [abs(value) for value in values]
+    largest = max(sizes, default=0.0)
+    if largest == 0 or all(size == round(size) for size in sizes):
+        return 0
+    return min(8, max(0, significant - 1 - math.floor(math.log10(largest))))
+
+
+def number(value: float, places: int | None = None, *, sign: bool = False) -> str:
+    """A number with a true minus and thousands separated; ``places`` decimals."""
+    places = decimals([value]) if places is None else places
+    rounded = round(value, places) + 0.0  # no negative zero
+    text = f"{rounded:{'+' if sign and rounded else ''},.{places}f}"
+    return text.replace("-", "−")
+
+
+def interval(estimate: Estimate, places: int) -> str:
+    """The 95% interval in brackets, or nothing."""
+    if estimate.interval is None:
+        return ""
+    low, high = (number(end, places) for end in estimate.interval)
+    return f"[{low}, {high}]"
+
+
+def difference(estimate: Estimate) -> tuple[str, str]:
+    """A signed difference and its interval, in digits that fit the difference."""
+    places = decimals([estimate.value, *(estimate.interval or ())], significant=3)
+    return number(estimate.value, places, sign=True), interval(estimate, places)
+
+
+def duration(seconds: float) -> str:
+    """A time span in the two units that matter."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def listing(items: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *head, tail = list(items) or [""]
+    return f"{', '.join(head)} and {tail}" if head else tail

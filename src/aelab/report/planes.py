@@ -1,0 +1,72 @@
+"""What the interactive latent planes need: codes, and every image in a sprite sheet."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from aelab.report.figures.base import mosaic
+from aelab.report.results import Array, Model, Results
+from aelab.report.style import class_colors
+
+COLUMNS = 40
+NEEDED = ("codes", "labels", "plane_index", "plane_originals", "plane_reconstructions")
+
+
+def planes(results: Results) -> dict[str, Any] | None:
+    """Plain JSON for the page's script, or None where no model has a plane."""
+    models = [model for model in results.of_dim(2) if model.has(*NEEDED)]
+    if not models:
+        return None
+    shared = models[0].array("plane_index")
+    for model in models[1:]:
+        shared = np.intersect1d(shared, model.array("plane_index"))
+    if not len(shared):
+        return None
+    labels = models[0].array("labels")[shared]
+    names = [str(name) for name in results.label_names]
+    names += [str(k) for k in range(len(names), int(labels.max()) + 1)]
+    originals = models[0].array("plane_originals")[_places(models[0], shared)]
+    return {
+        "labels": labels.tolist(),
+        "index": shared.tolist(),
+        "names": names,
+        "colors": class_colors(len(names)),
+        "size": list(results.image_size),
+        "columns": COLUMNS,
+        "originals": sprite(originals, results.image_size),
+        "planes": [_plane(model, shared, results.image_size) for model in models],
+    }
+
+
+def _places(model: Model, shared: Array) -> Array:
+    index = model.array("plane_index")
+    order = np.argsort(index)
+    return np.asarray(order[np.searchsorted(index, shared, sorter=order)])
+
+
+def _plane(model: Model, shared: Array, size: tuple[int, int]) -> dict[str, Any]:
+    codes = np.asarray(model.array("codes")[shared], float).round(4)
+    images = model.array("plane_reconstructions")[_places(model, shared)]
+    std = model.array("posterior_std")[shared] if model.has("posterior_std") else None
+    return {
+        "key": model.key,
+        "name": model.name,
+        "title": model.title,
+        "x": codes[:, 0].tolist(),
+        "y": codes[:, 1].tolist(),
+        "std": None if std is None else np.asarray(std, float).round(4).tolist(),
+        "prior": model.has_prior,
+        "sprite": sprite(images, size),
+    }
+
+
+def sprite(images_PD: Array, size: tuple[int, int]) -> str:
+    """Images in rows of ``COLUMNS``, as a PNG data URI whose opacity is the grey level."""
+    strength = mosaic(images_PD, COLUMNS, size, gap=0)
+    image = np.stack([np.zeros_like(strength), strength], -1)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

