@@ -1,7 +1,7 @@
-"""What several tests need: tiny synthetic data, the real data where they are, and no silent skips."""
+"""What several tests need: tiny synthetic data, the real data where they are, no silent skips."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def tiny_data() -> Data:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None, pytest.TestReport, pytest.TestReport]:  # type: ignore[type-var]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skip is a failure: there everything is present that a test may need."""
     report = yield
     if report.skipped and os.environ.get("AELAB_NO_SKIP") and not hasattr(report, "wasxfail"):

@@ -221,7 +221,9 @@ def _history(key: str, epochs: int, collapsed: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _arrays(key: str, images: Array, labels: Array, collapsed: bool, shown: int) -> dict[str, Array]:
+def _arrays(
+    key: str, images: Array, labels: Array, collapsed: bool, shown: int
+) -> dict[str, Array]:
     name, size = key.split("-")
     d, vae = int(size), name == "vae"
     generator = np.random.default_rng(d + vae)

@@ -100,7 +100,7 @@ def test_resume_after_a_kill_ends_with_the_same_bits(
     out = tmp_path / "killed"
     # More epochs than the finished run, so that the kill falls into the training; the first
     # epochs' checkpoints then say whether both walked one path.
-    words = ["run", "--data", tiny_folder, "--out", out, *TINY, "--ae.epochs", "300",
+    words: list[str | Path] = ["run", "--data", tiny_folder, "--out", out, *TINY, "--ae.epochs", "300",
              "--vae.epochs", "300"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", *map(str, words)],
@@ -126,8 +126,8 @@ def test_resume_after_a_kill_ends_with_the_same_bits(
         killed, straight = Run(out).model(key), Run(whole).model(key)
         assert killed.read("weights.safetensors") == straight.read("weights.safetensors")
         timeless = [
-            [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in h]
-            for h in (killed.history(), straight.history())
+            [row | {"seconds": 0, "images_per_second": 0} for row in folder.history()]
+            for folder in (killed, straight)
         ]
         assert timeless[0] == timeless[1]
 
@@ -144,9 +144,7 @@ def test_python_reads_what_the_command_wrote(finished: Path) -> None:
     data = load_run_data(run)
     assert len(data.test) == 100
     assert model.architecture.latent_dim == 2
-    np.testing.assert_allclose(
-        run.arrays("vae-2")["codes"].std(0) > 0, [True, True]
-    )
+    np.testing.assert_allclose(run.arrays("vae-2")["codes"].std(0) > 0, [True, True])
 
 
 def test_show_and_report(finished: Path) -> None:
@@ -170,9 +168,7 @@ def test_show_and_report(finished: Path) -> None:
         (["show", "/"], 4, "not a run folder"),
     ],
 )
-def test_bad_input_is_one_sentence_and_a_code(
-    words: list[str], code: int, sentence: str
-) -> None:
+def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, sentence: str) -> None:
     done = aelab(*words)
     assert done.returncode == code
     assert sentence in done.stderr + done.stdout

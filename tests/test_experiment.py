@@ -17,7 +17,7 @@ def test_the_recipe_is_the_original_one() -> None:
         training = recipe.training(name)
         assert (training.learning_rate, training.batch_size, training.epochs) == (rate, 64, 50)
     assert recipe.pair_differs_in() == ["learning rate (AE 0.001, VAE 0.0001)"]
-    assert list(recipe.keys()) == ["ae-16", "vae-16", "ae-2", "vae-2"]
+    assert list(recipe.by_key) == ["ae-16", "vae-16", "ae-2", "vae-2"]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -52,7 +52,7 @@ def test_every_model_overfits_one_batch(name: str, likelihood: str) -> None:
     for step in range(150):
         optimizer.zero_grad()
         total = model.loss(x, stream(0, "noise", step), 1.0).total
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         optimizer.step()
         totals.append(total.item())
     # 8 images of independent fair bits cost 543 nats each with no knowledge of them.
@@ -75,7 +75,7 @@ def test_a_pair_starts_from_the_same_numbers_where_its_networks_agree() -> None:
     assert len(shared) == len(ae) - 2  # all but the encoder's head
     for key in shared:
         assert torch.equal(ae[key], vae[key])
-    head = [key for key in ae if key not in shared and key.endswith("weight")][0]
+    head = next(key for key in ae if key not in shared and key.endswith("weight"))
     assert torch.equal(ae[head], vae[head][:4])
 
 
@@ -87,7 +87,9 @@ def test_initial_weights_have_the_spread_of_pytorchs_default() -> None:
     assert ours.weight.abs().max().item() <= 784**-0.5
 
 
-@pytest.mark.parametrize("name", [n for n, m in MODELS.items() if issubclass(m, GaussianAutoencoder)])
+@pytest.mark.parametrize(
+    "name", [n for n, m in MODELS.items() if issubclass(m, GaussianAutoencoder)]
+)
 def test_a_gaussian_model_samples_its_prior_and_encodes_its_mean(name: str) -> None:
     model = build(name)
     assert isinstance(model, GaussianAutoencoder)

@@ -36,5 +36,5 @@ def test_jobs_send_messages_and_a_dead_one_fails_alone_by_name() -> None:
 def test_leaving_early_ends_the_processes() -> None:
     events = run_jobs([Job(f"job {n}", double, (n,)) for n in range(4)], workers=1)
     assert next(events).kind == "started"
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert list(events) == []

@@ -98,7 +98,9 @@ def test_a_loss_that_is_not_finite_names_step_term_and_rate(
         calls.append(epoch)
         loss = honest(x, generator, epoch)
         factor = math.nan if len(calls) == 3 else 1.0
-        return Loss({"reconstruction": loss.terms["reconstruction"], "kl": loss.terms["kl"] * factor})
+        return Loss(
+            {"reconstruction": loss.terms["reconstruction"], "kl": loss.terms["kl"] * factor}
+        )
 
     monkeypatch.setattr(model, "loss", poisoned)
     with pytest.raises(TrainingError, match=r"kl is not finite at step 3 of epoch 1 .* 0\.0001"):

@@ -1,5 +1,6 @@
 """The verbs of the command line: parse, call, print. Torch is imported inside a verb only."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +12,21 @@ import tyro
 from aelab import __version__
 from aelab.errors import AelabError
 
+
 @dataclass(frozen=True)
 class Ground:
     """Where the settings start from, before the flags."""
 
     preset: str | None = None
-    """The preset to start from; see aelab presets."""
     config: Path | None = None
-    """A TOML file laid over the preset."""
 
 
 @dataclass(frozen=True)
 class Place:
     """How and where the run is done; none of it changes a result."""
 
+    config: Path | None = None
+    """A TOML file laid over the preset, under the flags."""
     out: Path | None = None
     """The run folder to make (default: runs/<date>-<preset>)."""
     workers: int = 2
@@ -50,14 +52,13 @@ def run(words: list[str]) -> None:
 
     def parsed(
         settings: Annotated[Experiment, tyro.conf.arg(name="")] = base,
-        place: Annotated[Place, tyro.conf.arg(name="")] = Place(),  # noqa: B008
-        _ground: Annotated[Ground, tyro.conf.arg(name="")] = Ground(),  # noqa: B008
+        place: Annotated[Place, tyro.conf.arg(name="")] = Place(),
     ) -> tuple[Experiment, Place]:
         return settings, place
 
     parsed.__doc__ = run.__doc__
     experiment, place = _parse(parsed, "run", [*rest, *(["--help"] if help_wanted else [])])
-    with Display(experiment.keys()) as display:
+    with Display(experiment.by_key) as display:
         done = run_lab(experiment, place.out, place.workers, display.watch)
     results_table(done)
     _print_end(done.path)
@@ -143,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(f"aelab: there is no verb {words[0]}; see aelab --help.", error=True)
         sys.exit(2)
     else:
+        # A polite end, by which the workers are ended too; every epoch has left its checkpoint.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             VERBS[words[0]](words[1:])
         except AelabError as error:
@@ -170,4 +173,4 @@ def _print_end(path: Path) -> None:
 
 
 def _say(text: str, error: bool = False) -> None:
-    print(text, file=sys.stderr if error else sys.stdout)  # noqa: T201
+    print(text, file=sys.stderr if error else sys.stdout)

@@ -83,9 +83,7 @@ class Display:
         bar = self.bars[job]
         if not self.progress.tasks[bar].started:
             self.progress.start_task(bar)
-        self.progress.update(
-            bar, completed=content["epoch"], total=content["epochs"], state=state
-        )
+        self.progress.update(bar, completed=content["epoch"], total=content["epochs"], state=state)
         quiet = time.monotonic() - self.said.get(job, -QUIET_SECONDS) < QUIET_SECONDS
         if not self.live and (not quiet or content["epoch"] == content["epochs"]):
             self.said[job] = time.monotonic()
@@ -109,12 +107,10 @@ def results_table(run: Run) -> None:
     metrics = run.metrics()
     experiment = run.experiment()
     data = metrics["data"]
-    columns = [
-        *metrics["models"].items(),
-        *((key, entry) for key, entry in metrics["baselines"].items()),
-    ]
+    columns = [*metrics["models"].items(), *metrics["baselines"].items()]
     table = Table(
-        title=f"{data['name']}: {data['counts']['test']:,} test images, {metrics['protocol']} pixels",
+        title=f"{data['name']}: {data['counts']['test']:,} test images, "
+        f"{metrics['protocol']} pixels",
         caption="Two fixed models of one seed: differences are in the report, claims need a study.",
     )
     table.add_column("measure")
@@ -127,17 +123,12 @@ def results_table(run: Run) -> None:
             key: entry["metrics"].get(name) and entry["metrics"][name]["value"]
             for key, entry in columns
         }
-        best = set()
-        if measure["better"]:
-            pick = min if measure["better"] == "lower" else max
-            for d in experiment["latent_dim"]:
-                pair = {
-                    key: values[key]
-                    for key, entry in metrics["models"].items()
-                    if entry["latent_dim"] == d and values[key] is not None
-                }
-                if len(pair) > 1:
-                    best.add(pick(pair, key=lambda key, pair=pair: pair[key]))
+        better = measure["better"]
+        best = {
+            best_of_pair(metrics["models"], values, d, better)
+            for d in experiment["latent_dim"]
+            if better
+        }
         cells = [
             ("[bold]" if key in best else "")
             + ("[dim]not defined" if value is None else f"{value:.4g}")
@@ -145,6 +136,20 @@ def results_table(run: Run) -> None:
         ]
         table.add_row(measure["title"] + unit, *cells)
     Console(width=max(100, Console().width)).print(table)
+
+
+def best_of_pair(
+    models: dict[str, Any], values: dict[str, float | None], latent_dim: int, better: str
+) -> str | None:
+    """The key of the model of that size with the better value, when at least two have one."""
+    pair = {
+        key: value
+        for key, value in values.items()
+        if value is not None and models.get(key, {}).get("latent_dim") == latent_dim
+    }
+    if len(pair) < 2:
+        return None
+    return (min if better == "lower" else max)(pair, key=lambda key: pair[key])
 
 
 def print_presets(name: str | None) -> None:

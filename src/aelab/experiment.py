@@ -19,7 +19,9 @@ from aelab.train import Training
 class _Shared(Config):
     """What holds for every model of a run; the settings of each model stand under its name."""
 
-    preset: str = Field("recipe", description="The preset this came from (a label).")
+    preset: str = Field(
+        "recipe", description="The preset that the settings start from; see aelab presets."
+    )
     seed: int = Field(0, ge=0, description="Seed of weights, batch order, noise and samples.")
     models: tuple[str, ...] = Field(
         ("ae", "vae"), min_length=1, description="The models to train, by name."
@@ -73,13 +75,14 @@ class _Shared(Config):
         """The settings of that model's loss."""
         return cast("Objective", getattr(self, name))
 
-    def keys(self) -> dict[str, tuple[str, int]]:
+    @property
+    def by_key(self) -> dict[str, tuple[str, int]]:
         """The models of the run: key, such as ``vae-16``, to name and latent size."""
         return {f"{name}-{d}": (name, d) for d in self.latent_dim for name in self.models}
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
         """The untrained model called ``key``, with the weights that the seed gives."""
-        name, d = self.keys()[key]
+        name, d = self.by_key[key]
         architecture = Architecture(
             network=self.network, image_size=image_size, latent_dim=d, likelihood=self.likelihood
         )
@@ -92,7 +95,9 @@ class _Shared(Config):
             + ", ".join(f"{MODELS[m].title} {values[m]}" for m in self.models)
             + ")"
             for name in Training.model_fields
-            if len(set((values := {m: getattr(self.training(m), name) for m in self.models}).values()))
+            if len(
+                set((values := {m: getattr(self.training(m), name) for m in self.models}).values())
+            )
             > 1
         ]
 

@@ -1,5 +1,6 @@
 """The main job: train, resume, evaluate and report the models of an experiment."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -39,13 +40,20 @@ def run_lab(
 
     The data are read once before the folder is made, so that bad data cost nothing.
     """
-    source = resolve_data(experiment.data, on_progress=lambda text: watch(Event("data", "message", text)))
+    source = resolve_data(
+        experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
+    )
     data = load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
-    for key in experiment.keys():
+    for key in experiment.by_key:
         experiment.build(key, data.image_size)  # a network that does not fit fails here
     path = out or default_path(experiment.preset)
-    run = Run.create(path, experiment.model_dump(mode="json"), data=describe(data))
+    run = Run.create(
+        path,
+        experiment.model_dump(mode="json"),
+        data=describe(data),
+        source=dataclasses.asdict(source),  # auto is decided once: a resume opens the same files
+    )
     del data
     with run.lock():
         return _finish(run, experiment, source, workers, watch)
@@ -58,7 +66,7 @@ def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> R
     with run.lock():
         if run.manifest().get("status") == "finished":
             return run
-        source = resolve_data(experiment.data)
+        source = Source(**run.manifest()["source"])
         _same_data(run, load(source, experiment))
         return _finish(run, experiment, source, workers, watch)
 
@@ -66,8 +74,8 @@ def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> R
 def load_model(run: Run, key: str) -> Autoencoder:
     """The trained model called ``key``, ready to encode and decode."""
     experiment = validate(run.experiment(), f"{run.path}/experiment.json")
-    if key not in experiment.keys():
-        raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.keys())}.")
+    if key not in experiment.by_key:
+        raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.by_key)}.")
     height, width = run.manifest()["data"]["image_size"]
     model = experiment.build(key, (height, width))
     load_weights(model, safetensors.torch.load(run.model(key).read("weights.safetensors")))
@@ -77,7 +85,7 @@ def load_model(run: Run, key: str) -> Autoencoder:
 def load_run_data(run: Run) -> Data:
     """The data of a run, verified against what it was trained on."""
     experiment = validate(run.experiment(), f"{run.path}/experiment.json")
-    data = load(resolve_data(experiment.data), experiment)
+    data = load(Source(**run.manifest()["source"]), experiment)
     _same_data(run, data)
     return data
 
@@ -101,9 +109,7 @@ def describe(data: Data) -> dict[str, Any]:
         "sha256": data.sha256,
         "label_names": list(data.label_names),
         "image_size": list(data.image_size),
-        "counts": {
-            name: len(getattr(data, name)) for name in ("train", "validation", "test")
-        },
+        "counts": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
     }
 
 
@@ -114,20 +120,19 @@ def _same_data(run: Run, data: Data) -> None:
         )
 
 
-def _finish(
-    run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch
-) -> Run:
+def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:
     began = time.perf_counter()
-    jobs = [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.keys()]
+    jobs = [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.by_key]
     jobs += [
         Job(key, _measure_baseline, (run.path, key, source))
         for key in [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
     ]
     failures: dict[str, str] = {}
-    for event in run_jobs(jobs, workers):
-        if event.kind == "failed":
-            failures[event.job] = event.content
-        watch(event)
+    with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
+        for event in events:
+            if event.kind == "failed":
+                failures[event.job] = event.content
+            watch(event)
     # What an interrupted run spent before is added up, so the report tells the whole.
     run.note(seconds=run.manifest().get("seconds", 0.0) + time.perf_counter() - began)
     if failures:
@@ -175,7 +180,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
     )
     evaluation = evaluate(context)
     history = folder.history()
-    name, d = experiment.keys()[key]
+    name, d = experiment.by_key[key]
     _keep(
         folder,
         evaluation,
@@ -200,7 +205,7 @@ def _train(
     folder: ModelFolder,
 ) -> None:
     """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
-    config = experiment.training(experiment.keys()[key][0])
+    config = experiment.training(experiment.by_key[key][0])
     start, warnings = newest_state(folder)
     for text in warnings:
         send({"warning": text})
@@ -230,7 +235,7 @@ def _train(
 
 def newest_state(folder: ModelFolder) -> tuple[State | None, list[str]]:
     """The newest checkpoint that verifies, and a sentence for each damaged one passed over."""
-    warnings = []
+    warnings: list[str] = []
     for epoch in reversed(folder.checkpoints()):
         try:
             return State(epoch, safetensors.torch.load(folder.read_checkpoint(epoch))), warnings
@@ -302,10 +307,12 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
             }
             for name, metric in METRICS.items()
         },
-        "models": {key: run.model(key).read_json("metrics.json") for key in experiment.keys()},
+        "models": {key: run.model(key).read_json("metrics.json") for key in experiment.by_key},
         "baselines": {key: run.model(key).read_json("metrics.json") for key in baselines},
         "differences": {
-            str(d): _differences(run, *(f"{name}-{d}" for name in experiment.models), experiment)
+            str(d): _differences(
+                run, [f"{name}-{d}" for name in experiment.models], experiment.seed
+            )
             for d in experiment.latent_dim
             if len(experiment.models) == 2
         },
@@ -313,10 +320,10 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _differences(run: Run, a: str, b: str, experiment: Experiment) -> dict[str, Any]:
+def _differences(run: Run, pair: list[str], seed: int) -> dict[str, Any]:
     """Second model less first, for every measure that both have."""
-    metrics_a, metrics_b = (run.model(key).read_json("metrics.json")["metrics"] for key in (a, b))
-    arrays_a, arrays_b = run.arrays(a), run.arrays(b)
+    metrics_a, metrics_b = (run.model(key).read_json("metrics.json")["metrics"] for key in pair)
+    arrays_a, arrays_b = (run.arrays(key) for key in pair)
     differences = {}
     for name in METRICS:
         if metrics_a[name] is None or metrics_b[name] is None:
@@ -324,7 +331,7 @@ def _differences(run: Run, a: str, b: str, experiment: Experiment) -> dict[str, 
         array = f"per_image/{name}"
         if array in arrays_a:
             estimate = paired_difference(
-                np.asarray(arrays_a[array]), np.asarray(arrays_b[array]), experiment.seed
+                np.asarray(arrays_a[array]), np.asarray(arrays_b[array]), seed
             )
             differences[name] = dataclasses.asdict(estimate)
         else:

@@ -6,6 +6,7 @@ decoder begins with d and ends in one logit a pixel.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field
@@ -51,7 +52,7 @@ def mlp(
 
     def stack(*widths: int) -> nn.Sequential:
         layers: list[nn.Module] = []
-        for inputs, units in zip(widths, widths[1:], strict=False):
+        for inputs, units in pairwise(widths):
             layers += [nn.Linear(inputs, units), activation()]
         return nn.Sequential(*layers[:-1])
 
@@ -82,7 +83,7 @@ def conv(
         nn.Unflatten(1, grid),
     ]
     backwards = (*reversed(network.hidden), 1)
-    for inputs, channels in zip(backwards, backwards[1:], strict=False):
+    for inputs, channels in pairwise(backwards):
         decoder += [nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), activation()]
     return nn.Sequential(*encoder), nn.Sequential(*decoder[:-1], nn.Flatten())
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
@@ -36,7 +36,7 @@ class Event:
     content: Any = None
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Event]:
+def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time; ends when all have ended.
 
     When the caller leaves early (an interrupt), every process is ended.
@@ -63,8 +63,8 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Event]:
                 sender.close()
                 running[receiver] = (job, process)
                 yield Event(job.name, "started")
-            for receiver in wait(list(running)):
-                assert isinstance(receiver, Connection)
+            ready = wait(list(running))
+            for receiver in [pipe for pipe in running if pipe in ready]:
                 job, process = running[receiver]
                 try:
                     event: Event = receiver.recv()
@@ -89,7 +89,9 @@ def _work(sender: Connection, job: Job) -> None:
 
     torch.set_num_threads(1)
     try:
-        job.function(lambda content: sender.send(Event(job.name, "message", content)), *job.arguments)
+        job.function(
+            lambda content: sender.send(Event(job.name, "message", content)), *job.arguments
+        )
     except AelabError as error:
         sender.send(Event(job.name, "failed", str(error)))
     except Exception:
@@ -99,5 +101,7 @@ def _work(sender: Connection, job: Job) -> None:
 
 
 def _death(name: str, code: int | None) -> str:
-    how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
+    how = (
+        f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
+    )
     return f"The process of {name} {how}; what it had saved is kept, aelab resume goes on."

@@ -17,9 +17,7 @@ def derive(seed: int, *labels: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def stream(
-    seed: int, *labels: str | int, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def stream(seed: int, *labels: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh torch generator for the purpose that ``labels`` names."""
     return torch.Generator(device=device).manual_seed(derive(seed, *labels))
 

@@ -1,175 +1,156 @@
-"""The arrays that figures are made from. What is shown is chosen from the seed and the labels
-alone, so that every model of a run shows the same images and walks between the same pairs.
+"""The arrays that figures are made from; docs/run-folder.md is their contract.
+
+What is shown (images, pairs, embedded points) is chosen from the labels and the seed alone, so all
+models of a run show the same. Images are uint8 rows of D pixels, 0..255.
+
+Shape legend: N test images, D pixels, Z latent dimensions, C classes, K shown images, M embedded.
 """
 
-import math
-
 import numpy as np
-import torch
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.mixture import GaussianMixture
 
-from aelab.losses import gaussian_kl
-from aelab.metrics.base import Array, Context, bootstrap
-from aelab.metrics.latent import ACTIVE_VARIANCE, code_variance
-from aelab.models import GaussianAutoencoder
-from aelab.randomness import derive, numpy_stream, stream
+from aelab.metrics import embedding, latent, sampling
+from aelab.metrics.base import Array, estimate_means
+from aelab.metrics.context import Context
+from aelab.randomness import numpy_stream
 
-SHOWN_PER_CLASS = 2
-EXTREMES = 8  # best and worst cases
-EMBEDDED = 2_500  # test images in PCA and t-SNE: t-SNE of 5,000 takes three times as long
-PLANE = 1_500  # points of the interactive plane
-GRID = 20  # images along a side of the decoded plane
-SAMPLES = 64
-FITTED = 10_000  # training codes that the samplers are fitted to
-MIXTURE = 10  # components
-PAIRS = 6
-STEPS = 11
+SHOWN_CLASSES = 10  # beyond ten classes (letters) only some are shown
+EXTREMES = 8
+PAIRS, STEPS = 6, 11
+PLANE_POINTS = 1_500
+MANIFOLD_SIDE = 20
+MANIFOLD_MARGIN = 0.05  # of the range of the codes, on every side
 
 
-def collect_arrays(context: Context) -> dict[str, Array]:
-    """Every array of a model, by name; docs/run-folder.md has the table of shapes."""
-    context.report("choosing images")
-    arrays = {"labels": context.data.test.labels, "codes": context.codes.test}
-    arrays |= _use(context) | _shown(context) | _by_label(context) | _interpolations(context)
-    context.report("sampling")
-    arrays |= _samples(context)
-    context.report("embedding")
-    d = context.model.architecture.latent_dim
-    return arrays | (_plane(context) if d == 2 else {}) | (_embedding(context) if d > 2 else {})
-
-
-def _use(context: Context) -> dict[str, Array]:
-    """KL per dimension, variance of the mean code, and what is active, each ``(Z,)``."""
-    if not isinstance(context.model, GaussianAutoencoder):
-        return {"code_variance": code_variance(context)}
-    mean, log_variance = context.posterior
-    variance = code_variance(context)
-    return {
-        "kl_per_dimension": gaussian_kl(mean, log_variance).double().mean(0).numpy(),
-        "code_variance": variance,
-        "active": variance > ACTIVE_VARIANCE,
-        "posterior_std": torch.exp(0.5 * log_variance).numpy(),
+def collect_arrays(context: Context, per_image: dict[str, Array]) -> dict[str, Array]:
+    """Every array of a model's run folder but ``per_image`` itself."""
+    context.report("collecting images")
+    codes = context.codes("test")
+    errors = per_image["reconstruction_nll"]
+    arrays = {
+        "labels": context.data.test.labels,
+        "codes": codes,
+        "code_variance": latent.code_variance(context),
+        **_reconstructions(context, errors),
+        **_interpolations(context),
+        "error_by_label": error_by_label(
+            errors, context.data.test.labels, context.data.classes, context.seed
+        ),
     }
+    if context.level == "posterior":
+        _, log_variance = context.posterior
+        arrays |= {
+            "posterior_std": log_variance.mul(0.5).exp().numpy(),
+            "kl_per_dimension": context.kl_per_dimension.double().mean(0).numpy(),
+            "active": latent.active(context),
+        }
+    if codes.shape[1] == 2:
+        arrays |= _plane(context)
+    if codes.shape[1] > 2:
+        arrays |= embedding.embed(context)
+    samples = sampling.draw(context)
+    return arrays | {name: as_bytes(context.decode(z)) for name, z in samples.items()}
 
 
-def _shown(context: Context) -> dict[str, Array]:
-    """The same images of every class, and those that the model finds easiest and hardest."""
-    labels = context.data.test.labels
-    order = numpy_stream(context.seed, "shown").permutation(len(labels))
-    picks = [order[labels[order] == c][:SHOWN_PER_CLASS] for c in range(context.data.classes)]
-    arrays = _images(context, np.concatenate(picks), "originals", "reconstructions")
-    arrays["shown_labels"] = labels[np.concatenate(picks)]
-    by_error = np.argsort(context.reconstruction, kind="stable")
-    for name, rows in (("best", by_error[:EXTREMES]), ("worst", by_error[::-1][:EXTREMES])):
-        arrays |= _images(context, rows, f"{name}_originals", f"{name}_reconstructions")
-        arrays[f"{name}_error"] = context.reconstruction[rows]
-    return arrays
+def as_bytes(pixels: Array) -> Array:
+    """Pixels in [0, 1] as uint8."""
+    rounded: Array = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return rounded
 
 
-def _by_label(context: Context) -> dict[str, Array]:
-    """Mean, low and high of the reconstruction term by class, ``(C, 3)``, nats."""
-    labels, rows = context.data.test.labels, []
-    for c in range(context.data.classes):
-        values = context.reconstruction[labels == c]
-        rows.append(
-            (values.mean(), *bootstrap(values, context.seed)) if len(values) else [math.nan] * 3
-        )
-    return {"error_by_label": np.array(rows)}
+def error_by_label(errors: Array, labels: Array, classes: int, seed: int) -> Array:
+    """Mean, low and high of the errors of each class, ``(C, 3)``; NaN for a class without images.
+
+    The intervals are 95% percentile-bootstrap intervals over the images of the class.
+    """
+    table = np.full((classes, 3), np.nan)
+    for label in np.unique(labels):
+        [estimate] = estimate_means(errors[labels == label][:, None], seed)
+        table[label] = estimate.value, estimate.low, estimate.high
+    return table
+
+
+def shown_images(labels: Array, seed: int) -> Array:
+    """Indices of two images of each of up to ten classes: one of each, then the second of each."""
+    generator = numpy_stream(seed, "shown images")
+    present = np.unique(labels)
+    spread = np.linspace(0, len(present) - 1, min(SHOWN_CLASSES, len(present)))
+    rows = []
+    for label in present[np.rint(spread).astype(int)]:
+        found = np.flatnonzero(labels == label)
+        rows.append(generator.choice(found, 2, replace=len(found) < 2))
+    return np.stack(rows, axis=1).ravel()
+
+
+def interpolation_pairs(labels: Array, seed: int) -> Array:
+    """Indices ``(6, 2)``: five pairs of different classes that share none, then one of one class.
+
+    With fewer than ten classes they come round again.
+    """
+    generator = numpy_stream(seed, "interpolations")
+    order = generator.permutation(np.unique(labels))
+    classes = np.resize(order, 2 * (PAIRS - 1))
+    classes = np.append(classes, [generator.choice(order)] * 2).reshape(PAIRS, 2)
+    pairs = []
+    for first, second in classes:
+        a, b = np.flatnonzero(labels == first), np.flatnonzero(labels == second)
+        i = generator.choice(a)
+        others = b[b != i] if len(b) > 1 else b
+        pairs.append((i, generator.choice(others)))
+    return np.array(pairs)
+
+
+def _reconstructions(context: Context, errors: Array) -> dict[str, Array]:
+    images, labels = context.presented("test"), context.data.test.labels
+    shown = shown_images(labels, context.seed)
+    order = np.argsort(errors, kind="stable")
+    best, worst = order[:EXTREMES], order[::-1][:EXTREMES]
+
+    def back(index: Array) -> Array:
+        return as_bytes(context.shown.numpy()[index])
+
+    return {
+        "originals": images[shown],
+        "reconstructions": back(shown),
+        "shown_labels": labels[shown],
+        "best_originals": images[best],
+        "best_reconstructions": back(best),
+        "best_error": errors[best],
+        "worst_originals": images[worst],
+        "worst_reconstructions": back(worst),
+        "worst_error": errors[worst],
+    }
 
 
 def _interpolations(context: Context) -> dict[str, Array]:
-    """Straight walks ``(P, S, D)`` between codes; the last pair is of one class."""
+    """Straight lines between deterministic codes, ends included."""
     labels = context.data.test.labels
-    order = numpy_stream(context.seed, "interpolations").permutation(len(labels))
-    starts = order[:PAIRS]
-    ends = []
-    for pair, start in enumerate(starts):
-        same = labels[order] == labels[start]
-        wanted = (same if pair == PAIRS - 1 else ~same) & ~np.isin(order, [*starts, *ends])
-        candidates = order[wanted]
-        ends.append(candidates[0] if len(candidates) else order[-1 - pair])
-    z = context.codes.test
-    steps = np.linspace(0, 1, STEPS)[None, :, None]
-    walks = (1 - steps) * z[starts][:, None] + steps * z[ends][:, None]
-    images = _decoded(context, walks.reshape(-1, z.shape[1]))
+    pairs = interpolation_pairs(labels, context.seed)
+    start, end = (context.codes("test")[pairs[:, side], None] for side in (0, 1))
+    share = np.linspace(0, 1, STEPS)[:, None]
+    z = (1 - share) * start + share * end  # (6, 11, Z)
+    pixels = context.decode(z.reshape(PAIRS * STEPS, -1))
     return {
-        "interpolations": images.reshape(len(starts), STEPS, -1),
-        "interpolation_labels": np.stack([labels[starts], labels[ends]], 1),
+        "interpolations": as_bytes(pixels).reshape(PAIRS, STEPS, -1),
+        "interpolation_labels": labels[pairs],
     }
-
-
-def _samples(context: Context) -> dict[str, Array]:
-    """Images ``(64, D)`` from samplers fitted to training codes, and from the prior if any."""
-    codes = context.codes.train[:FITTED].astype(np.float64)
-    generator = numpy_stream(context.seed, "gaussian sampler")
-    gaussian = generator.multivariate_normal(codes.mean(0), np.cov(codes.T), SAMPLES)
-    mixture = GaussianMixture(
-        min(MIXTURE, len(codes)),
-        reg_covar=1e-6 * float(codes.var(0).mean()) + 1e-12,
-        random_state=derive(context.seed, "mixture sampler") % 2**32,
-    ).fit(codes)
-    arrays = {
-        "samples_gaussian": _decoded(context, gaussian),
-        # sklearn draws component by component; mixed, the sheet shows what a draw looks like.
-        "samples_mixture": _decoded(context, generator.permutation(mixture.sample(SAMPLES)[0])),
-    }
-    if isinstance(context.model, GaussianAutoencoder):
-        prior = context.model.prior_sample(SAMPLES, stream(context.seed, "prior samples"))
-        arrays["samples_prior"] = _decoded(context, prior.numpy())
-    return arrays
-
-
-def _embedding(context: Context) -> dict[str, Array]:
-    """PCA and t-SNE ``(M, 2)`` of the codes of the same test images for every model."""
-    count = len(context.codes.test)
-    index = numpy_stream(context.seed, "embedded").permutation(count)[:EMBEDDED]
-    codes = context.codes.test[index]
-    pca = PCA(2, svd_solver="full").fit(codes)
-    tsne = TSNE(
-        init="pca",
-        perplexity=min(30.0, (len(index) - 1) / 3),
-        random_state=derive(context.seed, "t-SNE") % 2**32,
-    )
-    arrays = {"embedding_index": index, "pca": pca.transform(codes)}
-    arrays["tsne"] = tsne.fit_transform(codes)
-    if isinstance(context.model, GaussianAutoencoder):
-        # N(0, I) has standard deviation 1 along every direction.
-        arrays["pca_prior_std"] = np.ones(2)
-        arrays["pca_prior_center"] = pca.transform(np.zeros((1, codes.shape[1])))[0]
-    return arrays
 
 
 def _plane(context: Context) -> dict[str, Array]:
-    """Points with their images for the interactive plane, and the decoded grid under them."""
-    count = len(context.codes.test)
-    index = numpy_stream(context.seed, "plane").permutation(count)[:PLANE]
-    low, high = np.percentile(context.codes.test, [1, 99], axis=0)
-    margin = 0.05 * (high - low)
+    """The plane of two latent dimensions: points to hover over, and what the plane decodes to."""
+    codes, count = context.codes("test"), len(context.data.test.labels)
+    generator = numpy_stream(context.seed, "plane points")
+    index = np.sort(generator.permutation(count)[:PLANE_POINTS])
+    low, high = np.percentile(codes.astype(np.float64), [1, 99], axis=0)
+    margin = np.maximum((high - low) * MANIFOLD_MARGIN, 1e-6)
     (x0, y0), (x1, y1) = low - margin, high + margin
-    # Row 0 is the top: the largest y first.
-    grid = np.stack(np.meshgrid(np.linspace(x0, x1, GRID), np.linspace(y1, y0, GRID)), -1)
+    # Rows from the top: the first one has the largest y, as in a plot.
+    y, x = np.meshgrid(
+        np.linspace(y1, y0, MANIFOLD_SIDE), np.linspace(x0, x1, MANIFOLD_SIDE), indexing="ij"
+    )
     return {
         "plane_index": index,
-        **_images(context, index, "plane_originals", "plane_reconstructions"),
-        "manifold": _decoded(context, grid.reshape(-1, 2)),
+        "plane_originals": context.presented("test")[index],
+        "plane_reconstructions": as_bytes(context.shown.numpy()[index]),
+        "manifold": as_bytes(context.decode(np.stack([x.ravel(), y.ravel()], axis=1))),
         "manifold_extent": np.array([x0, x1, y0, y1]),
     }
-
-
-def _images(context: Context, rows: Array, original: str, reconstruction: str) -> dict[str, Array]:
-    index = torch.from_numpy(np.ascontiguousarray(rows))
-    return {
-        original: _bytes(context.test_x[index]),
-        reconstruction: _bytes(context.shown[index]),
-    }
-
-
-def _decoded(context: Context, z_NZ: Array) -> Array:
-    return _bytes(context.model.pixels(context.decode_logits(z_NZ)))
-
-
-def _bytes(images: torch.Tensor) -> Array:
-    pixels: Array = (255 * images).round().clamp(0, 255).to(torch.uint8).numpy()
-    return pixels

@@ -1,74 +1,108 @@
-"""What needs no network: PCA of the same size, and the raw pixels themselves."""
+"""What stands beside the models: PCA of the same size, and raw pixels.
+
+Shape legend: N images, D pixels, K components.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self, final
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from aelab.data import Data, Split
-from aelab.metrics.base import METRICS, Array, Codes, Evaluation, estimate
-from aelab.metrics.reconstruction import signal_to_noise, similarity, squared_error
-from aelab.metrics.representation import nearest_neighbours_correct, probe_correct
+from aelab.data import Data
+from aelab.errors import AelabError
+from aelab.metrics.base import Array, Needs
+from aelab.metrics.context import BATCH, DecodedSubject, Subject
+from aelab.metrics.evaluation import Evaluation, measure
+from aelab.pixels import Protocol, to_unit
+
+BASELINES = {"pca": "PCA", "pixels": "Raw pixels"}
 
 
-@dataclass(frozen=True)
-class PCA:
-    """The best linear code: mean ``(D,)`` and orthonormal components ``(D, Z)``."""
+@dataclass(frozen=True, eq=False)
+class Pca:
+    """Principal components: the linear autoencoder of least squared error."""
 
-    mean: Array
-    components: Array
+    mean: Tensor  # (D,)
+    components: Tensor  # (K, D), orthonormal rows by falling variance
 
     @classmethod
-    def fit(cls, x_ND: Array, size: int) -> "PCA":
-        """Eigenvectors of the covariance of ``x``, in float64; Pearson (1901)."""
-        mean = x_ND.mean(0, dtype=np.float64)
-        gram = np.zeros((x_ND.shape[1], x_ND.shape[1]))
-        for start in range(0, len(x_ND), 10_000):  # bounded memory
-            block = x_ND[start : start + 10_000] - mean
-            gram += block.T @ block
-        _, vectors = np.linalg.eigh(gram)
-        return cls(mean, vectors[:, ::-1][:, :size])
+    def fit(cls, images_ND: Array, components: int) -> Self:
+        """The exact eigenvectors of the covariance of uint8 images, in float64."""
+        pixels = images_ND.shape[1]
+        if components > pixels:
+            raise AelabError(
+                f"PCA of images of {pixels} pixels has no {components} components: "
+                "choose a smaller latent_dim."
+            )
+        total_D = torch.zeros(pixels, dtype=torch.float64)
+        moment_DD = torch.zeros(pixels, pixels, dtype=torch.float64)
+        for batch in torch.split(torch.from_numpy(images_ND), BATCH):  # bounded memory
+            x_BD = to_unit(batch).double()
+            total_D += x_BD.sum(0)
+            moment_DD += x_BD.T @ x_BD
+        mean_D = total_D / len(images_ND)
+        _, vectors_DD = torch.linalg.eigh(moment_DD / len(images_ND) - mean_D.outer(mean_D))
+        return cls(mean_D, vectors_DD[:, -components:].flip(1).T.contiguous())
 
-    def encode(self, x_ND: Array) -> Array:
-        """Codes ``(N, Z)``."""
-        codes: Array = (x_ND - self.mean) @ self.components
-        return codes
+    def encode(self, x_BD: Tensor) -> Tensor:
+        """Coordinates ``(B, K)``, float32."""
+        return ((x_BD.double() - self.mean) @ self.components.T).float()
 
-    def decode(self, z_NZ: Array) -> Array:
-        """Images ``(N, D)``, unclipped."""
-        images: Array = z_NZ @ self.components.T + self.mean
-        return images
+    def decode(self, z_BK: Tensor) -> Tensor:
+        """Pixels ``(B, D)``, float32; unclipped, so that PCA stays linear."""
+        return (z_BK.double() @ self.components + self.mean).float()
 
 
-def unit(split: Split) -> Array:
-    """Images as float32 in [0, 1]."""
-    scaled: Array = split.images.astype(np.float32) / np.float32(255)
-    return scaled
+@final
+@dataclass(kw_only=True, eq=False)
+class PcaBaseline(DecodedSubject):
+    """PCA fitted to the training images."""
+
+    latent_dim: int
+
+    @property
+    def level(self) -> Needs:
+        """PCA has no likelihood."""
+        return "pixels"
+
+    @cached_property
+    def pca(self) -> Pca:
+        """The fit."""
+        return Pca.fit(self.presented("train"), self.latent_dim)
+
+    def encode(self, x_BD: Tensor) -> Tensor:
+        """Coordinates along the components."""
+        return self.pca.encode(x_BD)
+
+    @cached_property
+    def shown(self) -> Tensor:
+        """The unclipped linear reconstruction."""
+        return self.pca.decode(torch.from_numpy(self.codes("test")))
 
 
-def evaluate_baseline(name: str, latent_dim: int | None, data: Data, seed: int) -> Evaluation:
-    """Measure ``pca`` (with ``latent_dim`` components) or ``pixels``; the rest is not defined."""
-    train, validation, test = (unit(split) for split in (data.train, data.validation, data.test))
-    labels = (data.train.labels, data.validation.labels, data.test.labels)
-    per_image: dict[str, Array] = {}
-    if name == "pca":
-        assert latent_dim is not None
-        pca = PCA.fit(train, latent_dim)
-        codes = Codes(*(pca.encode(x) for x in (train, validation, test)), labels=labels)
-        shown = torch.from_numpy(pca.decode(codes.test))
-        x = torch.from_numpy(test).double()
-        error = squared_error(shown, x)
-        per_image |= {
-            "mse": error,
-            "psnr": signal_to_noise(error),
-            "ssim": similarity(shown.float(), x.float(), data.image_size),
-        }
-    else:
-        codes = Codes(train, validation, test, labels=labels)
-    per_image["knn_accuracy"] = nearest_neighbours_correct(codes)
-    per_image["probe_accuracy"] = probe_correct(codes)
-    metrics = {
-        key: estimate(per_image[key], seed, len(test)) if key in per_image else None
-        for key in METRICS
-    }
-    return Evaluation(metrics, per_image, arrays={})
+@final
+@dataclass(kw_only=True, eq=False)
+class PixelBaseline(Subject):
+    """The images as their own codes."""
+
+    @property
+    def level(self) -> Needs:
+        """A copy is no reconstruction."""
+        return "codes"
+
+    def encode(self, x_BD: Tensor) -> Tensor:
+        """The pixels."""
+        return x_BD
+
+
+def evaluate_baseline(
+    name: str, latent_dim: int | None, data: Data, seed: int, protocol: Protocol = "grey"
+) -> Evaluation:
+    """Measure "pca" (of ``latent_dim`` components) or "pixels"; what they lack is None."""
+    if name == "pixels":
+        return measure(PixelBaseline(data=data, seed=seed, protocol=protocol))
+    assert name == "pca", f"no baseline is named {name}"
+    assert latent_dim is not None, "PCA needs a number of components"
+    return measure(PcaBaseline(data=data, seed=seed, protocol=protocol, latent_dim=latent_dim))

@@ -1,17 +1,28 @@
 """How the latent dimensions are used."""
 
-from aelab.metrics.base import Array, Context, metric
+import numpy as np
+
+from aelab.metrics.base import Array, metric
+from aelab.metrics.context import Context
 
 ACTIVE_VARIANCE = 0.01
 
 
-@metric("Active units", family="latent", unit="dimensions", better="higher", needs="posterior")
+@metric("active_units", title="Active units", unit="dimensions", family="latent", needs="posterior")
 def active_units(context: Context) -> float:
-    """Latent dimensions with Var_x(E_q[z|x]) > 0.01 on the test set; Burda et al. (2016)."""
-    return float((code_variance(context) > ACTIVE_VARIANCE).sum())
+    """Latent dimensions whose posterior mean varies over the test images by more than 0.01.
+
+    Burda et al. (2016), section 5.2: Var_x(E_q[z_j|x]) > 0.01.
+    """
+    return float(active(context).sum())
 
 
 def code_variance(context: Context) -> Array:
-    """Var_x of the deterministic code, shape ``(Z,)``."""
-    variance: Array = context.codes.test.astype("float64").var(0)
-    return variance
+    """Var_x of each dimension of the deterministic code over the test images, ``(Z,)``."""
+    codes = context.codes("test").astype(np.float64)
+    return np.asarray(codes.var(axis=0))
+
+
+def active(context: Context) -> Array:
+    """Which dimensions are in use, bool ``(Z,)``."""
+    return np.greater(code_variance(context), ACTIVE_VARIANCE)

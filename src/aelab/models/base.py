@@ -102,9 +102,7 @@ class GaussianAutoencoder(Autoencoder):
         return torch.randn(count, d, generator=generator, device=generator.device)
 
 
-def reparameterise(
-    mean_BZ: Tensor, log_variance_BZ: Tensor, generator: torch.Generator
-) -> Tensor:
+def reparameterise(mean_BZ: Tensor, log_variance_BZ: Tensor, generator: torch.Generator) -> Tensor:
     """One draw of z = μ + σ ε for each image; Kingma and Welling (2014), section 2.4."""
     noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
     return torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)

@@ -16,9 +16,20 @@ from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
 from aelab.report.planes import planes
 from aelab.report.results import Model, Results, RunFolder, load
 from aelab.report.setting import flat, setting, trained
-from aelab.report.style import VARIABLES, Inliner, model_color, png, svg
+from aelab.report.style import (
+    INK,
+    MODEL_COLORS,
+    OTHER_COLORS,
+    VARIABLES,
+    Inliner,
+    model_color,
+    png,
+    svg,
+)
 from aelab.report.tables import cards, table
 
+# The roles of the theme that can fill an image: pictures are ink, heat maps a model's colour.
+TINTS = [VARIABLES[color] for color in (INK, *MODEL_COLORS.values(), *OTHER_COLORS)]
 TEMPLATES = files("aelab.report") / "templates"
 
 
@@ -84,9 +95,14 @@ def _plates(
 
 def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
     """The page, without any reading or writing."""
-    style = f"{_text('report.css')}\n{inliner.css}\n"
+    tints = "\n".join(f".flood-{name}{{flood-color:var(--{name})}}" for name in TINTS)
+    style = f"{_text('report.css')}\n{tints}\n{inliner.css}\n"
     script = _text("report.js")
     main = results.latent_dims[0]
+
+    def role(model: Model) -> str:
+        return VARIABLES[model_color(model.name, results.model_names)]
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("aelab.report"),
         autoescape=True,
@@ -94,7 +110,7 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"slug": slug, "trained": trained, "role": model_role}
+    environment.filters |= {"slug": slug, "trained": trained, "role": role}
     return environment.get_template("report.html.j2").render(
         results=results,
         main=main,
@@ -107,7 +123,7 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
             if (found := [exhibit for exhibit in exhibits if exhibit.kind.section == section])
         ],
         planes=planes(results),
-        findings=findings(results),
+        findings=[(d, findings(results, d)) for d in results.latent_dims],
         one_run=ONE_RUN,
         setting=setting(results),
         settings=list(flat(results.experiment)),
@@ -115,13 +131,9 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
         script=Markup(script),
         style_hash=_policy_hash(style),
         script_hash=_policy_hash(script),
+        tints=TINTS,
         store=Markup(inliner.store),
     )
-
-
-def model_role(model: Model) -> str:
-    """The CSS variable of a model's colour, without its dashes."""
-    return VARIABLES[model_color(model.name)]
 
 
 def _text(name: str) -> str:

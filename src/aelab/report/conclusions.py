@@ -10,6 +10,8 @@ from aelab.report.comparison import Comparison, anchor, comparisons, families
 from aelab.report.numbers import decimals, interval, listing, number
 from aelab.report.results import Estimate, Measure, Model, Results
 
+KEY_NUMBERS = 3  # of what has no counterpart, in the summary
+
 # What it means to be better in a family: "the AE …", "which model …".
 BETTER = {
     "reconstruction": "reconstructs better",
@@ -46,17 +48,12 @@ def better_clause(family: str) -> str:
     return BETTER.get(family, f"is better by the measures of {family or 'this kind'}")
 
 
-def findings(results: Results) -> list[Finding]:
-    """Every conclusion of a run, by size and family."""
+def findings(results: Results, latent_dim: int) -> list[Finding]:
+    """Every conclusion at one size: the pair by family, the baselines, what has no counterpart."""
     return [
-        finding
-        for latent_dim in results.latent_dims
-        for family in families(results)
-        for finding in (
-            *_compared(results, latent_dim, family),
-            *_beside_baselines(results, latent_dim, family),
-            *_alone(results, latent_dim, family),
-        )
+        *(f for family in families(results) for f in _compared(results, latent_dim, family)),
+        *(f for family in families(results) for f in _beside(results, latent_dim, family)),
+        *_alone(results, latent_dim),
     ]
 
 
@@ -84,13 +81,12 @@ def verdict(found: list[Comparison]) -> str:
     return f"the numbers do not tell which model {clause}"
 
 
-def _beside_baselines(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
+def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
+    evidence = []
     for measure in results.measures.values():
-        if measure.family != family or measure.better is None:
-            continue
         bases = [(b, e) for b in results.beside(latent_dim) if (e := b.metrics.get(measure.name))]
         models = [(m, e) for m in results.of_dim(latent_dim) if (e := m.metrics.get(measure.name))]
-        if not bases or not models:
+        if measure.family != family or measure.better is None or not bases or not models:
             continue
         places = decimals([estimate.value for _, estimate in (*bases, *models)])
         phrases = [
@@ -102,9 +98,11 @@ def _beside_baselines(results: Results, latent_dim: int, family: str) -> Iterato
             )
             for model, estimate in models
         ]
-        text = f"{measure.title}: {'; '.join(phrases)}"
-        lead = f"Beside the baselines at d = {latent_dim}, in {measure.title}:"
-        yield Finding(lead, (Evidence(text, anchor(latent_dim, measure)),))
+        evidence.append(
+            Evidence(f"{measure.title}: {', '.join(phrases)}", anchor(latent_dim, measure))
+        )
+    if evidence:
+        yield Finding(f"In {family}, beside the baselines at d = {latent_dim}:", tuple(evidence))
 
 
 def _called(base: Model) -> str:
@@ -123,12 +121,13 @@ def _standing(estimate: Estimate, other: Estimate, measure: Measure) -> str:
     return "better than" if higher == (measure.better == "higher") else "worse than"
 
 
-def _alone(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
-    """What is known of one model and cannot be compared."""
+def _alone(results: Results, latent_dim: int) -> Iterator[Finding]:
+    """What is known of one model and cannot be compared, family by family."""
     compared = {c.measure.name for c in comparisons(results, latent_dim)}
     for model in results.of_dim(latent_dim):
         evidence = tuple(
             Evidence(f"{measure.title} {_value(estimate, measure)}", anchor(latent_dim, measure))
+            for family in families(results)
             for measure in results.measures.values()
             if measure.family == family and measure.name not in compared
             if (estimate := model.metrics.get(measure.name))
@@ -153,25 +152,26 @@ def summary(results: Results, latent_dim: int) -> list[Finding]:
             key = next((c for c in found if c.difference.interval), found[0])
             evidence = Evidence(key.evidence, anchor(latent_dim, key.measure))
             sentences.append(Finding(f"At d = {latent_dim} {verdict(found)}:", (evidence,)))
-    alone = [f for kind in ("likelihood", "latent") for f in _alone(results, latent_dim, kind)]
-    if alone:
-        first = tuple(finding.evidence[0] for finding in alone)
-        sentences.append(Finding(alone[0].lead, tuple(dict.fromkeys(first))[:2]))
+    sentences += [
+        Finding(finding.lead, finding.evidence[:KEY_NUMBERS])
+        for finding in _alone(results, latent_dim)
+    ]
     if results.pair(latent_dim):
         sentences.append(Finding(ONE_RUN, ()))
     return sentences
 
 
 def _setting(results: Results) -> str:
-    models = [m.title for m in results.of_dim(results.latent_dims[0])]
-    train, epochs = results.counts.get("train"), {m.facts.get("epochs") for m in results.models}
-    article = "an" if models[0][:1] in "AEIO" else "a"
-    text = f"{article} {listing(models)} trained".capitalize().replace(models[0].lower(), models[0])
-    text = f"{article.capitalize()} {listing([models[0], *(f'a {m}' for m in models[1:])])}"
+    titles = [_with_article(title) for title in dict.fromkeys(m.title for m in results.models)]
     sizes = listing(str(d) for d in results.latent_dims)
-    text += f" with {'codes' if len(results.models) > 1 else 'a code'} of {sizes} dimensions"
-    images = f"{train:,} training images" if train else "the training images"
-    text += f" {'were' if len(results.models) > 1 else 'was'} trained on {images} of {results.corpus}"
+    many = len(results.models) > 1
+    epochs = {model.facts.get("epochs") for model in results.models}
+    text = f"{listing(titles)} with {'codes' if many else 'a code'} of {sizes} dimensions "
+    text += f"{'were' if many else 'was'} trained on {results.sample('train')}"
     if len(epochs) == 1 and (count := epochs.pop()):
         text += f" for {count} epoch{'s' if count != 1 else ''}"
-    return f"{text}; every number below is from {results.sample}."
+    return f"{text[0].upper()}{text[1:]}; every number below is from {results.sample()}."
+
+
+def _with_article(title: str) -> str:
+    return f"{'an' if title[:1] in 'AEIO' else 'a'} {title}"

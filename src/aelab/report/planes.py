@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from aelab.report.figures.base import mosaic
+from aelab.report.figures.latent import apart
 from aelab.report.results import Array, Model, Results
-from aelab.report.style import class_colors
+from aelab.report.style import VARIABLES, class_colors, model_color
 
 COLUMNS = 40
 NEEDED = ("codes", "labels", "plane_index", "plane_originals", "plane_reconstructions")
@@ -30,6 +31,7 @@ def planes(results: Results) -> dict[str, Any] | None:
     names += [str(k) for k in range(len(names), int(labels.max()) + 1)]
     originals = models[0].array("plane_originals")[_places(models[0], shared)]
     return {
+        "all": len(shared) == results.counts.get("test"),
         "labels": labels.tolist(),
         "index": shared.tolist(),
         "names": names,
@@ -37,7 +39,7 @@ def planes(results: Results) -> dict[str, Any] | None:
         "size": list(results.image_size),
         "columns": COLUMNS,
         "originals": sprite(originals, results.image_size),
-        "planes": [_plane(model, shared, results.image_size) for model in models],
+        "planes": [_plane(results, model, shared, len(names)) for model in models],
     }
 
 
@@ -47,19 +49,24 @@ def _places(model: Model, shared: Array) -> Array:
     return np.asarray(order[np.searchsorted(index, shared, sorter=order)])
 
 
-def _plane(model: Model, shared: Array, size: tuple[int, int]) -> dict[str, Any]:
-    codes = np.asarray(model.array("codes")[shared], float).round(4)
+def _plane(results: Results, model: Model, shared: Array, classes: int) -> dict[str, Any]:
+    codes = np.asarray(model.array("codes")[shared], float)
+    labels = model.array("labels")[shared]
     images = model.array("plane_reconstructions")[_places(model, shared)]
     std = model.array("posterior_std")[shared] if model.has("posterior_std") else None
+    named = [k for k in range(classes) if (labels == k).any()]
+    medians = np.stack([np.median(codes[labels == k], axis=0) for k in named])
+    places = apart(medians, 0.07 * float(np.ptp(codes, axis=0).max()))
     return {
         "key": model.key,
-        "name": model.name,
+        "role": VARIABLES[model_color(model.name, results.model_names)],
         "title": model.title,
-        "x": codes[:, 0].tolist(),
-        "y": codes[:, 1].tolist(),
+        "x": codes[:, 0].round(4).tolist(),
+        "y": codes[:, 1].round(4).tolist(),
         "std": None if std is None else np.asarray(std, float).round(4).tolist(),
         "prior": model.has_prior,
-        "sprite": sprite(images, size),
+        "medians": dict(zip(map(str, named), places.round(4).tolist(), strict=True)),
+        "sprite": sprite(images, results.image_size),
     }
 
 

@@ -143,17 +143,20 @@ class Results:
 
     @property
     def corpus(self) -> str:
-        """What the images are; the bundled digits are never called MNIST."""
-        name, total = str(self.data.get("name", "the data")), sum(self.counts.values())
-        if "bundled" not in f"{name} {self.data.get('source', '')}".lower():
-            return name
-        return f"{'' if total == 5000 else f'{total:,} of the '}5,000 bundled digits"
+        """What the images are, as the data call themselves: "MNIST", "5,000 bundled digits"."""
+        return str(self.data.get("name", "the data"))
+
+    def sample(self, split: str = "test") -> str:
+        """The images of a split, in words."""
+        count = f"{self.counts[split]:,} " if split in self.counts else ""
+        article = "the " if self.corpus[:1].isdigit() else ""
+        name = {"train": "training"}.get(split, split)
+        return f"{count}{name} images of {article}{self.corpus}"
 
     @property
-    def sample(self) -> str:
-        """The images that the numbers are about, in words."""
-        test = self.counts.get("test")
-        return f"{test:,} test images of {self.corpus}" if test else self.corpus
+    def model_names(self) -> frozenset[str]:
+        """The names of the models, such as ``vae``."""
+        return frozenset(model.name for model in self.models)
 
 
 def load(run: RunFolder) -> Results:

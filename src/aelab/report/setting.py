@@ -20,10 +20,10 @@ def setting(results: Results) -> list[Group]:
     """Data, experiment, machine: everything a number may depend on."""
     data, counts = results.data, results.counts
     experiment, manifest = results.experiment, results.manifest
-    sizes = listing(f"{count:,} {name}" for name, count in counts.items())
+    sizes = listing(f"{count:,} for {name}" for name, count in counts.items())
     groups = {
         "Data": {
-            "data": results.corpus,
+            "name": results.corpus,
             "source": data.get("source"),
             "why": data.get("why"),
             "images": sizes,

@@ -8,6 +8,7 @@ import colorsys
 import io
 import re
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
@@ -72,12 +73,12 @@ RC: dict[str, Any] = {
 }
 
 
-def model_color(name: str, others: tuple[str, ...] = ()) -> str:
-    """The fixed colour of a model's identity; ``others`` are the names that have none."""
+def model_color(name: str, names: Collection[str]) -> str:
+    """The colour of a model's identity: fixed for AE and VAE, by place among the others."""
     if name in MODEL_COLORS:
         return MODEL_COLORS[name]
-    place = sorted(others).index(name) if name in others else 0
-    return OTHER_COLORS[place % len(OTHER_COLORS)]
+    others = sorted(set(names) - MODEL_COLORS.keys())
+    return OTHER_COLORS[others.index(name) % len(OTHER_COLORS)]
 
 
 def class_colors(count: int) -> list[str]:
@@ -155,8 +156,11 @@ class Inliner:
         own = found.pop("id", "")
         found.pop("version", None)
         if tag == "image":
-            if own.startswith("tint-"):  # a mask that the page fills with a theme colour
-                element.set("filter", f"url(#{'-'.join(own.split('-')[:2])})")
+            tint, is_mask, _ = own.partition(":")
+            if is_mask:  # the page fills it with a theme colour
+                element.set("filter", f"url(#{tint})")
+            if tint not in ("tint-ink", own):  # cells of a heat map, not a picture
+                element.set("class", "cells")
             found["href"] = self._stored(found)
             element.tag = "use"
         elif own and tag != "g":

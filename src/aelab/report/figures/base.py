@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from aelab.report.results import Array, Model
-from aelab.report.style import MODEL_COLORS, RC, class_colors, model_color
+from aelab.report.style import INK, RC, VARIABLES, class_colors, model_color
 
 SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
 WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
@@ -31,7 +32,7 @@ class View:
 
     def color(self, model: Model) -> str:
         """The colour of a model's identity."""
-        return model_color(model.name, tuple({m.name for m in self.models} - MODEL_COLORS.keys()))
+        return model_color(model.name, {other.name for other in self.models})
 
     def label(self, label: int) -> str:
         """The name of a class."""
@@ -126,21 +127,20 @@ def show(
     """Draw a mosaic as ink whose strength is the grey level; a tile is one unit. Gives its rows."""
     sheet = mosaic(images_ND, columns, size)
     rows = -(-len(images_ND) // columns)
-    mask(axes, sheet, (0, columns, top + rows, top), "ink")
+    mask(axes, sheet, (0, columns, top + rows, top), INK)
     return rows
 
 
-def mask(axes: Axes, strength: Array, extent: tuple[float, float, float, float], tint: str) -> None:
-    """Draw strengths of 0..255 as the opacity of a theme colour (``ink`` or a model's name)."""
-    red, green, blue, _ = (
-        round(255 * part) for part in mpl.colors.to_rgba(MODEL_COLORS.get(tint, RC["text.color"]))
-    )
+def mask(
+    axes: Axes, strength: Array, extent: tuple[float, float, float, float], color: str
+) -> None:
+    """Draw strengths of 0..255 as the opacity of a colour of the theme."""
     image = np.empty((*strength.shape, 4), np.uint8)
-    image[..., :3] = red, green, blue
+    image[...] = 255 * np.array(to_rgba(color))
     image[..., 3] = strength
     drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
     count = sum(len(other.images) for other in drawn.get_figure(root=True).axes)
-    drawn.set_gid(f"tint-{tint}-{count}")
+    drawn.set_gid(f"tint-{VARIABLES[color]}:{count}")
 
 
 def left(ax: Axes, y: float, text: str, color: str) -> None:

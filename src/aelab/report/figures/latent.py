@@ -87,7 +87,9 @@ def projections(view: View) -> Drawing | None:
         if lens == "tsne":
             ax.set(xticks=[], yticks=[])
         elif model.has("pca_prior_std"):
-            centre = model.array("pca_prior_center") if model.has("pca_prior_center") else np.zeros(2)
+            centre = (
+                model.array("pca_prior_center") if model.has("pca_prior_center") else np.zeros(2)
+            )
             prior(ax, np.asarray(model.array("pca_prior_std"), float), centre)
     alt = (
         f"Scatter of {count:,} test codes of d = {view.latent_dim} by PCA and t-SNE, coloured by"

@@ -7,6 +7,7 @@ from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
 from aelab.report.style import INK, MUTED
 
+
 @figure(
     "reconstructions",
     "Originals and reconstructions",

@@ -108,7 +108,9 @@ def _explain(model: Model) -> dict[str, str]:
         )
     best = int(np.argmin(total))
     train = curve(model.history, "train", TOTAL)
-    same = model.history[best]["validation"]["weights"] == model.history[-1]["validation"]["weights"]
+    same = (
+        model.history[best]["validation"]["weights"] == model.history[-1]["validation"]["weights"]
+    )
     if same and train[-1] < train[best] and total[-1] > total[best] * 1.005:
         notes[f"The {model.title} overfits"] = (
             f"Its validation loss was lowest in epoch "
@@ -197,7 +199,7 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     top = max(float(values_EZ.max()), 1e-9)
     strength = np.clip(255 * values_EZ.T / top, 0, 255).astype(np.uint8)
     extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0)
-    mask(ax, strength, extent, model.name)
+    mask(ax, strength, extent, view.color(model))
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set(visible=True, color=LINE)

@@ -1,0 +1,51 @@
+"""Codes of many dimensions drawn in a plane."""
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+from aelab.metrics.base import Array
+from aelab.metrics.context import Context
+from aelab.metrics.sampling import sklearn_seed
+from aelab.randomness import numpy_stream
+
+POINTS = 3_000  # t-SNE takes 20 s for these on one core, 36 s for 5,000
+PERPLEXITY = 30.0
+
+
+def embed(context: Context) -> dict[str, Array]:
+    """Principal components and t-SNE ``(M, 2)`` of the codes of some test images."""
+    codes, count = context.codes("test"), len(context.data.test.labels)
+    index = np.sort(numpy_stream(context.seed, "embedded points").permutation(count)[:POINTS])
+    arrays = {"embedding_index": index, "pca": principal_plane(codes)[index]}
+    if context.level == "posterior":
+        # The components are orthonormal, so N(0, I) has standard deviation 1 along each.
+        arrays["pca_prior_std"] = np.ones(2)
+    context.report("t-SNE")
+    return arrays | {"tsne": tsne(codes[index], context.seed)}
+
+
+def principal_plane(codes_NZ: Array) -> Array:
+    """Coordinates ``(N, 2)`` along the two directions of most variance.
+
+    They are not centred: the origin of the plane is the code 0, where a prior has its mean. The
+    sign of each direction is fixed so that its largest component is positive.
+    """
+    codes = codes_NZ.astype(np.float64)
+    _, vectors = np.linalg.eigh(np.cov(codes, rowvar=False))
+    plane = vectors[:, :-3:-1]
+    largest = np.abs(plane).argmax(axis=0)
+    plane = plane * np.where(plane[largest, [0, 1]] < 0, -1, 1)
+    coordinates: Array = (codes @ plane).astype(np.float32)
+    return coordinates
+
+
+def tsne(codes_MZ: Array, seed: int) -> Array:
+    """t-SNE ``(M, 2)`` from a PCA start; van der Maaten and Hinton (2008), Barnes-Hut."""
+    method = TSNE(
+        perplexity=min(PERPLEXITY, (len(codes_MZ) - 1) / 3),
+        init="pca",
+        random_state=sklearn_seed(seed, "t-SNE"),
+        n_jobs=1,
+    )
+    coordinates: Array = method.fit_transform(codes_MZ).astype(np.float32)
+    return coordinates

@@ -1,0 +1,69 @@
+"""New codes to decode: what makes the sampling of an AE fair beside a VAE's prior.
+
+A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model;
+a Gaussian autoencoder has its prior besides.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from aelab.metrics.base import Array
+from aelab.metrics.context import Context
+from aelab.models import GaussianAutoencoder
+from aelab.randomness import derive, numpy_stream, stream
+
+SAMPLES = 64
+COMPONENTS = 10
+FITTED_CODES = 10_000  # enough for ten components; more would only take longer
+
+
+def draw(context: Context, count: int = SAMPLES) -> dict[str, Array]:
+    """Codes ``(count, Z)`` of each sampler, by the name of the array they are decoded into."""
+    context.report("sampling")
+    codes, seed = context.codes("train"), context.seed
+    chosen = numpy_stream(seed, "mixture codes").permutation(len(codes))[:FITTED_CODES]
+    samples = {
+        "samples_gaussian": gaussian(codes, count, seed),
+        "samples_mixture": mixture(codes[chosen], count, seed),
+    }
+    if isinstance(context.model, GaussianAutoencoder):
+        generator = stream(seed, "prior samples", device=context.device)
+        samples["samples_prior"] = context.model.prior_sample(count, generator).cpu().numpy()
+    return samples
+
+
+def gaussian(codes_NZ: Array, count: int, seed: int) -> Array:
+    """Draws from the Gaussian with the mean and the full covariance of the codes."""
+    codes = codes_NZ.astype(np.float64)
+    covariance = np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)
+    # By eigenvalues and unchecked: a dimension that an AE leaves unused makes it singular.
+    return numpy_stream(seed, "gaussian samples").multivariate_normal(
+        codes.mean(axis=0), covariance, count, method="eigh", check_valid="ignore"
+    )
+
+
+def mixture(codes_NZ: Array, count: int, seed: int) -> Array:
+    """Draws from a mixture of ten Gaussians of full covariance, in random order."""
+    codes = codes_NZ.astype(np.float64)
+    # The floor of the variances follows the scale of the codes, which an AE is free to choose.
+    floor = max(1e-4 * float(codes.var(axis=0).mean()), 1e-12)
+    model = GaussianMixture(
+        min(COMPONENTS, len(codes)),
+        reg_covar=floor,
+        max_iter=200,
+        random_state=sklearn_seed(seed, "mixture"),
+    )
+    with warnings.catch_warnings():
+        # Fewer distinct codes than components, or slow last steps: good enough to draw from.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(codes)
+    drawn: Array = model.sample(count)[0]  # sorted by component
+    return numpy_stream(seed, "mixture order").permutation(drawn)
+
+
+def sklearn_seed(seed: int, purpose: str) -> int:
+    """A named seed within the 32 bits that scikit-learn takes."""
+    return derive(seed, purpose) % 2**32
