@@ -5,6 +5,7 @@ models; the "VAE" has whitened codes and duller reconstructions.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,9 @@ def make_run(
     epochs: int = 12,
     collapsed: bool = False,
     classes: int = 10,
-    images: Array | None = None,
-    labels: Array | None = None,
     vae_better: bool = False,
-    shown: int = 20,
 ) -> FakeRun:
     """A finished run of these models and sizes."""
-    if images is None or labels is None:
-        images, labels = digits(240, classes)
     names = [str(k) if classes <= 10 else chr(97 + k) for k in range(classes)]
     keys = [f"{name}-{d}" for d in dims for name in models]
     sign = -1 if vae_better else 1
@@ -194,7 +190,7 @@ def make_run(
         measured=measured,
         facts=facts,
         histories={key: _history(key, epochs, collapsed) for key in keys},
-        saved={key: _arrays(key, images, labels, collapsed, shown) for key in keys},
+        saved={key: dict(_arrays(key, classes, collapsed)) for key in keys},
     )
 
 
@@ -221,26 +217,32 @@ def _history(key: str, epochs: int, collapsed: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _arrays(
-    key: str, images: Array, labels: Array, collapsed: bool, shown: int
-) -> dict[str, Array]:
+@cache
+def _components(classes: int) -> tuple[Array, Array, Array, Array]:
+    images, labels = digits(120, classes)
+    _, scale, axes = np.linalg.svd(images - images.mean(0), full_matrices=False)
+    return images, labels, scale, axes
+
+
+@cache
+def _arrays(key: str, classes: int, collapsed: bool) -> dict[str, Array]:
     name, size = key.split("-")
     d, vae = int(size), name == "vae"
     generator = np.random.default_rng(d + vae)
+    images, labels, scale, axes = _components(classes)
     centre = images.mean(0)
-    _, scale, axes = np.linalg.svd(images - centre, full_matrices=False)
     scale = scale[:d] / np.sqrt(len(images)) if vae else np.full(d, 200.0)
     codes = ((images - centre) @ axes[:d].T / scale).astype(np.float32)
 
     def decode(z: Array) -> Array:
-        return np.clip((z * scale) @ axes[:d] * (0.8 if vae else 1) + centre, 0, 255).astype(
-            np.uint8
-        )
+        pixels = (z * scale) @ axes[:d] * (0.8 if vae else 1) + centre
+        image: Array = np.clip(pixels, 0, 255).astype(np.uint8)
+        return image
 
     made = decode(codes)
     error = np.abs(made.astype(float) - images).sum(1) / 255
     first = np.sort(np.concatenate([np.flatnonzero(labels == k)[:2] for k in np.unique(labels)]))
-    first, order = first[:shown], np.argsort(error)
+    order = np.argsort(error)
     best, worst = order[:8], order[::-1][:8]
     pairs = first[:12].reshape(6, 2)
     steps = np.linspace(0, 1, 11)[None, :, None]

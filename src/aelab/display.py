@@ -103,53 +103,46 @@ class Display:
 
 
 def results_table(run: Run) -> None:
-    """Print the main measures of every model and baseline, with the better of a pair in bold."""
+    """Print the main measures, a block for each latent size, the better of a pair in bold."""
     metrics = run.metrics()
-    experiment = run.experiment()
     data = metrics["data"]
-    columns = [*metrics["models"].items(), *metrics["baselines"].items()]
+    entries = {**metrics["models"], **metrics["baselines"]}
+    titles = list(dict.fromkeys(entry["title"] for entry in entries.values()))
     table = Table(
         title=f"{data['name']}: {data['counts']['test']:,} test images, "
         f"{metrics['protocol']} pixels",
-        caption="Two fixed models of one seed: differences are in the report, claims need a study.",
+        caption="Two fixed models of one seed: this compares them, and decides nothing about the "
+        "methods.",
     )
+    table.add_column("d", justify="right")
     table.add_column("measure")
-    for key, _ in columns:
-        table.add_column(key, justify="right")
-    for name in (n for n in SHOWN if n in metrics["measures"]):
-        measure = metrics["measures"][name]
-        unit = f" ({measure['unit']})" if measure["unit"] else ""
-        values = {
-            key: entry["metrics"].get(name) and entry["metrics"][name]["value"]
-            for key, entry in columns
-        }
-        better = measure["better"]
-        best = {
-            best_of_pair(metrics["models"], values, d, better)
-            for d in experiment["latent_dim"]
-            if better
-        }
-        cells = [
-            ("[bold]" if key in best else "")
-            + ("[dim]not defined" if value is None else f"{value:.4g}")
-            for key, value in values.items()
-        ]
-        table.add_row(measure["title"] + unit, *cells)
-    Console(width=max(100, Console().width)).print(table)
+    for title in titles:
+        table.add_column(title, justify="right")
+    for d in run.experiment()["latent_dim"]:
+        columns = {e["title"]: e for e in entries.values() if e["latent_dim"] in (d, None)}
+        for name in (n for n in SHOWN if n in metrics["measures"]):
+            measure = metrics["measures"][name]
+            estimates = {title: entry["metrics"].get(name) for title, entry in columns.items()}
+            values = {title: e["value"] for title, e in estimates.items() if e is not None}
+            models = {t: v for t, v in values.items() if "model" in columns[t]}
+            best = _best(models, measure["better"])
+            cells = [
+                f"{'[bold]' * (title == best)}{values[title]:.4g}"
+                if title in values
+                else "[dim]not defined"
+                for title in titles
+            ]
+            unit = f" ({measure['unit']})" if measure["unit"] == "nats" else ""
+            table.add_row(str(d), measure["title"] + unit, *cells)
+        table.add_section()
+    Console(width=max(80, Console().width)).print(table)
 
 
-def best_of_pair(
-    models: dict[str, Any], values: dict[str, float | None], latent_dim: int, better: str
-) -> str | None:
-    """The key of the model of that size with the better value, when at least two have one."""
-    pair = {
-        key: value
-        for key, value in values.items()
-        if value is not None and models.get(key, {}).get("latent_dim") == latent_dim
-    }
-    if len(pair) < 2:
+def _best(values: dict[str, float], better: str | None) -> str | None:
+    """The name of the better value, when there are two to compare and a direction."""
+    if better is None or len(values) < 2:
         return None
-    return (min if better == "lower" else max)(pair, key=lambda key: pair[key])
+    return (min if better == "lower" else max)(values, key=lambda name: values[name])
 
 
 def print_presets(name: str | None) -> None:

@@ -274,7 +274,9 @@ def _measure_baseline(send: Send, path: Path, key: str, source: Source) -> None:
     experiment = validate(run.experiment(), str(path))
     name, _, d = key.partition("-")
     size = int(d) if d else None
-    evaluation = evaluate_baseline(name, size, load(source, experiment), experiment.seed)
+    evaluation = evaluate_baseline(
+        name, size, load(source, experiment), experiment.seed, experiment.pixels
+    )
     title = {"pca": "PCA", "pixels": "Raw pixels"}[name]
     _keep(folder, evaluation, {"title": title, "latent_dim": size})
 

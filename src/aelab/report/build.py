@@ -14,7 +14,7 @@ from aelab.report.comparison import slug
 from aelab.report.conclusions import ONE_RUN, findings, summary
 from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
 from aelab.report.planes import planes
-from aelab.report.results import Model, Results, RunFolder, load
+from aelab.report.results import Model, Results, load
 from aelab.report.setting import flat, setting, trained
 from aelab.report.style import (
     INK,
@@ -27,6 +27,7 @@ from aelab.report.style import (
     svg,
 )
 from aelab.report.tables import cards, table
+from aelab.runs import Run
 
 # The roles of the theme that can fill an image: pictures are ink, heat maps a model's colour.
 TINTS = [VARIABLES[color] for color in (INK, *MODEL_COLORS.values(), *OTHER_COLORS)]
@@ -51,7 +52,7 @@ class Exhibit:
     plates: tuple[Plate, ...]
 
 
-def build_report(run: RunFolder) -> Path:
+def build_report(run: Run) -> Path:
     """Write the figures and ``report.html`` of a run that has been measured; gives its path.
 
     The same run gives the same bytes. Raises RunError if nothing has been measured yet.
@@ -64,16 +65,12 @@ def build_report(run: RunFolder) -> Path:
     return run.write_report(render(results, exhibits, inliner))
 
 
-def _exhibit(
-    run: RunFolder, results: Results, kind: FigureKind, inliner: Inliner
-) -> Exhibit | None:
+def _exhibit(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> Exhibit | None:
     plates = tuple(_plates(run, results, kind, inliner))
     return Exhibit(kind, plates) if plates else None
 
 
-def _plates(
-    run: RunFolder, results: Results, kind: FigureKind, inliner: Inliner
-) -> Iterator[Plate]:
+def _plates(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> Iterator[Plate]:
     told: set[str] = set()
     for latent_dim in results.latent_dims:
         models = results.of_dim(latent_dim)

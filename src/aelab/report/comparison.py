@@ -43,7 +43,7 @@ class Comparison:
         gap, ends = difference(self.difference)
         return (
             f"{self.measure.title}: {self.first.title} {one}, {self.second.title} {two}; "
-            f"{self.second.title} − {self.first.title} {gap}{f' {ends}' if ends else ', no interval'}"
+            f"{self.second.title} − {self.first.title} {gap} {ends or '(no interval)'}"
         )
 
 

@@ -3,31 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from aelab.errors import RunError
+from aelab.runs import Run
 
 Array = NDArray[Any]
 Json = Mapping[str, Any]
 Better = Literal["lower", "higher"]
-
-
-class RunFolder(Protocol):
-    """The part of ``aelab.runs.Run`` that the report reads and writes."""
-
-    @property
-    def path(self) -> Path: ...
-    def experiment(self) -> dict[str, Any]: ...
-    def manifest(self) -> dict[str, Any]: ...
-    def metrics(self) -> dict[str, Any]: ...
-    def model_keys(self) -> list[str]: ...
-    def history(self, key: str) -> list[dict[str, Any]]: ...
-    def arrays(self, key: str) -> dict[str, Array]: ...
-    def write_figure(self, name: str, data: bytes) -> object: ...
-    def write_report(self, html: str) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -159,7 +144,7 @@ class Results:
         return frozenset(model.name for model in self.models)
 
 
-def load(run: RunFolder) -> Results:
+def load(run: Run) -> Results:
     """Read a run folder; ``RunError`` if it has not been evaluated."""
     metrics = run.metrics()
     if not metrics.get("models"):
@@ -193,7 +178,7 @@ def _measure(name: str, record: Json) -> Measure:
     )
 
 
-def _trained(run: RunFolder, key: str, record: Json) -> Model:
+def _trained(run: Run, key: str, record: Json) -> Model:
     return _model(key, record, str(record["model"]), run.history(key), run.arrays(key))
 
 

@@ -17,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
 # Blue and vermilion keep their distance under every common colour-vision deficiency.
@@ -36,7 +37,7 @@ DIGITS = (
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 FIGURE_DPI, RASTER_DPI = 160, 144
-RC: dict[str, Any] = {
+RC: dict[RcKeyType, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
     "text.color": INK,
@@ -166,9 +167,9 @@ class Inliner:
         elif own and tag != "g":
             element.set("id", f"{prefix}-{own}")
         for name, value in found.items():
-            if name == "href" and tag != "image":
-                value = value.replace("#", f"#{prefix}-")  # noqa: PLW2901
-            element.set(name, value.replace("url(#", f"url(#{prefix}-"))
+            local = name == "href" and tag != "image"
+            own = value.replace("#", f"#{prefix}-") if local else value
+            element.set(name, own.replace("url(#", f"url(#{prefix}-"))
 
     def _stored(self, attributes: dict[str, str]) -> str:
         """Keep an image and give the reference to it."""

@@ -139,8 +139,10 @@ def mask(
     image[...] = 255 * np.array(to_rgba(color))
     image[..., 3] = strength
     drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
-    count = sum(len(other.images) for other in drawn.get_figure(root=True).axes)
-    drawn.set_gid(f"tint-{VARIABLES[color]}:{count}")
+    owner = axes.get_figure()
+    assert owner is not None
+    place = len([image for other in owner.axes for image in other.images])
+    drawn.set_gid(f"tint-{VARIABLES[color]}:{place}")
 
 
 def left(ax: Axes, y: float, text: str, color: str) -> None:

@@ -49,11 +49,11 @@ def _spread_note(models: list[Model]) -> dict[str, str]:
     wide, tight = (float(np.std(ms[0].array("codes"))) for ms in (free, held))
     if wide < 1.5 * tight:
         return {}
-    return {
-        f"Why the {free[0].title}’s axes are longer": f"Its codes spread {number(wide / tight, 1)} times as far as the "
-        f"{held[0].title}’s: nothing in its loss asks for a scale, while the KL pulls every "
-        "posterior towards N(0, I)."
-    }
+    text = (
+        f"Its codes spread {number(wide / tight, 1)} times as far as the {held[0].title}’s: "
+        "nothing in its loss asks for a scale; the KL pulls every posterior towards N(0, I)."
+    )
+    return {f"Why the {free[0].title}’s axes are longer": text}
 
 
 @figure(
@@ -137,7 +137,8 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     colors = np.asarray(palette)[labels_N]
     size = float(np.clip(9000 / len(points_N2), 1.4, 14))
     # One call in the order of the images: drawn class by class, the last class would hide others.
-    ax.scatter(*points_N2.T, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
+    x_N, y_N = points_N2.T
+    ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
     classes = np.unique(labels_N)
     medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
     places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
@@ -172,9 +173,10 @@ def apart(places_C2: Array, least: float) -> Array:
 
 def prior(ax: Axes, std: Array, centre: Array = ORIGIN) -> None:
     """The prior at one, two and three standard deviations."""
+    x, y = map(float, centre)
     for k in (1, 2, 3):
         width, height = 2 * k * std
-        ax.add_patch(Ellipse(centre, width, height, fill=False, ec=INK, lw=0.9, ls=(0, (4, 3))))
-        foot = (float(centre[0]), float(centre[1] - k * std[1]))
+        ax.add_patch(Ellipse((x, y), width, height, fill=False, ec=INK, lw=0.9, ls=(0, (4, 3))))
+        foot = (x, y - k * float(std[1]))
         box = {"boxstyle": "round,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.85}
         ax.annotate(f"{k}σ", foot, ha="center", va="center", fontsize=7, color=MUTED, bbox=box)

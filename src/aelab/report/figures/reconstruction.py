@@ -64,13 +64,14 @@ def _blur(view: View, models: list[Model]) -> dict[str, str]:
     held = next((model for model in models if model.has_prior), None)
     if free is None or held is None or sharp[held.name] >= sharp[free.name] - 0.005:
         return {}
-    return {
-        f"Why the {held.title} is blurrier": f"It keeps {number(100 * sharp[held.name], 0)}% of the "
-        f"originals’ edge strength, the {free.title} {number(100 * sharp[free.name], 0)}%. Its "
-        "decoder must do well on every code that the posterior may draw for an image, and those "
-        "codes overlap with the neighbours’; the best single answer to several possible images is "
-        "their mean, which is soft at the edges. The KL also leaves it fewer nats for detail."
-    }
+    text = (
+        f"It keeps {number(100 * sharp[held.name], 0)}% of the originals’ edge strength, the "
+        f"{free.title} {number(100 * sharp[free.name], 0)}%. Its decoder must do well on every "
+        "code that the posterior may draw for an image, and these overlap with the neighbours’ "
+        "codes; the best single answer to several possible images is their mean, which is soft at "
+        "the edges. The KL also leaves it fewer nats for detail."
+    )
+    return {f"Why the {held.title} is blurrier": text}
 
 
 @figure(

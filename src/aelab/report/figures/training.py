@@ -80,10 +80,14 @@ def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     gap, floor = 0.075 * (high - low), -np.inf
     for x, y, text, color in sorted(ends, key=lambda end: end[1]):
         floor = max(y, floor + gap)
-        place = {"xytext": (5, 0), "textcoords": "offset points", "annotation_clip": False}
-        ax.annotate(
-            f"{text} {number(y, 1)}", (x, floor), va="center", color=color, fontsize=7.5, **place
-        )
+        _beside(ax, f"{text} {number(y, 1)}", (x, floor), color)
+
+
+def _beside(ax: Axes, text: str, point: tuple[float, float], color: str) -> None:
+    ax.annotate(
+        text, point, xytext=(5, 0), textcoords="offset points", annotation_clip=False,
+        va="center", color=color, fontsize=7.5,
+    )  # fmt: skip
 
 
 def _explain(model: Model) -> dict[str, str]:
@@ -143,8 +147,8 @@ def kl(view: View) -> Drawing | None:
         _over_training(over, view, model, order)
         color = view.color(model)
         for place, j in enumerate(order):
-            fill = {"color": color} if active[j] else {"facecolor": "none", "edgecolor": MUTED}
-            end.bar(place, values[j], width=0.72, **fill)
+            fill, edge = (color, color) if active[j] else ("none", MUTED)
+            end.bar(place, values[j], width=0.72, facecolor=fill, edgecolor=edge)
         end.set(title=f"{model.title}: at the end", ylabel="nats", xlabel="dimension z, sorted")
         end.set_ylim(0, max(1.12 * values.max(), 0.1))
         end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
@@ -161,8 +165,9 @@ def kl(view: View) -> Drawing | None:
             notes[f"No dimension of the {model.title} is active"] = "Its code has collapsed."
         elif not active.all():
             notes[f"Why the {model.title} leaves dimensions unused"] = (
-                f"{int((~active).sum())} of {len(values)} are not active: information that would cost more KL than it saves in reconstruction is "
-                "not stored, and such a dimension falls back to the prior."
+                f"{int((~active).sum())} of {len(values)} are not active: information that would "
+                "cost more KL than it saves in reconstruction is not stored, and such a dimension "
+                "falls back to the prior."
             )
     alt = f"KL per latent dimension, d = {view.latent_dim}. {'. '.join(alts)}."
     return Drawing(drawn, alt, notes)
@@ -190,10 +195,7 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
         marker = "o" if len(epochs) == 1 else ""
         for j, curve_E in zip(order, values_EZ.T, strict=True):
             ax.plot(epochs, curve_E, color=view.color(model), marker=marker, markersize=4)
-            ax.annotate(
-                f"z{j + 1}", (epochs[-1], curve_E[-1]), xytext=(5, 0), va="center",
-                textcoords="offset points", annotation_clip=False, color=MUTED, fontsize=7.5,
-            )  # fmt: skip
+            _beside(ax, f"z{j + 1}", (epochs[-1], curve_E[-1]), MUTED)
         ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
         return
     top = max(float(values_EZ.max()), 1e-9)

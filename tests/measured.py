@@ -1,0 +1,24 @@
+"""Small untrained models on tiny data, and their evaluations, made once for several tests."""
+
+from functools import cache
+
+from aelab.data import Data
+from aelab.metrics import Context, Evaluation, evaluate
+from aelab.models import MODELS, Architecture
+from aelab.nets import Network
+from aelab.pixels import Protocol
+
+NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
+
+
+def make(name: str, data: Data, latent_dim: int = 3, protocol: Protocol = "grey") -> Context:
+    """A fresh context of a model with its first weights."""
+    architecture = Architecture(network=NETWORK, latent_dim=latent_dim)
+    model = MODELS[name](architecture, MODELS[name].Config(), seed=0)
+    return Context(model=model, data=data, seed=0, protocol=protocol)
+
+
+@cache
+def evaluated(name: str, data: Data, latent_dim: int = 3) -> Evaluation:
+    """The evaluation of such a model."""
+    return evaluate(make(name, data, latent_dim))

@@ -1,0 +1,135 @@
+"""What is known about MNIST and about these models must come out of the lab's own functions.
+
+The numbers are those of the evaluation protocol, section 4.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aelab.data import Data, Split, load_data
+from aelab.losses import Loss, bernoulli_nll
+from aelab.metrics import Context
+from aelab.metrics.base import METRICS, Array
+from aelab.metrics.baselines import Pca, PcaBaseline
+from aelab.models import MODELS, Architecture, Autoencoder, Objective
+from aelab.nets import Network
+from aelab.pixels import freeze, to_unit
+from aelab.randomness import stream
+from aelab.train import Training, fit
+
+
+@pytest.fixture(scope="module")
+def mnist(mnist_folder: Path) -> Data:
+    """MNIST with all its 60,000 training images in the training split."""
+    data = load_data(str(mnist_folder))
+    whole = Split(
+        np.concatenate([data.train.images, data.validation.images]),
+        np.concatenate([data.train.labels, data.validation.labels]),
+    )
+    assert len(whole) == 60_000
+    return replace(data, train=whole)
+
+
+@pytest.fixture(scope="module")
+def pca(mnist: Data) -> Pca:
+    return Pca.fit(mnist.train.images, 50)
+
+
+def squared_error(pca: Pca, components: int, images: Array) -> float:
+    """Mean squared error per pixel with the first components."""
+    first = Pca(pca.mean, pca.components[:components])
+    batches = [to_unit(part) for part in torch.split(torch.from_numpy(images), 10_000)]
+    errors = [(first.decode(first.encode(x)) - x).double().square().mean(-1) for x in batches]
+    return float(torch.cat(errors).mean())
+
+
+@pytest.mark.parametrize(
+    ("components", "expected"),
+    [(2, 0.05567), (10, 0.03407), (16, 0.02686), (32, 0.01683), (50, 0.01149)],
+)
+def test_pca_squared_error_on_the_test_images(
+    pca: Pca, mnist: Data, components: int, expected: float
+) -> None:
+    assert squared_error(pca, components, mnist.test.images) == pytest.approx(expected, abs=6e-6)
+
+
+def test_pca_of_30_components_leaves_13_87_an_image(mnist: Data) -> None:
+    baseline = PcaBaseline(data=mnist, seed=0, latent_dim=30)
+    per_image = METRICS["mse"].function(baseline)
+    assert float(per_image.mean(dtype=np.float64)) * 784 == pytest.approx(13.87, abs=0.02)
+
+
+def test_independent_pixels_take_205_8_nats(mnist: Data) -> None:
+    mean = torch.from_numpy(mnist.train.images.mean(axis=0, dtype=np.float64) / 255)
+    logits = torch.logit(mean, eps=1e-6).float()  # a pixel that is never lit in training may be
+    drawn = to_unit(torch.from_numpy(freeze(mnist.test.images, 0, "test")))
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    nll = bernoulli_nll(logits.expand_as(drawn), drawn).double().mean()
+    assert float(nll) == pytest.approx(205.8, abs=0.2)
+
+
+def test_grey_levels_have_a_floor_of_45_53_nats(mnist: Data) -> None:
+    x = to_unit(torch.from_numpy(mnist.test.images))
+    floor = bernoulli_nll(torch.logit(x, eps=1e-7), x).double().mean()
+    assert float(floor) == pytest.approx(45.53, abs=0.01)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("epoch", [0.0, 0.5, 7.0])
+def test_total_is_the_weighted_sum_of_what_is_shown(name: str, epoch: float) -> None:
+    cls = MODELS[name]
+    unusual = {"beta": 3.0, "kl_warmup": 2.0}  # for the models that have them
+    config = cls.Config(**{k: v for k, v in unusual.items() if k in cls.Config.model_fields})
+    network = Network(kind="mlp", hidden=(8,), activation="relu")
+    model = cls(Architecture(network=network, latent_dim=3), config, seed=1)
+    loss = model.loss(torch.rand(5, 784, generator=stream(0, "x")), stream(0, "noise"), epoch)
+    assert all(term.shape == (5,) for term in loss.terms.values())
+    means = {key: float(term.detach().double().mean()) for key, term in loss.terms.items()}
+    expected = sum(loss.weights.get(key, 1.0) * mean for key, mean in means.items())
+    assert float(loss.total.detach()) == pytest.approx(expected, rel=1e-6)
+
+
+class LinearAutoencoder(Autoencoder):
+    """The AE whose optimum is PCA; Baldi and Hornik (1989). Not registered: it is a test."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture, Objective())
+        pixels, d = 28 * 28, architecture.latent_dim
+        self.encoder = nn.Sequential(nn.Linear(pixels, d))
+        self.decoder = nn.Sequential(nn.Linear(d, pixels))
+        for number, parameter in enumerate(self.parameters()):  # a random start, far from PCA
+            nn.init.normal_(parameter, std=0.03, generator=stream(0, "linear", number))
+
+    def encode(self, x_BD: Tensor) -> Tensor:
+        z_BZ: Tensor = self.encoder(x_BD)
+        return z_BZ
+
+    def pixels(self, logits_BD: Tensor) -> Tensor:
+        return logits_BD  # the decoder's output is the image itself
+
+    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
+        return Loss({"squared error": (self.reconstruct(x_BD) - x_BD).square().sum(-1)})
+
+
+def test_linear_autoencoder_reaches_pca_and_does_not_pass_it(mnist: Data, pca: Pca) -> None:
+    model = LinearAutoencoder(Architecture(latent_dim=16))
+    training = Training(learning_rate=3e-3, batch_size=250, epochs=12, schedule="cosine")
+    for epoch in fit(model, mnist, training, seed=0):
+        assert epoch.train.total == epoch.train.terms["squared error"]
+
+    best_train = squared_error(pca, 16, mnist.train.images)
+    assert best_train == pytest.approx(0.02729, abs=6e-6)
+    train = evaluate_mse(model, replace(mnist, test=mnist.train))
+    assert best_train <= train <= 1.02 * best_train
+    test = evaluate_mse(model, mnist)
+    assert test == pytest.approx(squared_error(pca, 16, mnist.test.images), rel=0.02)
+
+
+def evaluate_mse(model: Autoencoder, data: Data) -> float:
+    per_image = METRICS["mse"].function(Context(model=model, data=data, seed=0))
+    return float(per_image.mean(dtype=np.float64))

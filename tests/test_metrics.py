@@ -1,0 +1,312 @@
+"""Measures against outside oracles and closed forms, over both registries, on tiny data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from aelab.data import Data, Split
+from aelab.errors import AelabError
+from aelab.losses import bernoulli_nll
+from aelab.metrics import (
+    METRICS,
+    Context,
+    Estimate,
+    evaluate,
+    evaluate_baseline,
+    latent,
+    metric,
+    paired_difference,
+)
+from aelab.metrics.base import LEVELS, RESAMPLES, Array, bootstrap_means, estimate_means
+from aelab.metrics.baselines import Pca
+from aelab.metrics.reconstruction import MAX_PSNR, structural_similarity
+from aelab.models import MODELS, GaussianAutoencoder
+from aelab.randomness import stream
+from tests.measured import evaluated, make
+
+# --- the registries -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", METRICS)
+def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) -> None:
+    evaluation = evaluated(model, tiny_data)
+    estimate = evaluation.metrics[name]
+    gaussian = issubclass(MODELS[model], GaussianAutoencoder)
+    if METRICS[name].needs == "posterior" and not gaussian:
+        assert estimate is None, "what is not defined has no number"
+        assert name not in evaluation.per_image
+        return
+    assert estimate is not None
+    assert np.isfinite(estimate.value)
+    assert estimate.n == len(tiny_data.test)
+    if name in evaluation.per_image:
+        values = evaluation.per_image[name]
+        assert (values.shape, values.dtype) == ((estimate.n,), np.float32)
+        assert estimate.value == values.mean(dtype=np.float64)
+        assert estimate.low is not None
+        assert estimate.high is not None
+        assert estimate.low <= estimate.value <= estimate.high
+    else:
+        assert estimate.low is estimate.high is None
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_measure_says_what_it_is(name: str) -> None:
+    measure = METRICS[name]
+    assert measure.name == name
+    assert measure.title
+    assert measure.description.endswith((".", ")"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_evaluating_twice_gives_the_same_bits(tiny_data: Data, model: str) -> None:
+    first, second = evaluated(model, tiny_data), evaluate(make(model, tiny_data))
+    assert first.metrics == second.metrics
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
+
+
+def test_a_measure_is_named_once_and_described() -> None:
+    with pytest.raises(AssertionError, match="two measures are named mse"):
+        metric("mse", title="MSE", family="reconstruction")(lambda context: 0.0)
+    with pytest.raises(AssertionError, match="no docstring"):
+        metric("new", title="New", family="latent")(lambda context: 0.0)
+    assert "new" not in METRICS
+
+
+def test_a_model_that_is_not_gaussian_is_not_asked_for_a_posterior() -> None:
+    assert [LEVELS.index(m.needs) for m in (METRICS["knn_accuracy"], METRICS["kl"])] == [0, 3]
+    assert METRICS["mse"].applies_to("pixels")
+    assert not METRICS["reconstruction_nll"].applies_to("pixels")
+
+
+# --- intervals ------------------------------------------------------------------------------
+
+
+def test_interval_of_a_mean_is_that_of_the_normal_law() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 1_500)
+    [estimate] = estimate_means(values[:, None], seed=0)
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert estimate.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert estimate.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_a_resample_has_as_many_images_as_the_sample() -> None:
+    means = bootstrap_means(np.stack([np.ones(37), np.arange(37)], axis=1), seed=0)
+    assert means.shape == (RESAMPLES, 2)
+    np.testing.assert_allclose(means[:, 0], 1)
+    assert means[:, 1].std() == pytest.approx(np.arange(37).std() / np.sqrt(37), rel=0.05)
+
+
+def test_pairs_narrow_the_interval_of_a_difference() -> None:
+    generator = np.random.default_rng(2)
+    a = generator.normal(0, 10, 400).astype(np.float32)
+    b = a + generator.normal(1, 0.1, 400).astype(np.float32)
+    estimate = paired_difference(a, b, seed=0)
+    assert estimate.value == pytest.approx(1, abs=0.02)
+    assert estimate.low is not None
+    assert 0.98 < estimate.low < estimate.value
+    assert paired_difference(a, a, seed=0) == Estimate(0, 0, 0, 400)
+    with pytest.raises(AssertionError):
+        paired_difference(a, b[:-1], seed=0)
+
+
+# --- reconstruction -------------------------------------------------------------------------
+
+
+def test_ssim_is_the_formula_of_the_paper() -> None:
+    a, b = np.random.default_rng(0).random((2, 3, 14, 17))
+    offset = np.arange(-5, 6)
+    window = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def local(image: Array) -> Array:
+        places = np.lib.stride_tricks.sliding_window_view(image, (11, 11), axis=(1, 2))
+        return np.asarray((places * window).sum(axis=(-2, -1)))
+
+    mean_a, mean_b = local(a), local(b)
+    variance_a, variance_b = local(a**2) - mean_a**2, local(b**2) - mean_b**2
+    covariance = local(a * b) - mean_a * mean_b
+    expected = (2 * mean_a * mean_b + 1e-4) * (2 * covariance + 9e-4)
+    expected /= (mean_a**2 + mean_b**2 + 1e-4) * (variance_a + variance_b + 9e-4)
+    found = structural_similarity(torch.from_numpy(a), torch.from_numpy(b))
+    np.testing.assert_allclose(found.numpy(), expected.mean(axis=(1, 2)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (11, 30), (6, 9), (2, 2)])
+def test_ssim_is_one_for_a_copy_symmetric_and_falls_with_noise(size: tuple[int, int]) -> None:
+    generator = stream(0, "ssim")
+    image = torch.rand(4, *size, generator=generator)
+    noise = torch.randn(4, *size, generator=generator)
+    np.testing.assert_allclose(structural_similarity(image, image).numpy(), 1, rtol=1e-5)
+    near, far = image + 0.1 * noise, image + 0.5 * noise
+    there, back = structural_similarity(image, near), structural_similarity(near, image)
+    np.testing.assert_allclose(there.numpy(), back.numpy(), rtol=1e-4)
+    assert bool((structural_similarity(image, far) < there).all())
+
+
+def test_pixel_measures_are_their_definitions(tiny_data: Data) -> None:
+    context = make("ae", tiny_data)
+    x = tiny_data.test.images / 255
+    with torch.inference_mode():
+        shown = context.model.reconstruct(torch.from_numpy(x).float()).double().numpy()
+    error = ((shown - x) ** 2).mean(axis=1)
+    np.testing.assert_allclose(METRICS["mse"].function(context), error, rtol=1e-5)
+    np.testing.assert_allclose(METRICS["psnr"].function(context), -10 * np.log10(error), rtol=1e-5)
+
+
+def test_a_perfect_copy_has_the_largest_psnr(tiny_data: Data) -> None:
+    # With more components than the 200 images span, PCA copies what it was fitted to.
+    data = replace(tiny_data, test=tiny_data.train)
+    evaluation = evaluate_baseline("pca", 784, data, seed=0)
+    assert evaluation.metrics["psnr"] == Estimate(MAX_PSNR, MAX_PSNR, MAX_PSNR, 200)
+
+
+# --- likelihood and latent use --------------------------------------------------------------
+
+
+def test_kl_and_elbo_against_torch_distributions(tiny_data: Data) -> None:
+    context = make("vae", tiny_data)
+    mean, log_variance = context.posterior
+    q = torch.distributions.Normal(mean, log_variance.mul(0.5).exp())
+    p = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
+    kl = torch.distributions.kl_divergence(q, p).sum(-1)
+    np.testing.assert_allclose(METRICS["kl"].function(context), kl.numpy(), rtol=1e-4, atol=1e-6)
+
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        draws = [bernoulli_nll(context.model.decode(q.sample()), context.x) for _ in range(400)]
+    reconstruction = METRICS["elbo_reconstruction"].function(context)
+    assert reconstruction.mean() == pytest.approx(float(torch.stack(draws).mean()), rel=2e-3)
+    total = METRICS["negative_elbo"].function(context)
+    np.testing.assert_allclose(total, reconstruction + kl.numpy(), rtol=1e-5)
+
+
+def test_a_posterior_without_width_reconstructs_as_its_mean(tiny_data: Data) -> None:
+    context = make("vae", tiny_data)
+    last = context.model.encoder[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight[3:] = 0
+        last.bias[3:] = -60
+    drawn, mean = (
+        METRICS[name].function(context) for name in ("elbo_reconstruction", "reconstruction_nll")
+    )
+    np.testing.assert_allclose(drawn, mean, rtol=1e-5)
+
+
+def test_a_dimension_that_ignores_the_image_is_not_active(tiny_data: Data) -> None:
+    context = make("vae", tiny_data)
+    last = context.model.encoder[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight[[0, 2]] *= 30
+        last.weight[1] = 0
+    np.testing.assert_array_equal(latent.active(context), [True, False, True])
+    assert METRICS["active_units"].function(context) == 2
+
+
+# --- representation -------------------------------------------------------------------------
+
+
+def test_neighbours_vote_as_counted_by_hand(tiny_data: Data) -> None:
+    context = make("ae", tiny_data)
+    distance = ((context.codes("test")[:, None] - context.codes("train")) ** 2).sum(-1)
+    votes = tiny_data.train.labels[np.argsort(distance, axis=1)[:, :5]]
+    predicted = [np.bincount(row, minlength=10).argmax() for row in votes]
+    hits = METRICS["knn_accuracy"].function(context)
+    np.testing.assert_array_equal(hits, predicted == tiny_data.test.labels)
+    assert 0.1 < hits.mean() <= 1
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_few_classes_are_enough_for_a_probe(tiny_data: Data, classes: int) -> None:
+    def few(split: Split) -> Split:
+        kept = split.labels < classes
+        return Split(split.images[kept], split.labels[kept])
+
+    train, validation, test = map(few, (tiny_data.train, tiny_data.validation, tiny_data.test))
+    data = replace(tiny_data, train=train, validation=validation, test=test, classes=classes)
+    evaluation = evaluate_baseline("pixels", None, data, seed=0)
+    for name in ("knn_accuracy", "probe_accuracy"):
+        estimate = evaluation.metrics[name]
+        assert estimate is not None
+        assert estimate.value == 1, "these classes are separable"
+    arrays = evaluate(make("ae", data)).arrays
+    assert len(arrays["shown_labels"]) == 2 * classes
+    assert arrays["interpolations"].shape == (6, 11, 784)
+
+
+def test_a_probe_has_no_use_for_a_constant_dimension(tiny_data: Data) -> None:
+    images = tiny_data.train.images.copy()
+    images[:, :20] = 7
+    data = replace(tiny_data, train=Split(images, tiny_data.train.labels))
+    estimate = evaluate_baseline("pixels", None, data, seed=0).metrics["probe_accuracy"]
+    assert estimate is not None
+    assert estimate.value > 0.9
+
+
+# --- baselines ------------------------------------------------------------------------------
+
+
+def test_pca_is_that_of_scikit_learn(tiny_data: Data) -> None:
+    from sklearn.decomposition import PCA
+
+    x = tiny_data.train.images / 255
+    theirs, ours = PCA(4, svd_solver="full").fit(x), Pca.fit(tiny_data.train.images, 4)
+    codes = ours.encode(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(np.abs(codes), np.abs(theirs.transform(x)), atol=1e-5)
+    back = ours.decode(torch.from_numpy(codes)).numpy()
+    np.testing.assert_allclose(back, theirs.inverse_transform(theirs.transform(x)), atol=1e-5)
+
+
+def test_baselines_have_what_they_can_have(tiny_data: Data) -> None:
+    def defined(name: str, latent_dim: int | None) -> set[str]:
+        evaluation = evaluate_baseline(name, latent_dim, tiny_data, seed=0)
+        assert evaluation.metrics.keys() == METRICS.keys()
+        return {name for name, estimate in evaluation.metrics.items() if estimate is not None}
+
+    representation = {"knn_accuracy", "probe_accuracy"}
+    assert defined("pixels", None) == representation
+    assert defined("pca", 3) == representation | {"mse", "psnr", "ssim"}
+
+
+def test_pca_cannot_have_more_components_than_pixels(tiny_data: Data) -> None:
+    with pytest.raises(AelabError, match="785 components"):
+        evaluate_baseline("pca", 785, tiny_data, seed=0)
+
+
+# --- the protocol ---------------------------------------------------------------------------
+
+
+def test_binarised_images_are_the_same_at_every_evaluation(tiny_data: Data) -> None:
+    dynamic, static = (make("vae", tiny_data, protocol=p).x for p in ("dynamic", "static"))
+    assert set(dynamic.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(dynamic, static)
+    assert not torch.equal(dynamic, make("vae", tiny_data).x)
+    one, two = (make("vae", tiny_data, protocol="dynamic") for _ in range(2))
+    for name in ("negative_elbo", "mse", "probe_accuracy"):
+        np.testing.assert_array_equal(METRICS[name].function(one), METRICS[name].function(two))
+
+
+def test_baselines_see_what_the_models_see(tiny_data: Data) -> None:
+    grey, drawn = (evaluate_baseline("pca", 3, tiny_data, 0, p) for p in ("grey", "static"))
+    assert grey.metrics["mse"] != drawn.metrics["mse"]
+
+
+def test_continuous_bernoulli_is_measured_by_its_own_term(tiny_data: Data) -> None:
+    context = make("vae", tiny_data)
+    architecture = context.model.architecture.model_copy(
+        update={"likelihood": "continuous-bernoulli"}
+    )
+    model = MODELS["vae"](architecture, MODELS["vae"].Config(), seed=0)
+    continuous = Context(model=model, data=tiny_data, seed=0)
+    for name in ("reconstruction_nll", "elbo_reconstruction", "mse"):
+        ours, theirs = (METRICS[name].function(c).mean() for c in (continuous, context))
+        assert np.isfinite(ours)
+        assert ours != theirs

@@ -1,0 +1,309 @@
+"""The report: figures for every shape of run, honest sentences, one strict page on its own."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from aelab.errors import RunError
+from aelab.report import FIGURES, Drawing, FigureKind, View, build_report
+from aelab.report.conclusions import findings, summary
+from aelab.report.figures.latent import apart
+from aelab.report.numbers import decimals, duration, number
+from aelab.report.results import Results, load
+from aelab.report.style import class_colors, png, svg
+from aelab.runs import Run
+from tests.fake_run import FakeRun, make_run
+
+CHROMIUM = Path("/usr/bin/chromium")
+HERE = Path("unused")
+SHAPES: dict[str, dict[str, Any]] = {
+    "pair": {},
+    "one epoch": {"epochs": 1},
+    "collapsed": {"collapsed": True},
+    "one model": {"models": ("vae",), "dims": (2,)},
+    "one model without a prior": {"models": ("ae",)},
+    "three sizes": {"dims": (2, 5, 16)},
+    "letters": {"classes": 26},
+}
+
+
+def results(**shape: Any) -> Results:
+    return load(cast(Run, make_run(HERE, **shape)))
+
+
+def drawings(found: Results, kind: FigureKind) -> Iterator[Drawing]:
+    for latent_dim in found.latent_dims:
+        for narrow in (False, True):
+            view = View(
+                latent_dim,
+                found.of_dim(latent_dim),
+                found.label_names,
+                found.image_size,
+                narrow=narrow,
+            )
+            drawing = kind.draw(view)
+            if drawing:
+                yield drawing
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def shaped(request: pytest.FixtureRequest) -> Results:
+    return results(**SHAPES[request.param])
+
+
+@pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
+def test_every_figure_draws_every_shape_of_run(kind: FigureKind, shaped: Results) -> None:
+    for drawing in drawings(shaped, kind):
+        assert isinstance(drawing.figure, Figure)
+        assert len(drawing.alt) > 20
+        assert "nan" not in drawing.alt
+        drawing.figure.draw_without_rendering()  # warnings are errors
+    assert kind.title
+    assert kind.reading.endswith(".")
+
+
+@pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
+def test_missing_arrays_leave_a_figure_out(kind: FigureKind) -> None:
+    run = make_run(HERE, epochs=0)
+    run.saved = {key: {"labels": arrays["labels"]} for key, arrays in run.saved.items()}
+    assert list(drawings(load(cast(Run, run)), kind)) == []
+
+
+@pytest.mark.parametrize("name", ["loss", "plane", "samples"])
+def test_the_same_arrays_give_the_same_bytes(name: str) -> None:
+    first, second = (next(drawings(results(dims=(2,)), FIGURES[name])) for _ in range(2))
+    assert svg(first.figure) == svg(second.figure)
+    assert png(first.figure) == png(second.figure)
+
+
+def test_explanations_appear_only_where_it_happened() -> None:
+    happened = next(drawings(results(), FIGURES["loss"])).notes
+    assert "Why the KL rises while the loss falls" in happened
+    collapsed = next(drawings(results(collapsed=True), FIGURES["loss"])).notes
+    assert list(collapsed) == ["The VAE has collapsed"]
+    assert any("blurrier" in n for n in next(drawings(results(), FIGURES["reconstructions"])).notes)
+    run = make_run(HERE)
+    for key in ("ae-16", "vae-16"):
+        run.saved[key]["reconstructions"] = run.saved[key]["originals"]
+    equal = next(drawings(load(cast(Run, run)), FIGURES["reconstructions"]))
+    assert equal.notes == {}
+
+
+def test_labels_that_coincide_move_apart() -> None:
+    moved = apart(np.zeros((2, 2)), 1.0)
+    assert np.hypot(*(moved[0] - moved[1])) == pytest.approx(1.0)
+    far = np.array([[0.0, 0.0], [5.0, 0.0]])
+    assert (apart(far, 1.0) == far).all()
+
+
+@pytest.mark.parametrize("count", [2, 10, 26, 47])
+def test_every_class_has_its_own_color(count: int) -> None:
+    assert len(set(class_colors(count))) == count
+
+
+def test_numbers() -> None:
+    assert number(-0.00004, 3) == "0.000"
+    assert number(-12.5, 1) == "−12.5"
+    assert number(0.25, 2, sign=True) == "+0.25"
+    assert [decimals([v]) for v in (0.01234, 103.21, 14.0, 0.0)] == [5, 1, 0, 0]
+    assert [duration(s) for s in (2.5, 75, 7300)] == ["2.5 s", "1 min 15 s", "2 h 1 min"]
+
+
+def leads(found: Results) -> str:
+    return " ".join(f.lead for d in found.latent_dims for f in findings(found, d))
+
+
+def test_opposite_numbers_give_opposite_conclusions() -> None:
+    assert "the AE reconstructs better" in leads(results())
+    assert "the VAE reconstructs better" not in leads(results())
+    assert "the VAE reconstructs better" in leads(results(vae_better=True))
+    assert "the AE reconstructs better" not in leads(results(vae_better=True))
+
+
+def test_an_interval_over_zero_or_none_decides_nothing() -> None:
+    assert "the numbers do not tell which model has codes" in leads(results())
+    run = make_run(HERE)
+    for row in run.measured["differences"].values():
+        for gap in row.values():
+            gap["low"] = gap["high"] = None
+    text = leads(load(cast(Run, run)))
+    assert "the AE reconstructs better by the numbers alone" in text
+
+
+def test_measures_that_disagree_are_said_to() -> None:
+    run = make_run(HERE)
+    run.measured["differences"]["16"]["ssim"] = {"value": 0.03, "low": 0.02, "high": 0.04}
+    text = leads(load(cast(Run, run)))
+    assert "disagree on which model reconstructs better: 1 for the AE and 1 for the VAE" in text
+
+
+def test_what_is_not_defined_leaves_no_sentence() -> None:
+    run = make_run(HERE)
+    for key in ("vae-16", "vae-2"):
+        run.measured["models"][key]["metrics"]["negative_elbo"] = None
+    text = str([findings(load(cast(Run, run)), d) for d in (16, 2)])
+    assert "ELBO" not in text
+    assert "ELBO" in str(findings(results(), 16))
+
+
+def test_the_summary_is_short_and_says_what_one_run_is_worth() -> None:
+    sentences = summary(results(), 16)
+    assert 3 <= len(sentences) <= 5
+    assert "5,000 bundled digits" in sentences[0].lead
+    assert "nothing is decided" in sentences[-1].lead
+    assert 1 <= len(summary(results(models=("ae",)), 16)) <= 5
+
+
+def page(run: FakeRun) -> str:
+    return build_report(cast(Run, run)).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
+    run = make_run(tmp_path_factory.mktemp("run"))
+    build_report(cast(Run, run))
+    return run
+
+
+@pytest.fixture(scope="module")
+def html(built: FakeRun) -> str:
+    return (built.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone_under_a_strict_policy(html: str) -> None:
+    assert "http://" not in html
+    assert "https://" not in html
+    policy = unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', html)[0])
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert not re.search(r"<[^>]*\sstyle=", html)
+    assert not re.search(r"<[^>]*\son[a-z]+=", html)
+
+
+def test_every_figure_is_saved_and_shown_with_alt_text(built: FakeRun, html: str) -> None:
+    names = {name.rsplit(".")[0] for name in built.figures}
+    assert names == {
+        *(
+            f"{k}-{d}"
+            for k in FIGURES
+            if k not in ("plane", "manifold", "projections")
+            for d in (16, 2)
+        ),
+        *("plane-2", "manifold-2", "projections-16"),
+    }
+    assert {name.rsplit(".")[1] for name in built.figures} == {"svg", "png"}
+    assert all(f'id="f-{name}"' in html for name in names)
+    assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == 2 * len(names)
+
+
+def test_ids_are_unique_and_links_lead_somewhere(html: str) -> None:
+    ids = re.findall(r'\sid="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'(?:href="#|url\(#)([^")]*)', html))
+    assert {"m-16-mse", "summary"} <= targets
+    assert targets <= set(ids)
+
+
+def test_the_page_says_what_stands_where(html: str) -> None:
+    for text in (
+        "not defined",
+        "learning rate (AE 0.001, VAE 0.0001)",
+        "VAE − AE",
+        "PCA",
+        "Raw pixels",
+    ):
+        assert text in html
+    assert all(
+        "5,000 bundled digits" in c for c in re.findall(r"<caption>.*?</caption>", html, re.S)
+    )
+    # The interval of the 5-NN difference holds zero, so no value of it is marked as better.
+    knn = html.split('id="m-16-knn-accuracy"')[1].split("</tr>")[0]
+    assert "better:" not in knn
+    assert "better:" in html.split('id="m-16-mse"')[1].split("</tr>")[0]
+
+
+def test_building_twice_gives_the_same_page(built: FakeRun, html: str) -> None:
+    assert page(built) == html
+
+
+def test_markup_in_names_stays_text(tmp_path: Path) -> None:
+    evil = "</script><img src=x onerror=alert(1)>"
+    run = make_run(tmp_path / "<b>run", dims=(2,), epochs=2)
+    run.measured = copy.deepcopy(run.measured)
+    run.measured["data"] |= {"label_names": [evil, *"$23456789"], "name": evil, "why": evil}
+    run.measured["measures"]["mse"] |= {"title": evil, "description": evil}
+    run.settings["preset"] = evil
+    text = page(run)
+    assert "<img" not in text
+    assert "<b>run" not in text
+    assert text.count("</script>") == 2
+    data = text.split('id="plane-data">')[1].split("</script>")[0]
+    assert json.loads(data)["names"][0] == evil
+
+
+@pytest.mark.parametrize("shape", [{"models": ("ae",)}, {"models": ("vae",), "dims": (16,)}])
+def test_a_single_model_makes_a_page(tmp_path: Path, shape: dict[str, Any]) -> None:
+    text = page(make_run(tmp_path, epochs=2, **shape))
+    assert "VAE − AE" not in text
+    assert "Of the" in text
+
+
+def test_a_run_without_measures_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.measured["models"] = {}
+    with pytest.raises(RunError, match="aelab evaluate"):
+        build_report(cast(Run, run))
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium")
+def test_in_a_browser_hover_shows_the_digit_and_nothing_is_loaded(
+    built: FakeRun, html: str
+) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    saved = built.saved["vae-2"]
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        for width, height in ((1280, 800), (390, 844)):
+            tab = browser.new_page(viewport={"width": width, "height": height})
+            problems: list[str] = []
+            tab.on("console", lambda message, to=problems: to.append(message.text))
+            tab.on("pageerror", lambda error, to=problems: to.append(str(error)))
+            requests: list[str] = []
+            tab.on("request", lambda request, to=requests: to.append(request.url))
+            tab.goto(f"file://{built.path}/report.html")
+            plane = tab.locator("canvas.plane").last
+            plane.scroll_into_view_if_needed()
+            box = plane.bounding_box()
+            seen = set()
+            for share in np.linspace(0.2, 0.8, 9):
+                tab.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+                tab.wait_for_timeout(40)
+                index = int(tab.locator(".where").inner_text().split()[2])
+                digit = tab.locator(".digit").inner_text()
+                assert digit == str(saved["labels"][index])
+                seen.add(index)
+            assert len(seen) > 3
+            plane.focus()
+            tab.keyboard.press("ArrowLeft")
+            tab.wait_for_timeout(40)
+            assert (
+                tab.locator("[role=status]")
+                .inner_text()
+                .startswith(tab.locator(".digit").inner_text())
+            )
+            tab.locator(".theme").click()
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert problems == []
+            assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+            tab.close()
+        browser.close()
