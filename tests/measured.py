@@ -2,8 +2,11 @@
 
 from functools import cache
 
+import numpy as np
+
 from aelab.data import Data
-from aelab.metrics import Context, Evaluation, evaluate
+from aelab.metrics import METRICS, Context, Evaluation, Subject, evaluate
+from aelab.metrics.base import Array
 from aelab.models import MODELS, Architecture
 from aelab.nets import Network
 from aelab.pixels import Protocol
@@ -22,3 +25,10 @@ def make(name: str, data: Data, latent_dim: int = 3, protocol: Protocol = "grey"
 def evaluated(name: str, data: Data, latent_dim: int = 3) -> Evaluation:
     """The evaluation of such a model."""
     return evaluate(make(name, data, latent_dim))
+
+
+def per_image(name: str, subject: Subject) -> Array:
+    """One measure of a subject, ``(N,)``."""
+    values = METRICS[name].function(subject)
+    assert isinstance(values, np.ndarray)
+    return values

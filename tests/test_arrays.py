@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from aelab.data import Data
-from aelab.metrics import METRICS, arrays, embedding, sampling
+from aelab.metrics import arrays, embedding, sampling
 from aelab.models import MODELS, GaussianAutoencoder
-from tests.measured import evaluated, make
+from tests.measured import evaluated, make, per_image
 
 N, D = 50, 784  # of the tiny data
 
@@ -135,7 +135,7 @@ def test_the_manifold_lies_as_the_plane_is_drawn(tiny_data: Data) -> None:
         decoder.weight[0, 0] = decoder.weight[1, 1] = 20  # pixel 0 shows x, pixel 1 shows y
     context.model.decoder = nn.Sequential(decoder)
     found = arrays.collect_arrays(
-        context, {"reconstruction_nll": METRICS["reconstruction_nll"].function(context)}
+        context, {"reconstruction_nll": per_image("reconstruction_nll", context)}
     )
     x, y = found["manifold"][:, 0].reshape(20, 20), found["manifold"][:, 1].reshape(20, 20)
     assert (np.diff(x.astype(int), axis=1) >= 0).all(), "x grows to the right"
@@ -150,7 +150,7 @@ def test_the_manifold_lies_as_the_plane_is_drawn(tiny_data: Data) -> None:
 
 def test_the_principal_plane_has_its_origin_at_the_code_zero() -> None:
     generator = np.random.default_rng(0)
-    codes = generator.normal(0, [5, 0.1, 3, 0.1], (2_000, 4)) + [10, 0, 0, 0]
+    codes = generator.normal([10, 0, 0, 0], [5, 0.1, 3, 0.1], (2_000, 4))
     plane = embedding.principal_plane(codes.astype(np.float32))
     assert plane.mean(axis=0) == pytest.approx([10, 0], abs=0.5)
     assert plane.std(axis=0) == pytest.approx([5, 3], rel=0.05)

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from aelab.data import Data, Split, load_data
 from aelab.losses import Loss, bernoulli_nll
 from aelab.metrics import Context
-from aelab.metrics.base import METRICS, Array
+from aelab.metrics.base import Array
 from aelab.metrics.baselines import Pca, PcaBaseline
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.nets import Network
 from aelab.pixels import freeze, to_unit
 from aelab.randomness import stream
 from aelab.train import Training, fit
+from tests.measured import per_image
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_pca_squared_error_on_the_test_images(
 
 def test_pca_of_30_components_leaves_13_87_an_image(mnist: Data) -> None:
     baseline = PcaBaseline(data=mnist, seed=0, latent_dim=30)
-    per_image = METRICS["mse"].function(baseline)
-    assert float(per_image.mean(dtype=np.float64)) * 784 == pytest.approx(13.87, abs=0.02)
+    errors = per_image("mse", baseline)
+    assert float(errors.mean(dtype=np.float64)) * 784 == pytest.approx(13.87, abs=0.02)
 
 
 def test_independent_pixels_take_205_8_nats(mnist: Data) -> None:
@@ -112,7 +113,7 @@ class LinearAutoencoder(Autoencoder):
     def pixels(self, logits_BD: Tensor) -> Tensor:
         return logits_BD  # the decoder's output is the image itself
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
+    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
         return Loss({"squared error": (self.reconstruct(x_BD) - x_BD).square().sum(-1)})
 
 
@@ -131,5 +132,5 @@ def test_linear_autoencoder_reaches_pca_and_does_not_pass_it(mnist: Data, pca: P
 
 
 def evaluate_mse(model: Autoencoder, data: Data) -> float:
-    per_image = METRICS["mse"].function(Context(model=model, data=data, seed=0))
-    return float(per_image.mean(dtype=np.float64))
+    errors = per_image("mse", Context(model=model, data=data, seed=0))
+    return float(errors.mean(dtype=np.float64))

@@ -14,6 +14,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -222,15 +223,10 @@ def now() -> str:
 
 def environment() -> dict[str, Any]:
     """What a number can depend on beside the experiment."""
-    import torch
-
-    import aelab
-
     return {
-        "aelab": aelab.__version__,
+        "aelab": version("aelab"),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+        **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),

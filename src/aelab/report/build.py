@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from aelab.report.comparison import slug
-from aelab.report.conclusions import ONE_RUN, findings, summary
+from aelab.report.conclusions import caveat, findings, summary
 from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
 from aelab.report.planes import planes
 from aelab.report.results import Model, Results, load
@@ -121,7 +121,7 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
         ],
         planes=planes(results),
         findings=[(d, findings(results, d)) for d in results.latent_dims],
-        one_run=ONE_RUN,
+        caveat=caveat(results),
         setting=setting(results),
         settings=list(flat(results.experiment)),
         style=Markup(style),

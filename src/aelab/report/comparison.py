@@ -34,6 +34,11 @@ class Comparison:
         return self.ahead if self.difference.separates else None
 
     @property
+    def label(self) -> str:
+        """Which way the difference is taken, on one line."""
+        return f"{self.second.title}\u00a0−\u00a0{self.first.title}"
+
+    @property
     def evidence(self) -> str:
         """The two values, their difference and its interval, in words."""
         values = [model.metrics[self.measure.name] for model in (self.first, self.second)]
@@ -42,8 +47,8 @@ class Comparison:
         one, two = (number(value, places) for value in known)
         gap, ends = difference(self.difference)
         return (
-            f"{self.measure.title}: {self.first.title} {one}, {self.second.title} {two}; "
-            f"{self.second.title} − {self.first.title} {gap} {ends or '(no interval)'}"
+            f"{self.measure.label}: {self.first.title} {one}, {self.second.title} {two}; "
+            f"{self.label} {gap} {ends or '(no interval)'}"
         )
 
 

@@ -20,11 +20,6 @@ BETTER = {
     "representation": "has codes that tell the classes apart better",
     "generation": "draws better samples",
 }
-ONE_RUN = (
-    "This is one run: the intervals are 95%, from a paired bootstrap over the test images, and "
-    "compare these two trained models. Another seed would give two others, so nothing is decided "
-    "here about the methods."
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]
             for model, estimate in models
         ]
         evidence.append(
-            Evidence(f"{measure.title}: {', '.join(phrases)}", anchor(latent_dim, measure))
+            Evidence(f"{measure.label}: {', '.join(phrases)}", anchor(latent_dim, measure))
         )
     if evidence:
         yield Finding(f"In {family}, beside the baselines at d = {latent_dim}:", tuple(evidence))
@@ -121,8 +116,11 @@ def _standing(estimate: Estimate, other: Estimate, measure: Measure) -> str:
     return "better than" if higher == (measure.better == "higher") else "worse than"
 
 
-def _alone(results: Results, latent_dim: int) -> Iterator[Finding]:
-    """What is known of one model and cannot be compared, family by family."""
+def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iterator[Finding]:
+    """What is known of one model and cannot be compared, family by family.
+
+    The key numbers are the first few that have a better side.
+    """
     compared = {c.measure.name for c in comparisons(results, latent_dim)}
     for model in results.of_dim(latent_dim):
         evidence = tuple(
@@ -130,8 +128,10 @@ def _alone(results: Results, latent_dim: int) -> Iterator[Finding]:
             for family in families(results)
             for measure in results.measures.values()
             if measure.family == family and measure.name not in compared
+            if measure.better or not only_key
             if (estimate := model.metrics.get(measure.name))
         )
+        evidence = evidence[: KEY_NUMBERS if only_key else None]
         if evidence:
             yield Finding(f"Of the {model.title} alone at d = {latent_dim}:", evidence)
 
@@ -152,13 +152,22 @@ def summary(results: Results, latent_dim: int) -> list[Finding]:
             key = next((c for c in found if c.difference.interval), found[0])
             evidence = Evidence(key.evidence, anchor(latent_dim, key.measure))
             sentences.append(Finding(f"At d = {latent_dim} {verdict(found)}:", (evidence,)))
-    sentences += [
-        Finding(finding.lead, finding.evidence[:KEY_NUMBERS])
-        for finding in _alone(results, latent_dim)
-    ]
+    sentences += _alone(results, latent_dim, only_key=True)
     if results.pair(latent_dim):
-        sentences.append(Finding(ONE_RUN, ()))
+        sentences.append(Finding(caveat(results), ()))
     return sentences
+
+
+def caveat(results: Results) -> str:
+    """What a single run can and cannot say, and what else may be behind its differences."""
+    text = (
+        "This is one run: the intervals are 95%, from a paired bootstrap over the test images, and "
+        "compare these two trained models. Another seed would give two others, so nothing is "
+        "decided here about the methods."
+    )
+    if results.pair_differs_in:
+        text += f" Beside the objective, the pair differs in {listing(results.pair_differs_in)}."
+    return text
 
 
 def _setting(results: Results) -> str:

@@ -45,6 +45,11 @@ class Measure:
     description: str
     family: str
 
+    @property
+    def label(self) -> str:
+        """The title, with its unit in words."""
+        return f"{self.title} in {self.unit}" if self.unit else self.title
+
 
 @dataclass(frozen=True)
 class Model:

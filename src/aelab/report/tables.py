@@ -124,8 +124,10 @@ class Card:
 
 
 def cards(results: Results, latent_dim: int, most: int = 6) -> tuple[Card, ...]:
-    """The first measure of each family, then second ones until there are enough."""
-    rows = [rows for _, rows in table(results, latent_dim).groups]
+    """The first measure of each family that has a better side, then second ones until ``most``."""
+    rows = [
+        [row for row in rows if row.measure.better] for _, rows in table(results, latent_dim).groups
+    ]
     models = results.of_dim(latent_dim)
     order = [
         row

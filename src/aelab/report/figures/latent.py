@@ -62,7 +62,7 @@ def _spread_note(models: list[Model]) -> dict[str, str]:
     section="Latent space",
     reading="A code of more than two dimensions seen through two lenses. PCA keeps directions and"
     " scale (ellipses: one, two and three standard deviations of the prior, where there is one)."
-    " t-SNE keeps neighbours and nothing else: sizes of clusters and distances between them mean"
+    " t‑SNE keeps neighbours and nothing else: sizes of clusters and distances between them mean"
     " nothing there.",
 )
 def projections(view: View) -> Drawing | None:

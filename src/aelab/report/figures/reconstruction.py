@@ -133,8 +133,11 @@ def errors(view: View) -> Drawing | None:
         mean, low, high = np.asarray(model.array("error_by_label"), float).T
         x = np.arange(classes) + (index - (len(models) - 1) / 2) * 0.22
         color = view.color(model)
-        ax.vlines(x, low, high, color=color, lw=1.6)
-        ax.plot(x, mean, "os"[index % 2], color=color, markersize=4.5, label=model.title)
+        ends, mark = np.abs([mean - low, high - mean]), "os"[index % 2]
+        ax.errorbar(
+            x, mean, ends, fmt=mark, ms=3, color=color, elinewidth=1.2, capsize=3.5,
+            label=model.title,
+        )  # fmt: skip
         if np.isfinite(mean).any():
             hard, easy = int(np.nanargmax(mean)), int(np.nanargmin(mean))
             alts.append(

@@ -1,0 +1,72 @@
+"""PCA and raw pixels, and the data protocols under which models and baselines are measured."""
+
+import numpy as np
+import pytest
+import torch
+
+from aelab.data import Data
+from aelab.errors import AelabError
+from aelab.metrics import METRICS, Context, evaluate_baseline
+from aelab.metrics.baselines import Pca
+from aelab.models import MODELS
+from tests.measured import make, per_image
+
+# --- baselines ------------------------------------------------------------------------------
+
+
+def test_pca_is_that_of_scikit_learn(tiny_data: Data) -> None:
+    from sklearn.decomposition import PCA
+
+    x = tiny_data.train.images / 255
+    theirs, ours = PCA(4, svd_solver="full").fit(x), Pca.fit(tiny_data.train.images, 4)
+    codes = ours.encode(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(np.abs(codes), np.abs(theirs.transform(x)), atol=1e-5)
+    back = ours.decode(torch.from_numpy(codes)).numpy()
+    np.testing.assert_allclose(back, theirs.inverse_transform(theirs.transform(x)), atol=1e-5)
+
+
+def test_baselines_have_what_they_can_have(tiny_data: Data) -> None:
+    def defined(name: str, latent_dim: int | None) -> set[str]:
+        evaluation = evaluate_baseline(name, latent_dim, tiny_data, seed=0)
+        assert evaluation.metrics.keys() == METRICS.keys()
+        return {name for name, estimate in evaluation.metrics.items() if estimate is not None}
+
+    representation = {"knn_accuracy", "probe_accuracy"}
+    assert defined("pixels", None) == representation
+    assert defined("pca", 3) == representation | {"mse", "psnr", "ssim"}
+
+
+def test_pca_cannot_have_more_components_than_pixels(tiny_data: Data) -> None:
+    with pytest.raises(AelabError, match="785 components"):
+        evaluate_baseline("pca", 785, tiny_data, seed=0)
+
+
+# --- the protocol ---------------------------------------------------------------------------
+
+
+def test_binarised_images_are_the_same_at_every_evaluation(tiny_data: Data) -> None:
+    dynamic, static = (make("vae", tiny_data, protocol=p).x for p in ("dynamic", "static"))
+    assert set(dynamic.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(dynamic, static)
+    assert not torch.equal(dynamic, make("vae", tiny_data).x)
+    one, two = (make("vae", tiny_data, protocol="dynamic") for _ in range(2))
+    for name in ("negative_elbo", "mse", "probe_accuracy"):
+        np.testing.assert_array_equal(per_image(name, one), per_image(name, two))
+
+
+def test_baselines_see_what_the_models_see(tiny_data: Data) -> None:
+    grey, drawn = (evaluate_baseline("pca", 3, tiny_data, 0, p) for p in ("grey", "static"))
+    assert grey.metrics["mse"] != drawn.metrics["mse"]
+
+
+def test_continuous_bernoulli_is_measured_by_its_own_term(tiny_data: Data) -> None:
+    context = make("vae", tiny_data)
+    architecture = context.model.architecture.model_copy(
+        update={"likelihood": "continuous-bernoulli"}
+    )
+    model = MODELS["vae"](architecture, MODELS["vae"].Config(), seed=0)
+    continuous = Context(model=model, data=tiny_data, seed=0)
+    for name in ("reconstruction_nll", "elbo_reconstruction", "mse"):
+        ours, theirs = (per_image(name, c).mean() for c in (continuous, context))
+        assert np.isfinite(ours)
+        assert ours != theirs
