@@ -24,8 +24,8 @@ from tests.fake_run import FakeRun, make_run
 
 CHROMIUM = Path("/usr/bin/chromium")
 HERE = Path("unused")
+# The pair of two sizes is drawn by the pages below.
 SHAPES: dict[str, dict[str, Any]] = {
-    "pair": {},
     "one epoch": {"epochs": 1, "dims": (16,)},
     "collapsed": {"collapsed": True, "dims": (16,)},
     "one model": {"models": ("vae",), "dims": (2,)},
