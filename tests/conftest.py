@@ -1,5 +1,6 @@
 """What several tests need: tiny synthetic data, the real data where they are, no silent skips."""
 
+import gzip
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -56,6 +57,22 @@ def tiny_data() -> Data:
         sha256={},
         split="200 / 50 / 50",
     )
+
+
+def write_idx(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """IDX files of 400 training and 100 test images."""
+    folder = tmp_path_factory.mktemp("tiny-digits")
+    for prefix, count, seed in (("train", 400, 1), ("t10k", 100, 2)):
+        split = tiny_split(count, seed)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", split.images.reshape(-1, 28, 28))
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", split.labels.astype(np.uint8))
+    return folder
 
 
 @pytest.hookimpl(wrapper=True)

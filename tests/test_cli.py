@@ -1,6 +1,5 @@
 """The verbs as a person calls them: in processes of their own, on tiny data."""
 
-import gzip
 import json
 import os
 import signal
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 from aelab import Run, load_model, load_run_data
-from tests.conftest import tiny_split
 
 TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
@@ -24,22 +22,6 @@ def aelab(*words: str | Path, timeout: float = 120) -> subprocess.CompletedProce
         [sys.executable, "-m", "aelab", *map(str, words)],
         capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
-
-
-def write_idx(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
-    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    path.write_bytes(gzip.compress(head + array.tobytes()))
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """IDX files of 400 training and 100 test images."""
-    folder = tmp_path_factory.mktemp("tiny-digits")
-    for prefix, count, seed in (("train", 400, 1), ("t10k", 100, 2)):
-        split = tiny_split(count, seed)
-        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", split.images.reshape(-1, 28, 28))
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", split.labels.astype(np.uint8))
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +111,72 @@ def test_resume_after_a_kill_ends_with_the_same_bits(
             for folder in (killed, straight)
         ]
         assert timeless[0] == timeless[1]
+
+
+def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "interrupted"
+    words = ["run", "--data", tiny_folder, "--out", out, *TINY, "--ae.epochs", "5000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aelab", *map(str, words)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (out / "models" / "ae-3" / "history.jsonl").exists():
+        assert time.monotonic() < deadline, "training never began"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "aelab resume" in stderr
+    assert "Traceback" not in stderr
+    deadline = time.monotonic() + 10
+    while subprocess.run(["pgrep", "-s", str(process.pid)], check=False).returncode == 0:
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--network.kind", "conv", "--network.hidden", "4", "8", "--pixels", "static",
+         "--vae.kl-warmup", "2", "--ae.early-stopping", "1", "--ae.epochs", "30",
+         "--ae.learning-rate", "0.05", "--vae.epochs", "3"],
+        ["--likelihood", "continuous-bernoulli", "--network.activation", "tanh",
+         "--network.hidden", "16", "8", "--models", "vae", "--vae.schedule", "cosine",
+         "--vae.warmup-epochs", "1", "--vae.weight-decay", "0.01", "--vae.beta", "4",
+         "--vae.epochs", "3", "--pixels", "grey"],
+    ],
+    ids=["conv-static-stopping", "continuous-cosine-alone"],
+)  # fmt: skip
+def test_every_optional_objective_runs_to_its_report(
+    words: list[str], tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = aelab("run", "--data", tiny_folder, "--out", out, "--latent-dim", "2", *words)
+    assert done.returncode == 0, done.stderr
+    run = Run(out)
+    if "ae" in run.experiment()["models"]:
+        rows = run.history("ae-2")
+        totals = [row["validation"]["total"] for row in rows]
+        assert len(rows) < 30  # it stopped, one epoch after the best
+        assert len(rows) == 1 + 1 + totals.index(min(totals))
+
+
+def test_a_walk_through_a_real_run_on_the_bundled_digits(tmp_path: Path) -> None:
+    out = tmp_path / "bundled"
+    done = aelab("run", "--preset", "quick", "--out", out, "--latent-dim", "2",
+                 "--ae.epochs", "5", "--vae.epochs", "5")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "5,000 bundled digits: 500 test images" in done.stdout
+    run = Run(out)
+    metrics = run.metrics()
+    assert metrics["data"]["counts"] == {"train": 4000, "validation": 500, "test": 500}
+    for key in ("ae-2", "vae-2"):  # better than no knowledge of the digit, worse than its floor
+        assert 45 < metrics["models"][key]["metrics"]["reconstruction_nll"]["value"] < 200
+        assert metrics["models"][key]["metrics"]["knn_accuracy"]["value"] > 0.2
+    assert "5,000 bundled digits" in (out / "report.html").read_text()
 
 
 def test_resuming_a_finished_run_leaves_it_alone(finished: Path) -> None:
