@@ -18,10 +18,11 @@ from torch import Tensor
 from aelab.config import Config
 from aelab.data import Data
 from aelab.errors import TrainingError
-from aelab.losses import means, weighted_total
+from aelab.losses import weighted_total
 from aelab.models import Autoencoder
 from aelab.pixels import Protocol, freeze, prepare
 from aelab.randomness import stream
+from aelab.steps import Step, make_step
 
 VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
 
@@ -129,18 +130,19 @@ def fit(
         ).to(device)
         for name, split in (("train", data.train), ("validation", data.validation))
     )
+    step = make_step(model)
     optimizer = torch.optim.Adam(
-        model.parameters(),
+        (parameter for _, parameter in step.named_parameters()),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         decoupled_weight_decay=True,
         fused=True,
     )
     if start is not None:
-        _restore(model, optimizer, start)
+        _restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
         began = time.perf_counter()
-        train, norm = _train_epoch(model, optimizer, train_u8, config, seed, protocol, index)
+        train, norm = _train_epoch(model, step, optimizer, train_u8, config, seed, protocol, index)
         trained = time.perf_counter()
         yield Epoch(
             index=index + 1,
@@ -150,12 +152,13 @@ def fit(
             images_per_second=len(train_u8) / (trained - began),
             gradient_norm=norm,
             seconds=time.perf_counter() - began,
-            state=State(index + 1, _tensors(model, optimizer)),
+            state=State(index + 1, _tensors(model, step, optimizer)),
         )
 
 
 def _train_epoch(
     model: Autoencoder,
+    step: Step,
     optimizer: torch.optim.Optimizer,
     images_u8: Tensor,
     config: Training,
@@ -167,31 +170,22 @@ def _train_epoch(
     order = torch.randperm(len(images_u8), generator=stream(seed, "shuffle", index)).to(device)
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
-    parameters = list(model.parameters())
     model.train()
     rows: list[Tensor] = []  # a step's term means and gradient norm; read once, after the epoch
-    names: tuple[str, ...] = ()
-    weights: Mapping[str, float] = {}
-    for step, batch in enumerate(batches):
-        at = index + step / len(batches)
-        optimizer.param_groups[0]["lr"] = config.learning_rate_at(
-            at if at >= config.warmup_epochs else index + (step + 1) / len(batches)
-        )
-        x_BD = prepare(images_u8[batch], protocol, generator)
-        loss = model.loss(x_BD, generator, at)
-        terms, weights = means(loss.terms), loss.weights
-        optimizer.zero_grad(set_to_none=True)
-        weighted_total(terms, weights).backward()
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+    for number, batch in enumerate(batches):
+        at = index + number / len(batches)
+        # In a warm-up the first step must not have rate 0: it counts as done.
+        ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
+        optimizer.param_groups[0]["lr"] = config.learning_rate_at(ahead)
+        rows.append(step(prepare(images_u8[batch], protocol, generator), generator, at))
         optimizer.step()
-        names = tuple(terms)
-        rows.append(torch.stack([*terms.values(), norm]).detach())
     table = torch.stack(rows).double().cpu()
-    _require_finite(table, names, index, optimizer.param_groups[0]["lr"])
+    _require_finite(table, step.terms, index, optimizer.param_groups[0]["lr"])
     sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
     average = (table * sizes[:, None]).sum(0) / sizes.sum()
-    measured = Measured(dict(zip(names, average[:-1].tolist(), strict=True)), dict(weights))
+    terms = dict(zip(step.terms, average[:-1].tolist(), strict=True))
+    # The weights are those of the last step: within a warm-up they rise from step to step.
+    measured = Measured(terms, model.weights(at))
     return measured, float(table[:, -1].mean())
 
 
@@ -232,17 +226,19 @@ def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: flo
         )
 
 
-def _tensors(model: Autoencoder, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _tensors(model: Autoencoder, step: Step, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
+    for name, parameter in step.named_parameters():
         for slot, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{slot}/{name}"] = value
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
-def _restore(model: Autoencoder, optimizer: torch.optim.Optimizer, state: State) -> None:
+def _restore(
+    model: Autoencoder, step: Step, optimizer: torch.optim.Optimizer, state: State
+) -> None:
     load_weights(model, state.tensors)
-    for name, parameter in model.named_parameters():
+    for name, parameter in step.named_parameters():
         optimizer.state[parameter] = {
             key.split("/")[1]: value.to(parameter.device).clone()
             for key, value in state.tensors.items()

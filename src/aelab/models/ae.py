@@ -14,6 +14,8 @@ from aelab.models.base import Autoencoder, model
 class AE(Autoencoder):
     """Minimises the reconstruction term alone; Hinton and Salakhutdinov (2006)."""
 
+    plain_loss = True
+
     def encode(self, x_BD: Tensor) -> Tensor:
         """The code ``(B, Z)``."""
         z_BZ: Tensor = self.encoder(x_BD)

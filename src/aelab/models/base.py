@@ -42,6 +42,9 @@ class Autoencoder(nn.Module, ABC):
     name: ClassVar[str]  # written once, by @model
     title: ClassVar[str]
     outputs_per_dimension: ClassVar[int] = 1  # numbers the encoder gives for a latent dimension
+    # Whether the loss is the reconstruction (+ weight · KL of a Gaussian code) and nothing else:
+    # then training may take the hand-derived step instead of autograd (steps.py).
+    plain_loss: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture, config: Objective, seed: int = 0) -> None:
         super().__init__()
@@ -61,6 +64,10 @@ class Autoencoder(nn.Module, ABC):
     @abstractmethod
     def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
         """The terms in nats per image; ``epoch`` counts epochs done, for weights that warm up."""
+
+    def weights(self, epoch: float) -> dict[str, float]:  # noqa: ARG002
+        """The weights of the loss's terms after ``epoch`` epochs; a term left out counts once."""
+        return {}
 
     def decode(self, z_BZ: Tensor) -> Tensor:
         """Logits ``(B, D)`` of the pixels."""

@@ -24,17 +24,21 @@ class VAE(GaussianAutoencoder):
         )
 
     config: Config
+    plain_loss = True
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        """β, reached linearly over the warm-up."""
+        warmup = self.config.kl_warmup
+        return {"kl": self.config.beta * (min(1.0, epoch / warmup) if warmup else 1.0)}
 
     def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
         """Two terms: the reconstruction from one posterior draw an image, and the KL."""
         mean_BZ, log_variance_BZ = self.posterior(x_BD)
         z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
-        warmup = self.config.kl_warmup
-        ramp = min(1.0, epoch / warmup) if warmup else 1.0
         kl_BZ = gaussian_kl(mean_BZ, log_variance_BZ)
         reconstruction_B = self.reconstruction(self.decode(z_BZ), x_BD)
         return Loss(
             terms={"reconstruction": reconstruction_B, "kl": kl_BZ.sum(-1)},
-            weights={"kl": self.config.beta * ramp},
+            weights=self.weights(epoch),
             per_dimension={"kl": kl_BZ},
         )

@@ -1,0 +1,76 @@
+"""The hand-derived step against autograd."""
+
+import copy
+
+import pytest
+import torch
+
+from aelab.data import Data
+from aelab.experiment import preset
+from aelab.models import MODELS, Architecture, Autoencoder
+from aelab.nets import Network
+from aelab.randomness import stream
+from aelab.steps import AutogradStep, FusedStep, make_step
+from aelab.train import fit
+
+PLAIN = [name for name, model in MODELS.items() if model.plain_loss]
+
+
+def build(name: str, activation: str = "relu", hidden: tuple[int, ...] = (48,)) -> Autoencoder:
+    network = Network.model_validate({"hidden": hidden, "activation": activation})
+    config = {"beta": 2.5} if name == "vae" else {}
+    shape = Architecture(network=network, latent_dim=5)
+    return MODELS[name](shape, MODELS[name].Config.model_validate(config))
+
+
+@pytest.mark.parametrize("batch", [64, 7])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("hidden", [(48,), (40, 24)])
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_gradients_are_autograds(
+    name: str, hidden: tuple[int, ...], activation: str, batch: int
+) -> None:
+    model = build(name, activation, hidden)
+    twin = copy.deepcopy(model)
+    x = torch.rand(batch, 784, generator=stream(0, "x"))
+    autograd, fused = AutogradStep(twin), FusedStep(model)
+    expected, measured = (step(x, stream(0, "noise"), 0.0) for step in (autograd, fused))
+    torch.testing.assert_close(measured, expected, rtol=1e-5, atol=1e-5)
+    assert fused.terms == autograd.terms
+    for gradient, parameter in zip(fused.gradients, twin.parameters(), strict=True):
+        assert parameter.grad is not None
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_loss_curve_is_autograds(
+    name: str, tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = preset("recipe", latent_dim=(4,), network={"hidden": (32,)})
+    curves = []
+    for maker in (make_step, AutogradStep):
+        monkeypatch.setattr("aelab.train.make_step", maker)
+        model = experiment.build(f"{name}-4")
+        config = experiment.training(name).model_copy(update={"epochs": 5})
+        curves.append([e.validation.total for e in fit(model, tiny_data, config, seed=0)])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+
+
+def test_what_it_does_not_fit_is_left_to_autograd() -> None:
+    assert isinstance(make_step(build("vae")), FusedStep)
+    assert isinstance(make_step(build("vae", activation="gelu")), AutogradStep)
+    conv = Architecture(network=Network(kind="conv", hidden=(4, 8)))
+    assert isinstance(make_step(MODELS["ae"](conv, MODELS["ae"].Config())), AutogradStep)
+    continuous = Architecture(likelihood="continuous-bernoulli")
+    assert isinstance(make_step(MODELS["ae"](continuous, MODELS["ae"].Config())), AutogradStep)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_model_sees_what_the_optimizer_does(name: str) -> None:
+    model = build(name)
+    step = FusedStep(model)
+    optimizer = torch.optim.Adam([step.flat], lr=0.1, fused=True)
+    before = [p.clone() for p in model.parameters()]
+    step(torch.rand(8, 784), stream(0), 0.0)
+    optimizer.step()
+    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
