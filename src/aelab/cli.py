@@ -1,5 +1,7 @@
 """The verbs of the command line: parse, call, print. Torch is imported inside a verb only."""
 
+import contextlib
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from pydantic import ValidationError
 
 from aelab import __version__
 from aelab.errors import AelabError
@@ -157,7 +160,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parse(function: Any, verb: str, words: list[str]) -> Any:
-    return tyro.cli(function, prog=f"aelab {verb}", args=words)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(function, prog=f"aelab {verb}", args=words)
+    except (SystemExit, ValidationError) as end:
+        # A value that pydantic refuses is told in our words; tyro's box stays for the rest.
+        chain: list[BaseException] = [end]
+        while context := chain[-1].__context__:
+            chain.append(context)
+        for refusal in chain:
+            if isinstance(refusal, ValidationError):
+                from aelab.experiment import sentence
+
+                where = str(getattr(end.__context__, "arg", "")).removeprefix("settings").strip(".")
+                said = sentence(refusal, where)
+                raise AelabError(f"In the flags: {said} See aelab {verb} --help.") from None
+        sys.stderr.write(complaint.getvalue())
+        raise
 
 
 def _usage() -> None:

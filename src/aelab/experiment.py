@@ -169,10 +169,10 @@ def validate(settings: Mapping[str, Any], where: str) -> Experiment:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 
 
-def sentence(error: ValidationError) -> str:
-    """What pydantic found, in one sentence."""
+def sentence(error: ValidationError, where: str = "") -> str:
+    """What pydantic found, in one sentence; ``where`` is the table that the setting stands in."""
     first, *others = error.errors(include_url=False)
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in ((where,) if where else ()) + first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"there is no setting {name}; see aelab run --help"
     else:
