@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
 
 
-def aelab(*words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def aelab(
+    *words: str | Path, timeout: float = 120, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "aelab", *map(str, words)],
-        capture_output=True, text=True, timeout=timeout, check=False,
+        capture_output=True, text=True, timeout=timeout, check=False, env=os.environ | (env or {}),
     )  # fmt: skip
 
 
@@ -121,13 +124,20 @@ def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", *map(str, words)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell starts what it puts into the background deaf to SIGINT, and tests may be there.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (out / "models" / "ae-3" / "history.jsonl").exists():
-        assert time.monotonic() < deadline, "training never began"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    try:
+        deadline = time.monotonic() + 60
+        while not (out / "models" / "ae-3" / "history.jsonl").exists():
+            assert time.monotonic() < deadline, "training never began"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert process.returncode == 130
     assert "aelab resume" in stderr
     assert "Traceback" not in stderr
@@ -202,6 +212,57 @@ def test_show_and_report(finished: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+def test_json_is_the_whole_of_the_output_and_quiet_leaves_the_path(finished: Path) -> None:
+    printed = json.loads(aelab("show", finished, "--json").stdout)
+    assert printed == {"run": str(finished)} | Run(finished).metrics()
+    assert aelab("show", finished, "--quiet").stdout == f"{finished}\n"
+
+
+def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
+    finished: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    run = Run(copy)
+    weights = run.model("vae-3").path / "weights.safetensors"
+    written, metrics = weights.stat().st_mtime_ns, run.metrics()
+    run.model("vae-3").write_json("metrics.json", {})  # what is there must not be believed
+    done = aelab("evaluate", copy, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"run": str(copy)} | metrics
+    assert weights.stat().st_mtime_ns == written
+    assert run.manifest()["status"] == "finished"
+
+
+def test_a_run_that_is_not_trained_is_not_evaluated(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    Run(copy).model("ae-2").remove("weights.safetensors")
+    done = aelab("evaluate", copy)
+    assert done.returncode == 4
+    assert "not trained to its end (ae-2): aelab resume goes on" in done.stderr
+
+
+def test_data_tells_what_is_here(tiny_folder: Path, tmp_path: Path) -> None:
+    [found] = json.loads(aelab("data", tiny_folder, "--json").stdout)
+    assert found["source"] == "folder"
+    assert set(found["sha256"]) == set(found["files"])
+    here = aelab("data", env={"XDG_CACHE_HOME": str(tmp_path)})
+    assert here.returncode == 0
+    assert "5,000 bundled digits" in here.stdout
+    assert f"not in {tmp_path}" in here.stdout
+
+
+def test_doctor_tells_what_is_installed() -> None:
+    done = aelab("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == bool(found["problems"])
+    assert found["packages"]["torch"].startswith("2.")
+    assert "kagglehub" in found["extras"]["kaggle"]
+    assert "cpu" in found["devices"]
+    assert "torch" in aelab("doctor").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -210,10 +271,12 @@ def test_show_and_report(finished: Path) -> None:
         (["run", "--config", "absent.toml"], 2, "Cannot read absent.toml"),
         (["run", "--vae.betta", "2"], 2, "betta"),
         (["run", "--vae.beta", "-2"], 2, "vae.beta: input should be greater than or equal to 0"),
+        (["run", "--workers", "0"], 2, "workers: input should be greater than or equal to 1"),
         (["run", "--models", "gan"], 2, "no model is named gan; there are ae, vae"),
         (["run", "--data", "/nonexistent/folder"], 3, "/nonexistent/folder"),
         (["resume", "/nonexistent/run"], 4, "not a run folder"),
         (["show", "/"], 4, "not a run folder"),
+        (["data", "/nonexistent/folder"], 3, "/nonexistent/folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, sentence: str) -> None:

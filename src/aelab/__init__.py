@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aelab.data import Data, Split, load_data
     from aelab.experiment import PRESETS, Experiment, load_toml, preset
-    from aelab.lab import load_model, load_run_data, report, resume, run_lab
+    from aelab.lab import evaluate, load_model, load_run_data, report, resume, run_lab
     from aelab.losses import Loss
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "aelab.data": ("Data", "Split", "load_data"),
     "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "preset"),
-    "aelab.lab": ("load_model", "load_run_data", "report", "resume", "run_lab"),
+    "aelab.lab": ("evaluate", "load_model", "load_run_data", "report", "resume", "run_lab"),
     "aelab.losses": ("Loss",),
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
@@ -30,7 +30,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022  (by home, as above)
     "Data", "Split", "load_data",
     "PRESETS", "Experiment", "load_toml", "preset",
-    "load_model", "load_run_data", "report", "resume", "run_lab",
+    "evaluate", "load_model", "load_run_data", "report", "resume", "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
     "Run", "Epoch", "Training", "fit",

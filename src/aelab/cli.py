@@ -1,83 +1,47 @@
 """The verbs of the command line: parse, call, print. Torch is imported inside a verb only."""
 
-import contextlib
-import io
+import json
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from pydantic import ValidationError
 
 from aelab import __version__
 from aelab.errors import AelabError
+from aelab.flags import Bare, Doing, Output, Place, experiment_and, parse, run_and
 
+if TYPE_CHECKING:
+    from aelab.display import Display
+    from aelab.runs import Run
 
-@dataclass(frozen=True)
-class Ground:
-    """Where the settings start from, before the flags."""
-
-    preset: str | None = None
-    config: Path | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """How and where the run is done; none of it changes a result."""
-
-    config: Path | None = None
-    """A TOML file laid over the preset, under the flags."""
-    out: Path | None = None
-    """The run folder to make (default: runs/<date>-<preset>)."""
-    workers: int = 2
-    """Models trained at a time, each in a process with one thread."""
+PLAIN = Output()
 
 
 def run(words: list[str]) -> None:
     """Train, measure and compare an AE and a VAE; writes a run folder with report.html."""
-    from aelab.display import Display, results_table
-    from aelab.experiment import Experiment, load_toml, preset
     from aelab.lab import run_lab
 
-    help_wanted = bool({"-h", "--help"} & set(words))
-    ground, rest = tyro.cli(
-        Ground, prog="aelab run", args=[w for w in words if w not in ("-h", "--help")],
-        return_unknown_args=True,
-    )  # fmt: skip
-    base = (
-        load_toml(ground.config, ground.preset)
-        if ground.config
-        else preset(ground.preset or "recipe")
-    )
-
-    def parsed(
-        settings: Annotated[Experiment, tyro.conf.arg(name="")] = base,
-        place: Annotated[Place, tyro.conf.arg(name="")] = Place(),
-    ) -> tuple[Experiment, Place]:
-        return settings, place
-
-    parsed.__doc__ = run.__doc__
-    experiment, place = _parse(parsed, "run", [*rest, *(["--help"] if help_wanted else [])])
-    with Display(experiment.by_key) as display:
+    experiment, place = experiment_and(Place, "run", words, run.__doc__)
+    with _display(experiment.by_key, place) as display:
         done = run_lab(experiment, place.out, place.workers, display.watch)
-    results_table(done)
-    _print_end(done.path)
+    _print_results(done, place)
 
 
 def resume(words: list[str]) -> None:
     """Go on with an interrupted run from its last checkpoints."""
-    from aelab.display import Display, results_table
     from aelab.lab import resume as resume_run
-    from aelab.runs import Run
 
-    path, workers = _parse(_resume, "resume", words)
-    with Display(Run(path).model_keys()) as display:
-        done = resume_run(path, workers, display.watch)
-    results_table(done)
-    _print_end(done.path)
+    _again(resume_run, *parse(run_and(Doing, resume.__doc__), "resume", words))
+
+
+def evaluate(words: list[str]) -> None:
+    """Measure the trained models of a run again, and build its report again."""
+    from aelab.lab import evaluate as evaluate_run
+
+    _again(evaluate_run, *parse(run_and(Doing, evaluate.__doc__), "evaluate", words))
 
 
 def report(words: list[str]) -> None:
@@ -85,55 +49,76 @@ def report(words: list[str]) -> None:
     from aelab.lab import report as build
     from aelab.runs import Run
 
-    done = Run(_parse(_report, "report", words))
+    path, output = parse(run_and(Output, report.__doc__), "report", words)
+    done = Run(path)
     build(done)
-    _print_end(done.path)
+    _print_end(done, output)
 
 
 def show(words: list[str]) -> None:
     """Print the table of results of a finished run."""
-    from aelab.display import results_table
     from aelab.runs import Run
 
-    results_table(Run(_parse(_report, "show", words)))
+    path, output = parse(run_and(Output, show.__doc__), "show", words)
+    _print_results(Run(path), output)
 
 
 def presets(words: list[str]) -> None:
     """List the presets, or print one whole as TOML."""
     from aelab.display import print_presets
 
-    print_presets(_parse(_presets, "presets", words))
+    def named(name: tyro.conf.Positional[str | None] = None) -> str | None:
+        return name
+
+    named.__doc__ = presets.__doc__
+    print_presets(parse(named, "presets", words))
 
 
-def _resume(run: tyro.conf.Positional[Path], workers: int = 2) -> tuple[Path, int]:
-    """Go on with an interrupted run from its last checkpoints.
+def data(words: list[str]) -> None:
+    """Tell what digits are here, where from, their checksums; data fetch gets MNIST."""
+    from aelab.display import print_data
+    from aelab.doctor import look_at_data
 
-    Args:
-        run: The run folder.
-        workers: Models trained at a time, each in a process with one thread.
-    """
-    return run, workers
+    def asked(
+        source: Annotated[
+            tyro.conf.Positional[str | None],
+            tyro.conf.arg(help="fetch, auto, bundled, mnist or a folder (left out: what is here)."),
+        ] = None,
+        output: Annotated[Output, Bare] = PLAIN,
+    ) -> tuple[str | None, Output]:
+        return source, output
 
-
-def _report(run: tyro.conf.Positional[Path]) -> Path:
-    """Read a finished run.
-
-    Args:
-        run: The run folder.
-    """
-    return run
-
-
-def _presets(name: tyro.conf.Positional[str | None] = None) -> str | None:
-    """List the presets, or print one whole as TOML.
-
-    Args:
-        name: The preset to print.
-    """
-    return name
+    asked.__doc__ = data.__doc__
+    source, output = parse(asked, "data", words)
+    found = look_at_data(source, lambda text: _say(text, error=True))
+    if output.json_:
+        _say(json.dumps(found, indent=1))
+    else:
+        print_data(found)
 
 
-VERBS = {"run": run, "resume": resume, "report": report, "show": show, "presets": presets}
+def doctor(words: list[str]) -> None:
+    """Tell versions, devices, threads, what is installed, and what is wrong."""
+    from aelab.display import print_examination
+    from aelab.doctor import examine
+
+    def asked(output: Annotated[Output, Bare] = PLAIN) -> Output:
+        return output
+
+    asked.__doc__ = doctor.__doc__
+    output = parse(asked, "doctor", words)
+    found = examine()
+    if output.json_:
+        _say(json.dumps(found, indent=1))
+    else:
+        print_examination(found)
+    sys.exit(1 if found["problems"] else 0)
+
+
+VERBS = {
+    verb.__name__: verb
+    for verb in (run, resume, evaluate, report, show, presets, data, doctor)
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -159,25 +144,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(130)
 
 
-def _parse(function: Any, verb: str, words: list[str]) -> Any:
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(function, prog=f"aelab {verb}", args=words)
-    except (SystemExit, ValidationError) as end:
-        # A value that pydantic refuses is told in our words; tyro's box stays for the rest.
-        chain: list[BaseException] = [end]
-        while context := chain[-1].__context__:
-            chain.append(context)
-        for refusal in chain:
-            if isinstance(refusal, ValidationError):
-                from aelab.experiment import sentence
+def _again(function: Callable[..., "Run"], path: Path, doing: Doing) -> None:
+    from aelab.runs import Run
 
-                where = str(getattr(end.__context__, "arg", "")).removeprefix("settings").strip(".")
-                said = sentence(refusal, where)
-                raise AelabError(f"In the flags: {said} See aelab {verb} --help.") from None
-        sys.stderr.write(complaint.getvalue())
-        raise
+    with _display(Run(path).model_keys(), doing) as display:
+        done = function(path, doing.workers, display.watch)
+    _print_results(done, doing)
+
+
+def _display(keys: Iterable[str], output: Output) -> "Display":
+    from aelab.display import Display
+
+    return Display(keys, quiet=output.quiet, stderr=output.json_)
+
+
+def _print_results(done: "Run", output: Output) -> None:
+    from aelab.display import results_table
+
+    if not (output.quiet or output.json_):
+        results_table(done)
+    _print_end(done, output)
+
+
+def _print_end(done: "Run", output: Output) -> None:
+    if output.json_:
+        _say(json.dumps({"run": str(done.path)} | done.metrics(), indent=1))
+        return
+    if not output.quiet:
+        _say(f"Report: {done.path / 'report.html'}")
+    _say(str(done.path))
 
 
 def _usage() -> None:
@@ -186,10 +181,6 @@ def _usage() -> None:
     for name, verb in VERBS.items():
         _say(f"  {name:<9} {verb.__doc__}")
     _say("\naelab VERB --help tells a verb's options; aelab --version the version.")
-
-
-def _print_end(path: Path) -> None:
-    _say(f"Report: {path / 'report.html'}\n{path}")
 
 
 def _say(text: str, error: bool = False) -> None:

@@ -155,7 +155,7 @@ def resolve_data(
         return _bundled("The 5,000 bundled digits are used, as asked for.")
     if source not in ("auto", "mnist"):
         return _in_folder(Path(source))
-    folder = (cache or Path(user_cache_dir("aelab")) / "mnist").absolute()
+    folder = (cache or default_cache()).absolute()
     try:
         return _official(folder, "cache", f"MNIST was read from the cache {shown(folder)}.")
     except DataError as error:
@@ -175,6 +175,11 @@ def resolve_data(
             f"MNIST could not be downloaded ({str(error).rstrip('.')}); "
             "go online, name a folder that holds its files, or use --data bundled."
         ) from error
+
+
+def default_cache() -> Path:
+    """The platform's folder for a downloaded MNIST."""
+    return Path(user_cache_dir("aelab")) / "mnist"
 
 
 def _in_folder(path: Path) -> Source:

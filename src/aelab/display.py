@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -22,10 +23,11 @@ SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_uni
 
 
 class Display:
-    """Shows the events of a run: bars on a terminal, lines elsewhere."""
+    """Shows the events of a run: bars on a terminal, lines elsewhere, warnings always."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self.console = Console()
+    def __init__(self, keys: Iterable[str], *, quiet: bool = False, stderr: bool = False) -> None:
+        self.console = Console(quiet=quiet, stderr=stderr)
+        self.errors = Console(stderr=True)
         self.live = self.console.is_terminal
         self.progress = Progress(
             TextColumn("[bold]{task.description:>8}"),
@@ -34,7 +36,7 @@ class Display:
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(compact=True),
             console=self.console,
-            disable=not self.live,
+            disable=quiet or not self.live,
         )
         self.bars: dict[str, TaskID] = {
             key: self.progress.add_task(key, total=1, state="waiting", start=False) for key in keys
@@ -58,7 +60,7 @@ class Display:
         content = event.content
         if event.kind == "failed":
             self._state(event.job, "[red]failed")
-            self.console.print(f"{event.job}: {content}", style="red", markup=False)
+            self.errors.print(f"{event.job}: {content}", style="red", markup=False)
         elif event.kind == "done":
             self._state(event.job, "[green]done", last=True)
         elif event.kind == "started":
@@ -70,7 +72,7 @@ class Display:
         elif "resumed" in content:
             self.console.print(f"{event.job}: resumed after epoch {content['resumed']}.")
         elif "warning" in content:
-            self.console.print(f"{event.job}: {content['warning']}", style="yellow", markup=False)
+            self.errors.print(f"{event.job}: {content['warning']}", style="yellow", markup=False)
         else:
             self._state(event.job, content["phase"])
 
@@ -166,3 +168,56 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def print_data(found: list[dict[str, Any]]) -> None:
+    """What each source of digits holds, or why it holds none."""
+    console = Console(highlight=False)
+    for data in found:
+        console.print(f"[bold]{data['name']}[/]")
+        if "problem" in data:
+            console.print(f"  {data['problem']}", markup=False, soft_wrap=True)
+            continue
+        height, width = data["image_size"]
+        labels = ", ".join(data["label_names"])
+        lines = {
+            "source": data["why"],
+            "images": f"{height} × {width}, {data['classes']} classes: {labels}",
+            "split": data["split"],
+            **{f"SHA-256 {name}": digest for name, digest in data["sha256"].items()},
+            **{f"file {name}": path for name, path in data["files"].items()},
+        }
+        widest = max(map(len, lines))
+        for name, text in lines.items():
+            console.print(f"  {name:<{widest}}  {text}", markup=False, soft_wrap=True)
+
+
+def print_examination(found: dict[str, Any]) -> None:
+    """What the machine has, then what is wrong with it."""
+    console = Console(highlight=False)
+    environment, table = found["environment"], Table.grid(padding=(0, 2))
+    table.add_row("aelab", f"{environment['aelab']}, Python {environment['python']}")
+    table.add_row("machine", environment["platform"])
+    table.add_row(
+        "devices", ", ".join(f"{name} ({what})" for name, what in found["devices"].items())
+    )
+    table.add_row(
+        "processors", f"{found['cpus'] or environment['cpus']}; torch takes {found['threads']} "
+        "threads, a worker of a run one",
+    )  # fmt: skip
+    table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items()))
+    for extra, packages in found["extras"].items():
+        missing = [name for name, there in packages.items() if there is None]
+        table.add_row(
+            f"extra {extra}",
+            f"missing {', '.join(missing)}: pip install 'aelab[{extra}]'"
+            if missing
+            else "installed",
+        )
+    table.add_row("cache", found["cache"])
+    table.add_row("folder", f"{found['folder']['path']}, {found['folder']['free_gb']:g} GB free")
+    console.print(table)
+    for problem in found["problems"]:
+        console.print(f"[red]problem[/]  {escape(problem)}", soft_wrap=True)
+    if not found["problems"]:
+        console.print("[green]Nothing is wrong.")

@@ -20,6 +20,6 @@ class RunError(AelabError):
 
 
 class TrainingError(AelabError):
-    """Training cannot go on: the loss is not finite or a worker died (exit 5)."""
+    """Training cannot go on: the loss is not finite or a worker died (exit 1)."""
 
-    exit_code = 5
+    exit_code = 1

@@ -18,10 +18,10 @@ from aelab.metrics import (
     METRICS,
     Context,
     Evaluation,
-    evaluate,
     evaluate_baseline,
     paired_difference,
 )
+from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.runs import FORMAT, ModelFolder, Run, default_path
@@ -69,6 +69,25 @@ def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> R
         source = Source(**run.manifest()["source"])
         _same_data(run, load(source, experiment))
         return _finish(run, experiment, source, workers, watch)
+
+
+def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+    """Measure the models of a finished run again from their weights, and report again.
+
+    An interrupted one is ended by ``resume``. Raises RunError if a model has not been trained.
+    """
+    run = Run(path)
+    with run.lock():
+        untrained = [k for k in run.model_keys() if not run.model(k).has("weights.safetensors")]
+        if untrained:
+            raise RunError(
+                f"{path} is not trained to its end ({', '.join(untrained)}): aelab resume goes on."
+            )
+        run.note(status="running")
+        for folder in run.model_folders():
+            if folder.has("metrics.json"):
+                folder.remove("metrics.json")
+    return resume(path, workers, watch)
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
@@ -178,7 +197,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         protocol=experiment.pixels,
         report=lambda text: send({"phase": text}),
     )
-    evaluation = evaluate(context)
+    evaluation = evaluate_model(context)
     history = folder.history()
     name, d = experiment.by_key[key]
     _keep(

@@ -39,8 +39,11 @@ class Event:
 def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time; ends when all have ended.
 
-    When the caller leaves early (an interrupt), every process is ended.
+    When the caller leaves early (an interrupt), every process is ended. Raises AelabError if
+    ``workers`` is below 1.
     """
+    if workers < 1:
+        raise AelabError(f"The number of workers must be at least 1, not {workers}.")
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     # One thread a process: results then don't depend on the number of workers or cores. The

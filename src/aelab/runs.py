@@ -189,6 +189,10 @@ class Run(Folder):
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def model_folders(self) -> list[ModelFolder]:
+        """The folders of all models and baselines that have left something."""
+        return [ModelFolder(path) for path in sorted((self.path / "models").glob("*/"))]
+
     def history(self, key: str) -> list[dict[str, Any]]:
         """The history of one model, a row an epoch."""
         return self.model(key).history()

@@ -1,0 +1,104 @@
+"""What this machine has: versions, devices, threads, extras, places to write, and the digits."""
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from packaging.requirements import Requirement
+
+from aelab.data import default_cache, resolve_data
+from aelab.errors import DataError
+from aelab.lab import describe
+from aelab.runs import environment
+
+FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
+
+
+def examine() -> dict[str, Any]:
+    """Facts of plain JSON types, and ``problems``: a sentence each for what will not work."""
+    problems: list[str] = []
+    packages, extras = _packages(problems)
+    folder = Path.cwd()
+    free = shutil.disk_usage(folder).free / 1e9
+    if not os.access(folder, os.W_OK):
+        problems.append(f"{folder} cannot be written to: change folder or give runs an --out.")
+    if free < FREE_GB:
+        problems.append(f"{folder} has {free:.1f} GB free: make room for at least {FREE_GB:g} GB.")
+    return {
+        "environment": environment(),
+        "packages": packages,
+        "extras": extras,
+        "devices": _devices(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "threads": torch.get_num_threads(),
+        "folder": {"path": str(folder), "free_gb": round(free, 1)},
+        "cache": str(default_cache()),
+        "problems": problems,
+    }
+
+
+def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What a source of digits holds, or, if none is named, what is here without a network.
+
+    ``fetch`` downloads MNIST into the cache. ``say`` is told what takes time. Raises DataError if
+    a source that was named cannot be used; of the others it is told why.
+    """
+    if source is not None:
+        return [_look("mnist" if source == "fetch" else source, say)]
+    found = [_look("bundled", say)]
+    cache = default_cache()
+    if not cache.is_dir():
+        return [
+            *found,
+            {"name": "MNIST", "problem": f"not in {cache}: get it by aelab data fetch."},
+        ]
+    try:
+        return [*found, _look(str(cache), say)]
+    except DataError as error:
+        return [*found, {"name": "MNIST", "problem": str(error)}]
+
+
+def _look(source: str, say: Callable[[str], None]) -> dict[str, Any]:
+    found = resolve_data(source, on_progress=say)
+    data = found.load()
+    return describe(data) | {"classes": data.classes, "files": found.files}
+
+
+def _packages(problems: list[str]) -> tuple[dict[str, str], dict[str, dict[str, str | None]]]:
+    """Versions of what aelab needs, and by extra of what it can use; None if not installed."""
+    needed: dict[str, str] = {}
+    extras: dict[str, dict[str, str | None]] = {}
+    for line in requires("aelab") or []:
+        requirement = Requirement(line)
+        name, found = requirement.name, _version(requirement.name)
+        if requirement.marker is not None:
+            extra = str(requirement.marker).split("extra ==")[-1].strip(" '\"")
+            extras.setdefault(extra, {})[name] = found
+        elif found is None or not requirement.specifier.contains(found, prereleases=True):
+            problems.append(
+                f"{name} is {found or 'not installed'} and aelab needs {requirement.specifier}: "
+                "install aelab again."
+            )
+        else:
+            needed[name] = found
+    return needed, extras
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> dict[str, str]:
+    devices = {"cpu": torch.backends.cpu.get_cpu_capability()}
+    for index in range(torch.cuda.device_count()):
+        devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple GPU"
+    return devices

@@ -1,0 +1,130 @@
+"""The words of the command line as settings: presets and files below, flags on top.
+
+Nothing here imports torch until an Experiment is asked for.
+"""
+
+import contextlib
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+from pydantic import Field, ValidationError
+
+from aelab.config import Config
+from aelab.errors import AelabError
+
+if TYPE_CHECKING:
+    from aelab.experiment import Experiment
+
+T = TypeVar("T")
+Bare = tyro.conf.arg(name="")  # the flags of a record without its name before them
+
+
+class Output(Config):
+    """What a verb prints; none of it changes a result."""
+
+    json_: Annotated[bool, tyro.conf.arg(name="json")] = Field(
+        False, description="Print the results as JSON, and all else on the error output."
+    )
+    quiet: bool = Field(False, description="Print nothing but the run folder, or the JSON.")
+
+
+class Doing(Output):
+    """How a run is done."""
+
+    workers: int = Field(
+        2, ge=1, description="Models trained at a time, each in a process with one thread."
+    )
+
+
+class Place(Doing):
+    """Where a run is done."""
+
+    config: Path | None = Field(
+        None, description="A TOML file laid over the preset, under the flags."
+    )
+    out: Path | None = Field(
+        None, description="The run folder to make (default: runs/<date>-<preset>)."
+    )
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Where the settings start from, before the flags."""
+
+    preset: str | None = None
+    config: Path | None = None
+
+
+def experiment_and(
+    place: type[T], verb: str, words: list[str], about: str | None
+) -> tuple["Experiment", T]:
+    """The Experiment that the words describe, and beside it the settings of ``place``."""
+    from aelab.experiment import Experiment, load_toml, preset
+
+    asked = [word for word in words if word in ("-h", "--help")]
+    ground, rest = tyro.cli(
+        _Ground, prog=f"aelab {verb}", args=[word for word in words if word not in asked],
+        return_unknown_args=True,
+    )  # fmt: skip
+    base = (
+        load_toml(ground.config, ground.preset)
+        if ground.config
+        else preset(ground.preset or "recipe")
+    )
+
+    default = place()
+
+    def parsed(
+        settings: Annotated[Experiment, Bare] = base,
+        beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
+    ) -> Any:
+        return settings, beside
+
+    parsed.__doc__ = about
+    both: tuple[Experiment, T] = parse(parsed, verb, [*rest, *asked[:1]])
+    return both
+
+
+def run_and(place: type[Any], about: str | None) -> Any:
+    """A function for :func:`parse`: a run folder, and the settings of ``place`` beside it."""
+    default = place()
+
+    def parsed(
+        run: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help="The run folder.")]],
+        beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
+    ) -> Any:
+        return run, beside
+
+    parsed.__doc__ = about
+    return parsed
+
+
+def parse(function: Any, verb: str, words: list[str]) -> Any:
+    """What ``function`` makes of the words. Raises AelabError with one sentence for a bad value.
+
+    tyro's own complaint stays for everything that it finds by itself, such as an unknown flag.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                function, prog=f"aelab {verb}", args=words, config=(tyro.conf.FlagCreatePairsOff,)
+            )
+    except (SystemExit, ValidationError) as end:
+        chain: list[BaseException] = [end]
+        while context := chain[-1].__context__:
+            chain.append(context)
+        for refusal in chain:
+            if isinstance(refusal, ValidationError):
+                from aelab.experiment import sentence
+
+                table = str(getattr(end.__context__, "arg", ""))
+                where = table.removeprefix("settings").removeprefix("beside").strip(".")
+                said = sentence(refusal, where)
+                raise AelabError(f"In the flags: {said} See aelab {verb} --help.") from None
+        sys.stderr.write(complaint.getvalue())
+        raise
