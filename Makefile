@@ -1,11 +1,12 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format screenshots reproduce pins clean
+.PHONY: help lab test check format screenshots reproduce torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/mnist
+MINUTES ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 help: ## list the commands
@@ -44,6 +45,9 @@ reproduce: $(VENV)/.lab ## the original recipe on all of MNIST (DATA=folder of I
 
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)
+
+torture: $(VENV)/.dev ## kills, full disks, damage, bad inputs: make torture MINUTES=20
+	$(BIN)/python -m tests.torture --minutes $(MINUTES)
 
 pins: $(VENV)/.dev ## renew constraints.txt from what is installed
 	$(BIN)/python tools/pins.py

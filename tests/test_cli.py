@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from aelab import Run, load_model, load_run_data
+from tests.processes import wait_for_the_end_of_session
 
 TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
@@ -141,10 +142,7 @@ def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
     assert process.returncode == 130
     assert "aelab resume" in stderr
     assert "Traceback" not in stderr
-    deadline = time.monotonic() + 10
-    while subprocess.run(["pgrep", "-s", str(process.pid)], check=False).returncode == 0:
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.05)
+    wait_for_the_end_of_session(process.pid)
 
 
 @pytest.mark.parametrize(

@@ -163,12 +163,20 @@ class Run(Folder):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only writer."""
+        """Be the only writer. Raises RunError that names the process that is one already."""
+        path = self.path / ".lock"
+        lock = filelock.FileLock(path, timeout=0)
         try:
-            with filelock.FileLock(self.path / ".lock", timeout=0):
-                yield
+            lock.acquire()
         except filelock.Timeout:
-            raise RunError(f"{self.path} is in use by another aelab process.") from None
+            holder = path.read_text(encoding="utf-8").strip() or "another process"
+            raise RunError(f"{self.path} is in use by {holder}.") from None
+        with lock:  # the system lets go of it when the process dies; what the file says is news
+            path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            try:
+                yield
+            finally:
+                lock.release()
 
     def experiment(self) -> dict[str, Any]:
         """The resolved experiment, as plain settings."""

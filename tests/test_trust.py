@@ -1,0 +1,124 @@
+"""A few of the trials that ``make torture`` runs by the thousand (docs/reliability.md)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aelab.errors import RunError
+from aelab.runs import Run
+from tests.processes import wait_for_the_end_of_session
+from tests.torture import TRIALS, Ground, prepare
+
+TIMES = {
+    "killed_at_a_failpoint": 8,
+    "killed_at_a_moment": 4,
+    "full_disk": 4,
+    "damaged_file": 60,
+    "bad_idx": 200,
+    "bad_toml": 200,
+}
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return prepare(tmp_path_factory.mktemp("torture"))
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_nothing_is_lost(name: str, ground: Ground) -> None:
+    outcomes = [TRIALS[name](ground, np.random.default_rng([seed])) for seed in range(TIMES[name])]
+    assert len(outcomes) == TIMES[name]
+
+
+def test_a_model_whose_loss_is_not_finite_fails_by_name_and_the_others_go_on(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-m", "aelab", "run", "--data", tiny_folder, "--out", out,
+         "--latent-dim", "2", "--network.hidden", "16", "--ae.epochs", "4", "--vae.epochs", "2",
+         "--ae.learning-rate", "1e30"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "not finite at step" in done.stderr
+    assert "with learning rate 1e+30" in done.stderr
+    run = Run(out)
+    assert run.manifest()["status"] == "failed"
+    assert set(run.manifest()["failures"]) == {"ae-2"}
+    assert not run.model("ae-2").has("weights.safetensors")  # never called trained
+    assert run.model("vae-2").has("metrics.json")
+
+
+def test_a_lock_left_by_a_dead_process_is_no_obstacle(ground: Ground) -> None:
+    """Held by a living process it is refused; when that is killed, the folder is free again."""
+    path = ground.folder / "reference"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from aelab.runs import Run\n"
+         "with Run(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()", path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(RunError, match=f"process {holder.pid}"), Run(path).lock():
+        pass
+    holder.kill()
+    holder.communicate()
+    with Run(path).lock():
+        pass
+
+
+def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: Path) -> None:
+    """Even with a checksum that fits: the formats themselves cannot run code."""
+    import pickle
+
+    import safetensors
+
+    from aelab.lab import load_model
+
+    canary = tmp_path / "canary"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.system, (f"touch {canary}",)
+
+    run = Run(ground.folder / "reference")
+    folder = run.model("vae-3")
+    sound = {name: folder.read(name) for name in ("weights.safetensors", "arrays.npz")}
+    for name in sound:
+        folder.write(name, pickle.dumps(Bomb()))
+    try:
+        with pytest.raises((safetensors.SafetensorError, RunError, ValueError)):
+            load_model(run, "vae-3")
+        with pytest.raises((RunError, ValueError)):
+            folder.arrays()
+    finally:
+        for name, data in sound.items():
+            folder.write(name, data)
+    assert not canary.exists()
+
+
+def test_sigterm_ends_with_143_and_no_orphan(tiny_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aelab", "run", "--data", tiny_folder, "--out", out, "--latent-dim",
+         "2", "--network.hidden", "16", "--ae.epochs", "100000", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 1/" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert stdout == ""
+    wait_for_the_end_of_session(process.pid)
+    assert json.loads((out / "manifest.json").read_text())["status"] == "running"

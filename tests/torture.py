@@ -1,0 +1,377 @@
+"""Kills, full disks, damaged files and bad inputs, as many as asked for.
+
+    python -m tests.torture --minutes 20
+
+Each trial is drawn from its own seed, so that one that fails can be had again:
+``--only KIND --seed N``. The tests call the same functions a few times.
+"""
+
+import argparse
+import contextlib
+import gzip
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from aelab.data import Source, resolve_data
+from aelab.errors import AelabError, DataError, RunError
+from aelab.experiment import Experiment, preset, validate
+from aelab.lab import _train_and_evaluate, describe
+from aelab.runs import Folder, Run
+from tests.idx_files import idx_bytes, make_set, write_set
+
+KEY = "vae-3"
+EPOCHS = 4
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every trial shares: an experiment, its data, and the bits it must end with."""
+
+    folder: Path
+    experiment: Experiment
+    source: Source
+    weights: bytes
+    history: list[dict[str, Any]]
+    points: int  # failpoints that a run without faults passes
+    seconds: float  # that it takes
+
+
+def prepare(folder: Path) -> Ground:
+    """Run the victim once without any fault, for reference."""
+    write_set(folder / "digits", make_set(train=400, test=60, height=12, width=12))
+    experiment = preset(
+        "recipe", models=("vae",), latent_dim=(3,), network={"hidden": (16,)}, validation=60,
+        data=str(folder / "digits"), vae={"epochs": EPOCHS},
+    )  # fmt: skip
+    source = resolve_data(experiment.data)
+    ground = Ground(folder, experiment, source, b"", [], 0, 0)
+    path = new_run(ground, "reference")
+    began = time.monotonic()
+    points = finish(ground, path)[-1]["points"]
+    left = Run(path).model(KEY)
+    return Ground(
+        folder, experiment, source, left.read("weights.safetensors"), timeless(left.history()),
+        points, time.monotonic() - began,
+    )  # fmt: skip
+
+
+def new_run(ground: Ground, name: str) -> Path:
+    """A run folder in which nothing has been trained."""
+    data = ground.source.load(validation=ground.experiment.validation)
+    settings = ground.experiment.model_dump(mode="json")
+    source = asdict(ground.source)
+    return Run.create(ground.folder / name, settings, data=describe(data), source=source).path
+
+
+def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A history without what a clock wrote into it."""
+    return [row | {"seconds": 0, "images_per_second": 0} for row in history]
+
+
+# --- the victim: the job of one model, in a process that ends as it is told to ---
+
+
+def victim(said: Connection, path: Path, source: Source, at: int, most_bytes: int) -> None:
+    """Train and measure; killed at failpoint ``at``, or with files of at most ``most_bytes``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    points = _place_failpoints(at)
+    if most_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    try:
+        _train_and_evaluate(said.send, path, KEY, source)
+        said.send({"points": points()})
+    except AelabError as error:
+        said.send({"refused": str(error)})
+
+
+def _place_failpoints(at: int) -> Callable[[], int]:
+    """Kill this process at the ``at``-th point around a write, flush, rename or removal."""
+    count = 0
+
+    def point() -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def surrounded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            point()
+            result = function(*arguments, **more)
+            point()
+            return result
+
+        return call
+
+    for name in ("fsync", "replace", "unlink"):
+        setattr(os, name, surrounded(getattr(os, name)))
+    opened = os.fdopen
+
+    def torn(*arguments: Any, **more: Any) -> Any:
+        file = opened(*arguments, **more)
+        write = file.write
+
+        class Torn:
+            def __enter__(self) -> Any:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                file.close()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
+
+            def write(self, data: bytes) -> None:
+                write(data[: len(data) // 2])
+                file.flush()
+                point()
+                write(data[len(data) // 2 :])
+
+        return Torn()
+
+    os.fdopen = torn
+    return lambda: count
+
+
+def start(
+    ground: Ground, path: Path, at: int = 0, most_bytes: int = 0
+) -> tuple[Connection, multiprocessing.process.BaseProcess]:
+    """A victim at work, and what it says."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["aelab.lab"])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=victim, args=(sender, path, ground.source, at, most_bytes), daemon=True
+    )
+    process.start()
+    sender.close()
+    return receiver, process
+
+
+def listen(receiver: Connection, process: multiprocessing.process.BaseProcess) -> list[Any]:
+    """Everything that a victim said until it ended."""
+    heard = []
+    with contextlib.suppress(EOFError), receiver:
+        while True:
+            heard.append(receiver.recv())
+    process.join()
+    return heard
+
+
+def finish(ground: Ground, path: Path) -> list[Any]:
+    """Let the victim go on undisturbed; the last thing it says is how many points it passed."""
+    heard = listen(*start(ground, path))
+    assert heard, "the victim died without a word"
+    assert "points" in heard[-1], heard[-1]
+    return heard
+
+
+def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
+    """Go on after an accident: at most one epoch is lost, and the bits are the reference's."""
+    done = max((said["epoch"] for said in before if "epoch" in said), default=0)
+    after = finish(ground, path)
+    resumed = [said["resumed"] for said in after if "resumed" in said]
+    trained = [said["epoch"] for said in after if "epoch" in said]
+    begin = resumed[0] if resumed else trained[0] - 1 if trained else EPOCHS
+    assert begin >= done - 1, f"{done} epochs were done and it went on from {begin}"
+    left = Run(path).model(KEY)
+    assert left.read("weights.safetensors") == ground.weights, "other weights"
+    assert timeless(left.history()) == ground.history, "another history"
+    for name in left.manifest()["files"]:
+        left.read(name)
+    shutil.rmtree(path)
+    return "resumed, equal to the bit"
+
+
+# --- the trials: each returns what happened, or raises if something was lost ---
+
+
+def killed_at_a_failpoint(ground: Ground, rng: Rng) -> str:
+    """SIGKILL around a write, flush, rename or removal."""
+    path = new_run(ground, f"killed-{rng.integers(2**60)}")
+    before = listen(*start(ground, path, at=int(rng.integers(1, ground.points + 1))))
+    return check_the_end(ground, path, before)
+
+
+def killed_at_a_moment(ground: Ground, rng: Rng) -> str:
+    """SIGKILL at any time."""
+    path = new_run(ground, f"moment-{rng.integers(2**60)}")
+    receiver, process = start(ground, path)
+    time.sleep(float(rng.random()) * ground.seconds)
+    process.kill()
+    return check_the_end(ground, path, listen(receiver, process))
+
+
+def full_disk(ground: Ground, rng: Rng) -> str:
+    """No file can grow beyond a limit (RLIMIT_FSIZE): one sentence, and nothing is damaged."""
+    path = new_run(ground, f"full-{rng.integers(2**60)}")
+    before = listen(*start(ground, path, most_bytes=int(rng.integers(300, 60_000))))
+    if "points" not in before[-1]:
+        assert "Cannot write" in before[-1]["refused"], before[-1]
+    left = Run(path).model(KEY)
+    for name in left.manifest()["files"]:
+        left.read(name)
+    return check_the_end(ground, path, before)
+
+
+def damaged_file(ground: Ground, rng: Rng) -> str:
+    """A flipped bit or a truncation in any file of a finished run is told by the file's name."""
+    run = Run(ground.folder / "reference")
+    folders: list[Folder] = [run, *run.model_folders()]
+    files = [(folder, name) for folder in folders for name in folder.manifest()["files"]]
+    folder, name = files[rng.integers(len(files))]
+    path = folder.path / name
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound, rng))
+    said = ""
+    try:
+        folder.read(name)
+    except RunError as error:
+        said = str(error)
+    finally:
+        path.write_bytes(sound)
+    assert str(path) in said, f"damage to {path} was not told"
+    return "detected"
+
+
+def damage(sound: bytes, rng: Rng) -> bytes:
+    """The bytes with one bit flipped, or cut short."""
+    if rng.random() < 0.5:
+        return sound[: rng.integers(len(sound))]
+    place, bit = int(rng.integers(len(sound))), int(rng.integers(8))
+    return sound[:place] + bytes([sound[place] ^ 1 << bit]) + sound[place + 1 :]
+
+
+def bad_idx(ground: Ground, rng: Rng) -> str:
+    """A damaged IDX file is refused by a DataError, or what is read has the shape it must have.
+
+    A pixel that changed cannot be told in a data set whose checksum nobody knows.
+    """
+    folder = ground.folder / f"idx-{rng.integers(2**60)}"
+    arrays = make_set()
+    write_set(folder, arrays)
+    role = str(rng.choice(list(arrays)))
+    raw = bytearray(idx_bytes(arrays[role]))
+    for _ in range(int(rng.integers(1, 4))):
+        if len(raw) > 1 and rng.random() < 0.7:  # in the header, where most of the meaning is
+            raw[rng.integers(min(16, len(raw)))] = int(rng.integers(256))
+        else:
+            raw = bytearray(damage(bytes(raw) or b"\0", rng))
+    data = bytes(raw)
+    if rng.random() < 0.5:
+        data = gzip.compress(data, 1)
+        if rng.random() < 0.5:
+            data = damage(data, rng)
+    (folder / role).write_bytes(data)
+    try:
+        found = resolve_data(str(folder)).load()
+    except DataError:
+        return "refused"
+    finally:
+        shutil.rmtree(folder)
+    assert len(found.test.images) == len(found.test.labels) == len(arrays["t10k-labels-idx1-ubyte"])
+    return "read, with a pixel or label changed"
+
+
+TOML = b"""preset = "recipe"
+seed = 3
+latent_dim = [16, 2]
+pixels = "grey"
+
+[network]
+hidden = [400]
+
+[vae]
+beta = 1.0
+epochs = 50
+"""
+
+
+def bad_toml(ground: Ground, rng: Rng) -> str:
+    """A configuration of random bytes is refused in one sentence, or it is a valid one."""
+    from aelab.experiment import load_toml
+
+    raw = bytearray(TOML)
+    for _ in range(int(rng.integers(1, 6))):
+        place = int(rng.integers(len(raw)))
+        end = min(len(raw), place + int(rng.integers(1, 12)))
+        what = rng.integers(3)
+        if what == 0:
+            raw[place] = int(rng.integers(256))
+        elif what == 1:
+            del raw[place:end]
+        else:
+            raw[place:place] = raw[place:end]
+    path = ground.folder / f"{rng.integers(2**60)}.toml"
+    path.write_bytes(raw)
+    try:
+        experiment = load_toml(path)
+    except AelabError:
+        return "refused"
+    finally:
+        path.unlink()
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        validate(experiment.model_dump(mode="json"), "the same again")
+    return "still valid"
+
+
+TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
+    trial.__name__: trial
+    for trial in (
+        killed_at_a_failpoint, killed_at_a_moment, full_disk, damaged_file, bad_idx, bad_toml,
+    )
+}  # fmt: skip
+CHEAP = {"damaged_file": 20, "bad_idx": 40, "bad_toml": 100}  # a round has so many of these
+
+
+def main() -> None:
+    """Rounds of all trials until the time is over, and a table of what happened."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--only", choices=TRIALS)
+    parser.add_argument("--seed", type=int, default=0)
+    wanted = parser.parse_args()
+    console, counts, lost = Console(), Counter[tuple[str, str]](), 0
+    end = time.monotonic() + 60 * wanted.minutes
+    with tempfile.TemporaryDirectory() as folder:
+        ground = prepare(Path(folder))
+        seed = wanted.seed
+        while time.monotonic() < end:
+            for name in [wanted.only] if wanted.only else TRIALS:
+                for number in range(CHEAP.get(name, 1)):
+                    try:
+                        outcome = TRIALS[name](ground, np.random.default_rng([seed, number]))
+                    except Exception as error:  # whatever it was, it is what we look for
+                        outcome, lost = "LOST", lost + 1
+                        console.print(f"{name} --seed {seed}: {error!r}", style="red")
+                    counts[name, outcome] += 1
+            seed += 1
+    table = Table("trial", "what happened", "times", title=f"{wanted.minutes:g} minutes")
+    for (name, outcome), count in sorted(counts.items()):
+        table.add_row(name.replace("_", " "), outcome, f"{count:,}")
+    console.print(table)
+    console.print(f"Lost: {lost}")
+    raise SystemExit(lost > 0)
+
+
+if __name__ == "__main__":
+    main()
