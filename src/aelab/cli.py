@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -74,6 +74,31 @@ def presets(words: list[str]) -> None:
     print_presets(parse(named, "presets", words))
 
 
+def export(words: list[str]) -> None:
+    """Write the trained models as ONNX, safetensors or folders for the Hub."""
+    from aelab.lab import export_models
+    from aelab.runs import Run
+
+    def asked(
+        run: tyro.conf.Positional[Path],
+        format: Annotated[  # noqa: A002
+            Literal["onnx", "safetensors", "hub"],
+            tyro.conf.arg(help="Encoder and decoder, one file a model, or a folder a model."),
+        ] = "hub",
+        models: Annotated[
+            tuple[str, ...], tyro.conf.arg(help="Such as vae-16; left out: every model.")
+        ] = (),
+        out: Annotated[
+            Path | None, tyro.conf.arg(help="The folder to make (None: exports in the run folder).")
+        ] = None,
+    ) -> tuple[Path, Literal["onnx", "safetensors", "hub"], tuple[str, ...], Path | None]:
+        return run, format, models, out
+
+    asked.__doc__ = export.__doc__
+    path, form, keys, out = parse(asked, "export", words)
+    _say(str(export_models(Run(path), form, out, *keys)))
+
+
 def data(words: list[str]) -> None:
     """Tell what digits are here, where from, their checksums; data fetch gets MNIST."""
     from aelab.display import print_data
@@ -117,7 +142,7 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, resume, evaluate, report, show, presets, data, doctor)
+    for verb in (run, resume, evaluate, report, show, export, presets, data, doctor)
 }  # fmt: skip
 
 
