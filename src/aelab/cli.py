@@ -5,13 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from aelab import __version__
 from aelab.errors import AelabError
-from aelab.flags import Bare, Doing, Output, Place, experiment_and, parse, run_and
+from aelab.flags import Bare, Doing, Exporting, Output, Place, experiment_and, parse, run_and
 
 if TYPE_CHECKING:
     from aelab.display import Display
@@ -79,24 +79,8 @@ def export(words: list[str]) -> None:
     from aelab.lab import export_models
     from aelab.runs import Run
 
-    def asked(
-        run: tyro.conf.Positional[Path],
-        format: Annotated[  # noqa: A002
-            Literal["onnx", "safetensors", "hub"],
-            tyro.conf.arg(help="Encoder and decoder, one file a model, or a folder a model."),
-        ] = "hub",
-        models: Annotated[
-            tuple[str, ...], tyro.conf.arg(help="Such as vae-16; left out: every model.")
-        ] = (),
-        out: Annotated[
-            Path | None, tyro.conf.arg(help="The folder to make (None: exports in the run folder).")
-        ] = None,
-    ) -> tuple[Path, Literal["onnx", "safetensors", "hub"], tuple[str, ...], Path | None]:
-        return run, format, models, out
-
-    asked.__doc__ = export.__doc__
-    path, form, keys, out = parse(asked, "export", words)
-    _say(str(export_models(Run(path), form, out, *keys)))
+    path, wanted = parse(run_and(Exporting, export.__doc__), "export", words)
+    _say(str(export_models(Run(path), wanted.format, wanted.out, *wanted.models)))
 
 
 def data(words: list[str]) -> None:
