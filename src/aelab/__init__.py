@@ -8,7 +8,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aelab.data import Data, Split, load_data
     from aelab.experiment import PRESETS, Experiment, load_toml, preset
-    from aelab.lab import evaluate, load_model, load_run_data, report, resume, run_lab
+    from aelab.export import load_exported
+    from aelab.lab import (
+        evaluate,
+        export_models,
+        load_model,
+        load_run_data,
+        report,
+        resume,
+        run_lab,
+    )
     from aelab.losses import Loss
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
@@ -18,7 +27,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "aelab.data": ("Data", "Split", "load_data"),
     "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "preset"),
-    "aelab.lab": ("evaluate", "load_model", "load_run_data", "report", "resume", "run_lab"),
+    "aelab.export": ("load_exported",),
+    "aelab.lab": (
+        "evaluate",
+        "export_models",
+        "load_model",
+        "load_run_data",
+        "report",
+        "resume",
+        "run_lab",
+    ),
     "aelab.losses": ("Loss",),
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
@@ -30,7 +48,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022  (by home, as above)
     "Data", "Split", "load_data",
     "PRESETS", "Experiment", "load_toml", "preset",
-    "evaluate", "load_model", "load_run_data", "report", "resume", "run_lab",
+    "load_exported",
+    "evaluate", "export_models", "load_model", "load_run_data", "report", "resume", "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
     "Run", "Epoch", "Training", "fit",

@@ -11,7 +11,7 @@ import tyro
 
 from aelab import __version__
 from aelab.errors import AelabError
-from aelab.flags import Bare, Doing, Output, Place, experiment_and, parse, run_and
+from aelab.flags import Bare, Doing, Exporting, Output, Place, experiment_and, parse, run_and
 
 if TYPE_CHECKING:
     from aelab.display import Display
@@ -74,6 +74,15 @@ def presets(words: list[str]) -> None:
     print_presets(parse(named, "presets", words))
 
 
+def export(words: list[str]) -> None:
+    """Write the trained models as ONNX, safetensors or folders for the Hub."""
+    from aelab.lab import export_models
+    from aelab.runs import Run
+
+    path, wanted = parse(run_and(Exporting, export.__doc__), "export", words)
+    _say(str(export_models(Run(path), wanted.format, wanted.out, *wanted.models)))
+
+
 def data(words: list[str]) -> None:
     """Tell what digits are here, where from, their checksums; data fetch gets MNIST."""
     from aelab.display import print_data
@@ -117,7 +126,7 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, resume, evaluate, report, show, presets, data, doctor)
+    for verb in (run, resume, evaluate, report, show, export, presets, data, doctor)
 }  # fmt: skip
 
 

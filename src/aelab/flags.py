@@ -8,7 +8,7 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 from pydantic import Field, ValidationError
@@ -49,6 +49,27 @@ class Place(Doing):
     out: Path | None = Field(
         None, description="The run folder to make (default: runs/<date>-<preset>)."
     )
+
+
+class Exporting(Config):
+    """What is written for other programs, and where."""
+
+    format: Literal["onnx", "safetensors", "hub"] = Field(
+        "hub", description="Encoder and decoder (onnx), a file a model, or a folder for the Hub."
+    )
+    models: tuple[str, ...] = Field((), description="Such as vae-16 (left out: every model).")
+    out: Path | None = Field(
+        None, description="The folder to make (default: exports/<format> in the run folder)."
+    )
+
+
+class Exploring(Config):
+    """How the explorer is opened."""
+
+    serve: bool = Field(
+        False, description="Serve the page on 127.0.0.1 and print its address; opens no browser."
+    )
+    port: int = Field(0, ge=0, le=65535, description="The port to serve on (0: any free one).")
 
 
 @dataclass(frozen=True)

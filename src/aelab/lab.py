@@ -14,6 +14,7 @@ import torch
 from aelab.data import Data, Source, resolve_data
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, validate
+from aelab.export import Format, write_models
 from aelab.metrics import (
     METRICS,
     Context,
@@ -107,6 +108,12 @@ def load_run_data(run: Run) -> Data:
     data = load(Source(**run.manifest()["source"]), experiment)
     _same_data(run, data)
     return data
+
+
+def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -> Path:
+    """Write the trained models (``keys``, or all) for other programs; gives their folder."""
+    models = {key: load_model(run, key) for key in keys or run.model_keys()}
+    return write_models(run, models, form, out or run.export_path(form))
 
 
 def load(source: Source, experiment: Experiment) -> Data:

@@ -217,6 +217,10 @@ class Run(Folder):
         """Keep the report."""
         return self.write("report.html", html.encode())
 
+    def export_path(self, form: str) -> Path:
+        """Where models go that are written for other programs, unless a place is named."""
+        return self.path / "exports" / form
+
 
 def default_path(preset: str) -> Path:
     """``runs/<date>-<preset>``, with a number when the day already has one."""

@@ -24,10 +24,9 @@ def draw(context: Context, count: int = SAMPLES) -> dict[str, Array]:
     """Codes ``(count, Z)`` of each sampler, by the name of the array they are decoded into."""
     context.report("sampling")
     codes, seed = context.codes("train"), context.seed
-    chosen = numpy_stream(seed, "mixture codes").permutation(len(codes))[:FITTED_CODES]
     samples = {
         "samples_gaussian": gaussian(codes, count, seed),
-        "samples_mixture": mixture(codes[chosen], count, seed),
+        "samples_mixture": mixture(fitted_codes(codes, seed), count, seed),
     }
     if isinstance(context.model, GaussianAutoencoder):
         generator = stream(seed, "prior samples", device=context.device)
@@ -37,16 +36,27 @@ def draw(context: Context, count: int = SAMPLES) -> dict[str, Array]:
 
 def gaussian(codes_NZ: Array, count: int, seed: int) -> Array:
     """Draws from the Gaussian with the mean and the full covariance of the codes."""
-    codes = codes_NZ.astype(np.float64)
-    covariance = np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)
+    mean, covariance = moments(codes_NZ)
     # By eigenvalues and unchecked: a dimension that an AE leaves unused makes it singular.
     return numpy_stream(seed, "gaussian samples").multivariate_normal(
-        codes.mean(axis=0), covariance, count, method="eigh", check_valid="ignore"
+        mean, covariance, count, method="eigh", check_valid="ignore"
     )
+
+
+def moments(codes_NZ: Array) -> tuple[Array, Array]:
+    """Mean ``(Z,)`` and full covariance ``(Z, Z)`` of the codes, in float64."""
+    codes = codes_NZ.astype(np.float64)
+    return codes.mean(axis=0), np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)
 
 
 def mixture(codes_NZ: Array, count: int, seed: int) -> Array:
     """Draws from a mixture of ten Gaussians of full covariance, in random order."""
+    drawn: Array = fit_mixture(codes_NZ, seed).sample(count)[0]  # sorted by component
+    return numpy_stream(seed, "mixture order").permutation(drawn)
+
+
+def fit_mixture(codes_NZ: Array, seed: int) -> GaussianMixture:
+    """The mixture of ten Gaussians of full covariance that fits the codes."""
     codes = codes_NZ.astype(np.float64)
     # The floor of the variances follows the scale of the codes, which an AE is free to choose.
     floor = max(1e-4 * float(codes.var(axis=0).mean()), 1e-12)
@@ -60,8 +70,12 @@ def mixture(codes_NZ: Array, count: int, seed: int) -> Array:
         # Fewer distinct codes than components, or slow last steps: good enough to draw from.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(codes)
-    drawn: Array = model.sample(count)[0]  # sorted by component
-    return numpy_stream(seed, "mixture order").permutation(drawn)
+    return model
+
+
+def fitted_codes(codes_NZ: Array, seed: int) -> Array:
+    """The codes that a mixture is fitted to: at most 10,000, by the seed."""
+    return codes_NZ[numpy_stream(seed, "mixture codes").permutation(len(codes_NZ))[:FITTED_CODES]]
 
 
 def sklearn_seed(seed: int, purpose: str) -> int:

@@ -1,18 +1,15 @@
 """Results to one self-contained page: figures, tables, sentences, and a strict content policy."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from aelab.report.comparison import slug
 from aelab.report.conclusions import caveat, findings, summary
 from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
+from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
 from aelab.report.planes import planes
 from aelab.report.results import Model, Results, load
 from aelab.report.setting import flat, setting, trained
@@ -31,7 +28,6 @@ from aelab.runs import Run
 
 # The roles of the theme that can fill an image: pictures are ink, heat maps a model's colour.
 TINTS = [VARIABLES[color] for color in (INK, *MODEL_COLORS.values(), *OTHER_COLORS)]
-TEMPLATES = files("aelab.report") / "templates"
 
 
 @dataclass(frozen=True)
@@ -93,22 +89,16 @@ def _plates(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> I
 def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
     """The page, without any reading or writing."""
     tints = "\n".join(f".flood-{name}{{flood-color:var(--{name})}}" for name in TINTS)
-    style = f"{_text('report.css')}\n{tints}\n{inliner.css}\n"
-    script = _text("report.js")
+    style = "\n".join([shared_style(), text("aelab.report", "report.css"), tints, inliner.css, ""])
+    script = shared_script() + text("aelab.report", "report.js")
     main = results.latent_dims[0]
 
     def role(model: Model) -> str:
         return VARIABLES[model_color(model.name, results.model_names)]
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("aelab.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"slug": slug, "trained": trained, "role": role}
-    return environment.get_template("report.html.j2").render(
+    templates = environment("aelab.report")
+    templates.filters |= {"slug": slug, "trained": trained, "role": role}
+    return templates.get_template("report.html.j2").render(
         results=results,
         main=main,
         summary=summary(results, main),
@@ -126,17 +116,8 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
         settings=list(flat(results.experiment)),
         style=Markup(style),
         script=Markup(script),
-        style_hash=_policy_hash(style),
-        script_hash=_policy_hash(script),
+        style_hash=policy_hash(style),
+        script_hash=policy_hash(script),
         tints=TINTS,
         store=Markup(inliner.store),
     )
-
-
-def _text(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _policy_hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"

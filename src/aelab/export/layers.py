@@ -1,0 +1,120 @@
+"""A network as data: a list of layers of plain JSON types, and the tensors that it names.
+
+What reads it (the explorer's JavaScript, the ONNX writer) needs neither torch nor this package. A
+layer is ``{"kind": ...}`` with its settings, and under ``weight`` and ``bias`` the names of its
+tensors in PyTorch's layout. Images travel as rows of C·H·W numbers; ``reshape`` says what they are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+from torch import nn
+
+from aelab.errors import AelabError
+
+Layer = dict[str, Any]
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers in the order in which they are applied, and their tensors, float32."""
+
+    layers: list[Layer] = field(default_factory=list)
+    tensors: Tensors = field(default_factory=dict)
+
+
+M = TypeVar("M", bound=nn.Module)
+Describe = Callable[[Any], Layer | None]
+_KINDS: dict[type[nn.Module], Describe] = {}
+
+
+def describe(module: nn.Sequential, prefix: str = "") -> Network:
+    """The layers of ``module``; tensors are named as in its ``state_dict``, after ``prefix``.
+
+    Raises AelabError for a layer that has no description here.
+    """
+    network = Network()
+    for name, layer in module.named_children():
+        full = f"{prefix}{name}"
+        if isinstance(layer, nn.Sequential):
+            inner = describe(layer, f"{full}.")
+            network.layers.extend(inner.layers)
+            network.tensors.update(inner.tensors)
+            continue
+        if type(layer) not in _KINDS:
+            raise AelabError(
+                f"A layer of type {type(layer).__name__} cannot be exported: describe it in "
+                "aelab/export/layers.py."
+            )
+        described = _KINDS[type(layer)](layer)
+        if described is None:
+            continue
+        for part, parameter in layer.named_parameters(recurse=False):
+            described[part] = f"{full}.{part}"
+            network.tensors[f"{full}.{part}"] = parameter.detach().cpu().float().numpy()
+        network.layers.append(described)
+    return network
+
+
+def _kind(module: type[M]) -> Callable[[Callable[[M], Layer | None]], Callable[[M], Layer | None]]:
+    def register(function: Callable[[M], Layer | None]) -> Callable[[M], Layer | None]:
+        _KINDS[module] = function
+        return function
+
+    return register
+
+
+_kind(nn.ReLU)(lambda _: {"kind": "relu"})
+_kind(nn.Tanh)(lambda _: {"kind": "tanh"})
+
+
+@_kind(nn.GELU)
+def _gelu(layer: nn.GELU) -> Layer:
+    assert layer.approximate == "none", "only the exact GELU has a description"
+    return {"kind": "gelu"}
+
+
+@_kind(nn.Linear)
+def _linear(layer: nn.Linear) -> Layer:
+    return {"kind": "linear", "inputs": layer.in_features, "outputs": layer.out_features}
+
+
+@_kind(nn.Conv2d)
+def _conv(layer: nn.Conv2d) -> Layer:
+    return _convolution("conv", layer)
+
+
+@_kind(nn.ConvTranspose2d)
+def _conv_transpose(layer: nn.ConvTranspose2d) -> Layer:
+    assert layer.output_padding == (0, 0), "an output padding has no description"
+    return _convolution("conv-transpose", layer)
+
+
+def _convolution(kind: str, layer: nn.Conv2d | nn.ConvTranspose2d) -> Layer:
+    assert layer.groups == 1, "grouped convolutions have no description"
+    assert layer.dilation == (1, 1), "dilated convolutions have no description"
+    assert layer.padding_mode == "zeros", "only zero padding has a description"
+    assert not isinstance(layer.padding, str), "padding is described by its width"
+    return {
+        "kind": kind,
+        "inputs": layer.in_channels,
+        "outputs": layer.out_channels,
+        "kernel": list(layer.kernel_size),
+        "stride": list(layer.stride),
+        "padding": list(layer.padding),
+    }
+
+
+@_kind(nn.Flatten)
+def _flatten(layer: nn.Flatten) -> Layer:
+    assert (layer.start_dim, layer.end_dim) == (1, -1), "only whole images are flattened"
+    return {"kind": "reshape", "shape": [-1]}
+
+
+@_kind(nn.Unflatten)
+def _unflatten(layer: nn.Unflatten) -> Layer:
+    assert layer.dim == 1, "only rows of numbers become images"
+    return {"kind": "reshape", "shape": [int(size) for size in layer.unflattened_size]}

@@ -1,0 +1,166 @@
+"""Exports: ONNX gives PyTorch's numbers, a folder loads back as it was, names stay text."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import aelab
+from aelab.errors import AelabError
+from aelab.export import FORMATS, Format, config, describe, write_models
+from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
+from aelab.models.base import Likelihood
+from aelab.nets import Network
+from aelab.runs import Run
+from tests.fake_run import make_run
+
+NETWORKS = {
+    "dense": Network(kind="mlp", hidden=(24, 16), activation="relu"),
+    "dense tanh": Network(kind="mlp", hidden=(24,), activation="tanh"),
+    "conv": Network(kind="conv", hidden=(4, 6), activation="relu"),
+    "conv gelu": Network(kind="conv", hidden=(3,), activation="gelu"),
+}
+X = torch.rand(7, 784, generator=torch.Generator().manual_seed(0))
+
+
+def make(name: str, network: str = "dense", likelihood: Likelihood = "bernoulli") -> Autoencoder:
+    architecture = Architecture(network=NETWORKS[network], latent_dim=2, likelihood=likelihood)
+    return MODELS[name](architecture, MODELS[name].Config(), seed=1).eval()
+
+
+def run_of(**shape: Any) -> Run:
+    return cast(Run, make_run(Path("fake"), dims=(2,), epochs=1, **shape))
+
+
+def exported(form: Format, folder: Path, model: Autoencoder) -> Path:
+    return write_models(run_of(), {f"{model.name}-2": model}, form, folder / "out")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", MODELS)
+def test_onnx_gives_the_same_numbers_for_any_batch(name: str, network: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    model = make(name, network)
+    out = exported("onnx", tmp_path, model)
+    encoder, decoder = (
+        onnxruntime.InferenceSession(out / f"{name}-2-{part}.onnx")
+        for part in ("encoder", "decoder")
+    )
+    with torch.inference_mode():
+        for x in (X, X[:1]):
+            found = encoder.run(None, {"x": x.numpy()})
+            if isinstance(model, GaussianAutoencoder):
+                wanted = [part.numpy() for part in model.posterior(x)]
+                assert [o.name for o in encoder.get_outputs()] == ["mean", "log_variance"]
+            else:
+                wanted = [model.encode(x).numpy()]
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-5)
+            z = model.encode(x)
+            logits, pixels = decoder.run(["logits", "pixels"], {"code": z.numpy()})
+            np.testing.assert_allclose(logits, model.decode(z).numpy(), atol=1e-5)
+            np.testing.assert_allclose(pixels, model.reconstruct(x).numpy(), atol=1e-5)
+
+
+def test_onnx_shows_the_mean_of_the_continuous_bernoulli(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    model = make("ae", likelihood="continuous-bernoulli")
+    for parameter in model.decoder[0].parameters():
+        parameter.data.mul_(20)  # logits from near zero to far from it
+    out = exported("onnx", tmp_path, model)
+    session = onnxruntime.InferenceSession(out / "ae-2-decoder.onnx")
+    z = torch.randn(50, 2, generator=torch.Generator().manual_seed(1))
+    logits, pixels = session.run(["logits", "pixels"], {"code": z.numpy()})
+    assert np.abs(logits).min() < 1e-3
+    assert np.abs(logits).max() > 2
+    # In float64 torch's own formula is good near zero too.
+    wanted = torch.distributions.ContinuousBernoulli(logits=torch.tensor(logits).double()).mean
+    np.testing.assert_allclose(pixels, wanted.numpy(), atol=1e-5)
+
+
+def test_without_the_package_onnx_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(AelabError, match=r"aelab\[onnx\]"):
+        exported("onnx", tmp_path, make("ae"))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli"])
+@pytest.mark.parametrize("network", ["dense", "conv gelu"])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_loaded_back_is_the_same_model(
+    name: str, network: str, likelihood: Likelihood, tmp_path: Path
+) -> None:
+    model = make(name, network, likelihood)
+    key = f"{name}-2"
+    places = [exported("hub", tmp_path / "h", model) / key]
+    places.append(exported("safetensors", tmp_path / "s", model) / f"{key}.safetensors")
+    with torch.inference_mode():
+        for place in places:
+            again = aelab.load_exported(place)
+            assert type(again) is type(model)
+            assert again.config == model.config
+            assert torch.equal(again.reconstruct(X), model.reconstruct(X))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_an_experiment_loads_back_too(name: str, tmp_path: Path) -> None:
+    """Its settings hold the training's beside its own."""
+    experiment = aelab.preset("quick", latent_dim=(2,), vae={"beta": 4.0})
+    model = experiment.build(f"{name}-2")
+    again = aelab.load_exported(exported("hub", tmp_path, model) / f"{name}-2")
+    assert torch.equal(again.decode(torch.ones(1, 2)), model.decode(torch.ones(1, 2)))
+    assert again.weights(0) == model.weights(0)
+
+
+def test_the_model_card_has_the_measured_numbers_and_keeps_names_text(tmp_path: Path) -> None:
+    evil = "<img src=x> | [a](b) `c`\n# d"
+    run = run_of()
+    run.metrics()["data"]["name"] = evil
+    write_models(run, {"vae-2": make("vae")}, "hub", tmp_path / "out")
+    card = (tmp_path / "out" / "vae-2" / "README.md").read_text(encoding="utf-8")
+    assert "| −ELBO (nats/image) | 103.2 | [101.1, 105.3] |" in card
+    assert r"\<img src=x\> \| \[a\](b) \`c\` \# d" in card
+    assert not re.search(r"(?<!\\)<", card)
+    ae = config(run_of(), "ae-2", make("ae"))
+    assert ae["metrics"]["negative_elbo"]["value"] is None
+    assert json.loads(json.dumps(ae)) == ae
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_exists_is_not_overwritten(form: Format, tmp_path: Path) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnx", reason="needs onnx")
+    exported(form, tmp_path, make("ae"))
+    with pytest.raises(AelabError, match="--out"):
+        exported(form, tmp_path, make("ae"))
+
+
+def test_what_is_no_export_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AelabError, match="cannot be read"):
+        aelab.load_exported(tmp_path / "nowhere")
+    (tmp_path / "x.safetensors").write_bytes(b"no")
+    with pytest.raises(AelabError, match="aelab export"):
+        aelab.load_exported(tmp_path / "x.safetensors")
+    folder = exported("hub", tmp_path, make("ae")) / "ae-2"
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for change in (
+        {"model": "other"},
+        {"architecture": {"latent_dim": 3}},
+        {"objective": {"a": 1}},
+    ):
+        (folder / "config.json").write_text(json.dumps(settings | change), encoding="utf-8")
+        with pytest.raises(AelabError, match="aelab export"):
+            aelab.load_exported(folder)
+
+
+def test_a_layer_without_description_is_named() -> None:
+    with pytest.raises(AelabError, match="Softmax"):
+        describe(nn.Sequential(nn.Softmax(-1)))
