@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from aelab.data import Data
+from aelab.experiment import Measuring
 from aelab.metrics import METRICS, Context, Evaluation, Subject, evaluate
 from aelab.metrics.base import Array
 from aelab.models import MODELS, Architecture
@@ -18,7 +19,8 @@ def make(name: str, data: Data, latent_dim: int = 3, protocol: Protocol = "grey"
     """A fresh context of a model with its first weights."""
     architecture = Architecture(network=NETWORK, latent_dim=latent_dim)
     model = MODELS[name](architecture, MODELS[name].Config(), seed=0)
-    return Context(model=model, data=data, seed=0, protocol=protocol)
+    settings = Measuring(pairs=100)
+    return Context(model=model, data=data, seed=0, protocol=protocol, settings=settings)
 
 
 @cache

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
+from aelab.cache import cache_path
 from aelab.download import MNIST_SHA256, fetch_mnist
 from aelab.errors import DataError
 from aelab.idx import bad, shown
@@ -179,7 +179,7 @@ def resolve_data(
 
 def default_cache() -> Path:
     """The platform's folder for a downloaded MNIST."""
-    return Path(user_cache_dir("aelab")) / "mnist"
+    return cache_path() / "mnist"
 
 
 def _in_folder(path: Path) -> Source:

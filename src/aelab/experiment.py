@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
@@ -14,6 +14,18 @@ from aelab.models.base import Likelihood
 from aelab.nets import Network, Size
 from aelab.pixels import Protocol
 from aelab.train import Training
+
+
+class Measuring(Config):
+    """How much effort the measures take; the same for every model of a run."""
+
+    samples: Literal[500, 5000] = Field(
+        500, description="Importance samples an image of the tightest likelihood bound."
+    )
+    draws: int = Field(
+        10_000, ge=1, description="Images drawn by each sampler (at most one a test image)."
+    )
+    pairs: int = Field(5_000, ge=1, description="Pairs of test images to interpolate between.")
 
 
 class _Shared(Config):
@@ -48,6 +60,7 @@ class _Shared(Config):
         "bernoulli", description="Reconstruction term; continuous-bernoulli needs grey pixels."
     )
     network: Network = Field(Network(), description="The network that the models share.")
+    evaluation: Measuring = Field(Measuring(), description="The effort of the measures.")
 
     @field_validator("models", "latent_dim")
     @classmethod

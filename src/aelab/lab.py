@@ -20,6 +20,7 @@ from aelab.metrics import (
     Context,
     Evaluation,
     evaluate_baseline,
+    obtain_classifier,
     paired_difference,
 )
 from aelab.metrics import evaluate as evaluate_model
@@ -148,7 +149,9 @@ def _same_data(run: Run, data: Data) -> None:
 
 def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:
     began = time.perf_counter()
-    jobs = [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.by_key]
+    # It takes a minute once, while the first model trains; those that need it wait for each other.
+    jobs = [Job("classifier", _obtain_classifier, (run.path, source))]
+    jobs += [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.by_key]
     jobs += [
         Job(key, _measure_baseline, (run.path, key, source))
         for key in [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
@@ -202,6 +205,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         data=data,
         seed=experiment.seed,
         protocol=experiment.pixels,
+        settings=experiment.evaluation,
         report=lambda text: send({"phase": text}),
     )
     evaluation = evaluate_model(context)
@@ -291,6 +295,11 @@ def _bytes(tensors: Mapping[str, torch.Tensor], only_model: bool = False) -> byt
     return data
 
 
+def _obtain_classifier(send: Send, path: Path, source: Source) -> None:
+    experiment = validate(Run(path).experiment(), str(path))
+    obtain_classifier(load(source, experiment), lambda text: send({"phase": text}))
+
+
 def _measure_baseline(send: Send, path: Path, key: str, source: Source) -> None:
     run = Run(path)
     folder = run.model(key)
@@ -315,7 +324,7 @@ def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) ->
         name: estimate and dataclasses.asdict(estimate)
         for name, estimate in evaluation.metrics.items()
     }
-    folder.write_json("metrics.json", facts | {"metrics": metrics})
+    folder.write_json("metrics.json", facts | evaluation.facts | {"metrics": metrics})
 
 
 def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
@@ -332,6 +341,8 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
                 "better": metric.better,
                 "family": metric.family,
                 "description": metric.description,
+                "quantity": metric.quantity,
+                "sampler": metric.sampler,
             }
             for name, metric in METRICS.items()
         },

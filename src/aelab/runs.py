@@ -22,6 +22,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from aelab.cache import cache_path
 from aelab.errors import RunError
 
 FORMAT = 1
@@ -95,6 +96,30 @@ class Folder:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write JSON; a NaN or an infinity is a mistake of ours and raises."""
         self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
+
+
+class CacheFolder(Folder):
+    """Something made once for many runs; ``key`` is the hash of what it was made from."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(cache_path() / kind / key[:16])
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Wait until nobody else makes it; whoever comes second finds it made."""
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise RunError(
+                f"Cannot use the cache {self.path}: {error.strerror}; "
+                "set AELAB_CACHE to a folder that can be written."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 class ModelFolder(Folder):

@@ -5,6 +5,7 @@ import pkgutil
 
 from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_difference
 from aelab.metrics.baselines import BASELINES, evaluate_baseline
+from aelab.metrics.classifier import obtain as obtain_classifier
 from aelab.metrics.context import Context, Subject
 from aelab.metrics.evaluation import Evaluation, evaluate
 
@@ -24,5 +25,6 @@ __all__ = [
     "evaluate",
     "evaluate_baseline",
     "metric",
+    "obtain_classifier",
     "paired_difference",
 ]

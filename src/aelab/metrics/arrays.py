@@ -47,8 +47,10 @@ def collect_arrays(context: Context, per_image: dict[str, Array]) -> dict[str, A
         arrays |= _plane(context)
     if codes.shape[1] > 2:
         arrays |= embedding.embed(context)
-    samples = sampling.draw(context)
-    return arrays | {name: as_bytes(context.decode(z)) for name, z in samples.items()}
+    return arrays | {
+        f"samples_{sampler}": as_bytes(context.decode(codes[: sampling.SHOWN]))
+        for sampler, codes in sampling.draw(context).items()
+    }
 
 
 def as_bytes(pixels: Array) -> Array:

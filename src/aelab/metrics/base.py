@@ -42,13 +42,17 @@ class Estimate:
     n: int
 
 
-Function = Callable[[Any], float | Array]
+Function = Callable[[Any], float | Array | Estimate | None]
 F = TypeVar("F", bound=Function)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure with everything that a table says about it."""
+    """A measure with everything that a table says about it.
+
+    A measure of drawn images has a ``sampler``, and shares its ``quantity`` with those of the
+    other samplers.
+    """
 
     name: str
     title: str
@@ -58,6 +62,8 @@ class Metric:
     needs: Needs
     description: str
     function: Function
+    quantity: str = ""
+    sampler: str = ""
 
     def applies_to(self, level: Needs) -> bool:
         """Whether the measure is defined for a subject of that level."""
@@ -75,13 +81,16 @@ def metric(
     unit: str = "",
     better: Better = None,
     needs: Needs | None = None,
+    quantity: str = "",
+    sampler: str = "",
 ) -> Callable[[F], F]:
     """Register a measure; its docstring's first line is the description in the report.
 
     The function takes a :class:`~aelab.metrics.context.Context` and returns a number, or one
     value for each test image, shape ``(N,)``: then the mean, its interval and the comparison of
-    two models follow by themselves. ``needs`` is the least that it can be asked of (a model when
-    left out); of anything less the measure is "not defined".
+    two models follow by themselves. An :class:`Estimate` tells what its number is about, where
+    that is not all test images; None is "not defined". ``needs`` is the least that it can be asked
+    of (a model when left out); of anything less the measure is "not defined" too.
     """
 
     def register(function: F) -> F:
@@ -89,7 +98,16 @@ def metric(
         assert function.__doc__, f"the measure {name} has no docstring to describe it"
         description = function.__doc__.strip().splitlines()[0]
         METRICS[name] = Metric(
-            name, title, unit, better, family, needs or "model", description, function
+            name=name,
+            title=title,
+            unit=unit,
+            better=better,
+            family=family,
+            needs=needs or "model",
+            description=description,
+            function=function,
+            quantity=quantity,
+            sampler=sampler,
         )
         return function
 

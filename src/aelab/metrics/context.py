@@ -9,14 +9,16 @@ Shape legend: N images, B of them in a batch, D pixels, Z latent dimensions.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, final
+from functools import cached_property, wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aelab.data import Data, Split
+from aelab.experiment import Measuring
 from aelab.losses import gaussian_kl
 from aelab.metrics.base import Array, Needs
 from aelab.models import Autoencoder, GaussianAutoencoder
@@ -28,6 +30,26 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
 BATCH = 1_000
 POSTERIOR_DRAWS = 10
+
+
+S = TypeVar("S", bound="Subject")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Compute a function of a subject once a subject: several measures may share what it gives."""
+    kept: WeakKeyDictionary[S, dict[Any, T]] = WeakKeyDictionary()
+
+    @wraps(function)
+    def known(subject: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        found = kept.setdefault(subject, {})
+        key = (args, tuple(kwargs.items()))
+        if key not in found:
+            found[key] = function(subject, *args, **kwargs)
+        return found[key]
+
+    return known
 
 
 def silent(_: str) -> None:
@@ -108,6 +130,7 @@ class Context(DecodedSubject):
     """A trained model on the test images of its data. The model is put into evaluation mode."""
 
     model: Autoencoder
+    settings: Measuring = field(default_factory=Measuring)
 
     def __post_init__(self) -> None:
         self.model.eval()

@@ -2,9 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from aelab.metrics import generation
 from aelab.metrics.arrays import collect_arrays
 from aelab.metrics.base import METRICS, Array, Estimate, estimate_means
 from aelab.metrics.context import Context, Subject
@@ -14,12 +16,14 @@ from aelab.metrics.context import Context, Subject
 class Evaluation:
     """What was measured; None where a measure is not defined.
 
-    ``per_image`` holds float32 ``(N,)`` for the measures that have a value for each test image.
+    ``per_image`` holds float32 ``(N,)`` for the measures that have a value for each test image,
+    ``facts`` what must be said beside the numbers, as plain JSON.
     """
 
     metrics: dict[str, Estimate | None]
     per_image: dict[str, Array]
     arrays: dict[str, Array] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def measure(subject: Subject) -> Evaluation:
@@ -35,6 +39,8 @@ def measure(subject: Subject) -> Evaluation:
         if isinstance(result, np.ndarray):
             assert result.shape == (count,), f"{name} has shape {result.shape}"
             per_image[name] = result.astype(np.float32)
+        elif isinstance(result, Estimate) or result is None:
+            metrics[name] = result
         else:
             metrics[name] = Estimate(float(result), None, None, count)
     if per_image:
@@ -48,4 +54,5 @@ def evaluate(context: Context) -> Evaluation:
     """Every measure of a trained model, and every array of its run folder."""
     measured = measure(context)
     arrays = collect_arrays(context, measured.per_image)
-    return dataclasses.replace(measured, arrays=arrays)
+    facts = {"generation": generation.facts(context)}
+    return dataclasses.replace(measured, arrays=arrays, facts=facts)

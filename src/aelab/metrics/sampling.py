@@ -11,26 +11,33 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from aelab.metrics.base import Array
-from aelab.metrics.context import Context
+from aelab.metrics.context import Context, once
 from aelab.models import GaussianAutoencoder
 from aelab.randomness import derive, numpy_stream, stream
 
-SAMPLES = 64
+SAMPLERS = {
+    "prior": "prior",
+    "gaussian": "Gaussian",
+    "mixture": "mixture of 10",
+}
+SHOWN = 64
 COMPONENTS = 10
 FITTED_CODES = 10_000  # enough for ten components; more would only take longer
 
 
-def draw(context: Context, count: int = SAMPLES) -> dict[str, Array]:
-    """Codes ``(count, Z)`` of each sampler, by the name of the array they are decoded into."""
+@once
+def draw(context: Context) -> dict[str, Array]:
+    """Codes ``(M, Z)`` of each sampler that the model has: one a test image, and 64 to show."""
     context.report("sampling")
     codes, seed = context.codes("train"), context.seed
+    count = max(min(context.settings.draws, len(context.data.test)), SHOWN)
     samples = {
-        "samples_gaussian": gaussian(codes, count, seed),
-        "samples_mixture": mixture(fitted_codes(codes, seed), count, seed),
+        "gaussian": gaussian(codes, count, seed),
+        "mixture": mixture(fitted_codes(codes, seed), count, seed),
     }
     if isinstance(context.model, GaussianAutoencoder):
         generator = stream(seed, "prior samples", device=context.device)
-        samples["samples_prior"] = context.model.prior_sample(count, generator).cpu().numpy()
+        samples["prior"] = context.model.prior_sample(count, generator).cpu().numpy()
     return samples
 
 

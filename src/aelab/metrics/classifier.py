@@ -1,0 +1,187 @@
+"""The digit classifier in whose features generated images are compared with real ones.
+
+It is trained by the lab, on the training split of the run's own data and nothing else, from a fixed
+seed; so no number depends on somebody else's network or on photographs. It is kept in the cache
+under the hash of its data and of this file; the hash of its weights stands beside every number
+that was made with it.
+
+Shape legend: B images of a batch, N images, D pixels, F features, C classes.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aelab.data import Data
+from aelab.errors import RunError
+from aelab.metrics.base import Array
+from aelab.nets import initialise
+from aelab.pixels import to_unit
+from aelab.randomness import stream
+from aelab.runs import CacheFolder
+
+FEATURES = 64
+CHANNELS = (16, 32, 64)
+BATCH = 128
+PRESENTED = 200_000  # training images presented in all, as far as MOST_EPOCHS goes
+LEAST_EPOCHS, MOST_EPOCHS = 4, 20
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
+SHIFT = 2  # pixels, in each direction
+SCALED_ON = 1_000  # training images
+SEED = 0  # of its own: it must be the same for every seed of a study
+EVALUATED = 250  # images at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained classifier; ``accuracy`` is on the test images, ``sha256`` of the weights."""
+
+    network: nn.Sequential
+    image_size: tuple[int, int]
+    accuracy: float
+    sha256: str
+
+    @torch.inference_mode()
+    def __call__(self, images_ND: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``(N, F)`` and class probabilities ``(N, C)`` of images in [0, 1]."""
+        parts = [self._batch(x_BD) for x_BD in torch.split(images_ND, EVALUATED)]
+        features, probabilities = zip(*parts, strict=True)
+        return torch.cat(features), torch.cat(probabilities)
+
+    def _batch(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
+        features_BF = self.network[:-1](as_planes(x_BD, self.image_size))
+        return features_BF, functional.softmax(self.network[-1](features_BF), dim=-1)
+
+    def facts(self) -> dict[str, Any]:
+        """What must be said beside a number that was made with it."""
+        return {"accuracy": self.accuracy, "sha256": self.sha256}
+
+
+def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
+    """The classifier of these data, from the cache or trained now; one process trains at a time."""
+    folder = CacheFolder("classifiers", key(data))
+    network = build(data.image_size, data.classes)
+    with folder.lock():
+        try:
+            weights = safetensors.torch.load(folder.read("weights.safetensors"))
+        except RunError:  # not there, or damaged
+            report("training the digit classifier")
+            train(network, data)
+            accuracy = measure_accuracy(network, data)
+            folder.write("weights.safetensors", safetensors.torch.save(network.state_dict()))
+            folder.note(accuracy=accuracy, data=data.name)
+        else:
+            network.load_state_dict(weights)
+        manifest = folder.manifest()
+    digest = manifest["files"]["weights.safetensors"]
+    return Classifier(network.eval(), data.image_size, manifest["accuracy"], digest)
+
+
+def key(data: Data) -> str:
+    """The hash of everything that the classifier follows from."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest.update(f"{torch.__version__} {data.image_size} {data.classes}".encode())
+    for split in (data.train, data.test):
+        digest.update(np.ascontiguousarray(split.images).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
+    return digest.hexdigest()
+
+
+def build(image_size: tuple[int, int], classes: int) -> nn.Sequential:
+    """Three convolutions, each halving the image, then the features, then the classes."""
+    layers: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]):  # layers draw when built; nobody else's numbers
+        for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.MaxPool2d(2, ceil_mode=True),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        places = math.prod(math.ceil(side / 2 ** len(CHANNELS)) for side in image_size)
+        layers += [nn.Flatten(), nn.Linear(CHANNELS[-1] * places, FEATURES), nn.ReLU()]
+        network = nn.Sequential(*layers, nn.Linear(FEATURES, classes))
+    initialise(network, SEED)
+    return network
+
+
+def train(network: nn.Sequential, data: Data) -> None:
+    """AdamW under a one-cycle rate, on randomly shifted training images, with one thread."""
+    images = torch.from_numpy(data.train.images)
+    labels = torch.from_numpy(data.train.labels)
+    epochs = min(max(round(PRESENTED / len(images)), LEAST_EPOCHS), MOST_EPOCHS)
+    batch = min(BATCH, len(images))
+    steps = len(images) // batch  # what is left over of an epoch waits for another one
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=epochs * steps + 1
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same bits whoever trains it
+    network.train()
+    for epoch in range(epochs):
+        generator = stream(SEED, "classifier", epoch)
+        order = torch.randperm(len(images), generator=generator)[: steps * batch]
+        for chosen in order.split(batch):
+            planes = as_planes(shifted(to_unit(images[chosen]), data.image_size, generator))
+            loss = functional.cross_entropy(network(planes), labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    network.eval()
+    _normalise(network, data)
+    torch.set_num_threads(threads)
+
+
+@torch.inference_mode()
+def _normalise(network: nn.Sequential, data: Data) -> None:
+    """Give the features mean square 1 on training images, so that distances have a known scale.
+
+    The ReLU before them is homogeneous: what is divided before it is multiplied after it, and the
+    classifier stays the same.
+    """
+    features = network[:-1](
+        as_planes(to_unit(torch.from_numpy(data.train.images[:SCALED_ON])), data.image_size)
+    )
+    scale = features.square().mean().sqrt().clamp_min(1e-12)
+    before, after = network[-3], network[-1]
+    assert isinstance(before, nn.Linear)
+    assert isinstance(after, nn.Linear)
+    before.weight.div_(scale)
+    before.bias.div_(scale)
+    after.weight.mul_(scale)
+
+
+def shifted(x_BD: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """The images ``(B, H, W)`` moved by up to two pixels, all by the same."""
+    height, width = size
+    padded = functional.pad(x_BD.view(-1, height, width), [SHIFT] * 4)
+    top, left = torch.randint(0, 2 * SHIFT + 1, (2,), generator=generator).tolist()
+    return padded[:, top : top + height, left : left + width]
+
+
+def as_planes(x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Images as ``(B, 1, H, W)``, in the memory order in which convolutions are fast."""
+    planes = x.reshape(-1, 1, *(size or x.shape[-2:]))
+    return planes.contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def measure_accuracy(network: nn.Sequential, data: Data) -> float:
+    """The share of test images that are told right."""
+    predicted = [
+        network(as_planes(to_unit(part), data.image_size)).argmax(-1)
+        for part in torch.split(torch.from_numpy(data.test.images), EVALUATED)
+    ]
+    right: Array = torch.cat(predicted).numpy() == data.test.labels
+    return float(right.mean())

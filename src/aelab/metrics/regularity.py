@@ -1,0 +1,131 @@
+"""The shape of the latent space: how normal the codes are, and what the decoder makes of it.
+
+Shape legend: N codes, R directions (rank of the codes), P permutations, B rows of a block,
+Z latent dimensions, D pixels.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aelab.metrics.base import Array, Estimate, estimate_means, metric
+from aelab.metrics.context import Context, once
+from aelab.metrics.generation import scene
+from aelab.randomness import numpy_stream
+
+MMD_CODES = 5_000
+PERMUTATIONS = 200
+BLOCK = 500
+SMOOTHNESS_CODES = 1_000
+RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
+
+
+@metric("mmd2", title="MMD² to N(0, I)", better="lower", family="latent")
+def mmd2(context: Context) -> Estimate | None:
+    """Unbiased MMD² of whitened test codes to N(0, I), inverse multiquadric kernel; 0 if normal."""
+    found = normality(context)
+    return found and Estimate(found[0], None, None, found[2])
+
+
+@metric("mmd2_null", title="MMD² to N(0, I): null", family="latent")
+def mmd2_null(context: Context) -> Estimate | None:
+    """The MMD² that normal codes would stay below in 95 of 100 samples, by permutation."""
+    found = normality(context)
+    return found and Estimate(found[1], None, None, found[2])
+
+
+@once
+def normality(context: Context) -> tuple[float, float, int] | None:
+    """MMD², the 95% quantile of its null and the number of codes; None for codes without spread."""
+    codes = context.codes("test")[:MMD_CODES].astype(np.float64)
+    white_NR = whitened(codes)
+    if len(white_NR) < 2 or not white_NR.shape[1]:
+        return None
+    normal_NR = numpy_stream(context.seed, "normal codes").standard_normal(white_NR.shape)
+    value, null = mmd2_with_null(white_NR, normal_NR, context.seed)
+    return value, float(np.quantile(null, 0.95)), len(white_NR)
+
+
+def whitened(codes_NZ: Array) -> Array:
+    """Codes ``(N, R)`` of mean 0 and covariance I; directions without variance are left out."""
+    centred_NZ = codes_NZ - codes_NZ.mean(axis=0)
+    values_Z, vectors_ZZ = np.linalg.eigh(np.atleast_2d(np.cov(codes_NZ, rowvar=False)))
+    kept = values_Z > RANK_TOLERANCE * max(values_Z.max(), 1e-30)
+    white_NR: Array = centred_NZ @ vectors_ZZ[:, kept] / np.sqrt(values_Z[kept])
+    return white_NR
+
+
+def mmd2_with_null(a_NR: Array, b_NR: Array, seed: int) -> tuple[float, Array]:
+    """MMD²_u of two samples of one size, and of ``PERMUTATIONS`` random regroupings of them.
+
+    Gretton et al. (2012), eq. 3, with k(x, y) = C / (C + ‖x − y‖²), C = 2R, as Tolstikhin et al.
+    (2018) have it. With a sign s = ±1 for the group of each of the 2N points and the diagonal of
+    the kernel K left out, s'Ks = within − across and 1'K1 = within + across; so a block of K serves
+    all permutations at once.
+    """
+    n, width = a_NR.shape
+    points = torch.from_numpy(np.concatenate([a_NR, b_NR]))
+    generator = numpy_stream(seed, "MMD permutations")
+    signs = np.repeat([1.0, -1.0], n)
+    columns = [signs, *(generator.permutation(signs) for _ in range(PERMUTATIONS))]
+    signs_NP = torch.from_numpy(np.stack([np.ones(2 * n), *columns], axis=1))
+    square_N = points.square().sum(-1)
+    form_P = torch.zeros(signs_NP.shape[1], dtype=torch.float64)
+    for start in range(0, 2 * n, BLOCK):
+        rows = slice(start, min(start + BLOCK, 2 * n))
+        distance_BN = square_N[rows, None] + square_N - 2 * points[rows] @ points.T
+        kernel_BN = 2 * width / (2 * width + distance_BN.clamp_min_(0))
+        own = torch.arange(rows.start, rows.stop)
+        kernel_BN[own - rows.start, own] = 0
+        form_P += (signs_NP[rows] * (kernel_BN @ signs_NP)).sum(0)
+    total, forms = float(form_P[0]), form_P[1:].numpy()
+    within, across = (total + forms) / 2, (total - forms) / 4
+    statistics = within / (n * (n - 1)) - 2 * across / n**2
+    return float(statistics[0]), statistics[1:]
+
+
+@metric("hole_share", title="Holes", better="lower", family="latent")
+def hole_share(context: Context) -> Estimate | None:
+    """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
+    found = scene(context, "gaussian")
+    if found is None:
+        return None
+    inside_M = found.balls.precision_M
+    return Estimate(1 - float(inside_M.mean()), None, None, len(inside_M))
+
+
+@metric("decoder_smoothness", title="Decoder ‖J Σ^½‖", better="lower", family="latent")
+def decoder_smoothness(context: Context) -> Estimate:
+    """Mean ‖J_g Σ_z^½‖_F at test codes: how far an image moves when its code moves by one σ."""
+    norms_N = sensitivity(context).square().sum(-1).sqrt().numpy()
+    return estimate_means(norms_N[:, None], context.seed)[0]
+
+
+@once
+def sensitivity(context: Context) -> Tensor:
+    """‖J_g a_j‖ at test codes for each column a_j of Σ_z^½, float64 ``(N, Z)``.
+
+    J_g is the Jacobian of the shown pixels by the code, Σ_z the covariance of the training codes;
+    exact, by one directional derivative a column.
+    """
+    count = len(context.data.test)
+    chosen = numpy_stream(context.seed, "smoothness codes").permutation(count)[:SMOOTHNESS_CODES]
+    z_NZ = torch.from_numpy(context.codes("test")[np.sort(chosen)]).to(context.device)
+    root_ZZ = covariance_root(context.codes("train")).to(z_NZ)
+
+    def shown(z: Tensor) -> Tensor:
+        return context.model.pixels(context.model.decode(z))
+
+    columns = []
+    for column_Z in root_ZZ.T:
+        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, column_Z.expand_as(z_NZ))[1]
+        columns.append(moved_ND.double().square().sum(-1).sqrt().cpu())
+    return torch.stack(columns, dim=1)
+
+
+def covariance_root(codes_NZ: Array) -> Tensor:
+    """The symmetric square root ``(Z, Z)`` of the covariance of codes."""
+    codes = codes_NZ.astype(np.float64)
+    values_Z, vectors_ZZ = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
+    root: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
+    return torch.from_numpy(root)
