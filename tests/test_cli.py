@@ -245,7 +245,7 @@ def test_data_tells_what_is_here(tiny_folder: Path, tmp_path: Path) -> None:
     [found] = json.loads(aelab("data", tiny_folder, "--json").stdout)
     assert found["source"] == "folder"
     assert set(found["sha256"]) == set(found["files"])
-    here = aelab("data", env={"XDG_CACHE_HOME": str(tmp_path)})
+    here = aelab("data", env={"AELAB_CACHE": str(tmp_path)})
     assert here.returncode == 0
     assert "5,000 bundled digits" in here.stdout
     assert f"not in {tmp_path}" in here.stdout
