@@ -7,10 +7,11 @@ import torch
 
 from aelab.data import Data
 from aelab.experiment import preset
+from aelab.fused import FusedStep
 from aelab.models import MODELS, Architecture, Autoencoder
 from aelab.nets import Network
 from aelab.randomness import stream
-from aelab.steps import AutogradStep, FusedStep, make_step
+from aelab.steps import AutogradStep, make_step
 from aelab.train import fit
 
 PLAIN = [name for name, model in MODELS.items() if model.plain_loss]

@@ -4,7 +4,7 @@
 with the grey level as its probability (Salakhutdinov and Murray, 2008); ``static`` draws once.
 """
 
-from typing import Literal
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -29,6 +29,32 @@ def binarise(images_BD: Tensor, generator: torch.Generator) -> Tensor:
 def prepare(images_BD: Tensor, protocol: Protocol, generator: torch.Generator) -> Tensor:
     """A batch of uint8 images as the protocol presents it, float32; static ones are frozen."""
     return binarise(images_BD, generator) if protocol == "dynamic" else to_unit(images_BD)
+
+
+@final
+class Batches:
+    """Batches of stored images as the protocol presents them, written into arrays made once."""
+
+    def __init__(self, images_u8: Tensor, protocol: Protocol) -> None:
+        self.images_u8 = images_u8
+        self.protocol = protocol
+        self.buffers: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def __call__(self, index_B: Tensor, generator: torch.Generator) -> Tensor:
+        """The images at ``index``, float32 ``(B, D)``; the next batch of that size overwrites it.
+
+        The same numbers as from :func:`prepare`, without an allocation.
+        """
+        if len(index_B) not in self.buffers:
+            bytes_BD = self.images_u8.new_empty(len(index_B), self.images_u8.shape[1])
+            grey_BD, drawn_BD = (torch.empty_like(bytes_BD, dtype=torch.float32) for _ in "xy")
+            self.buffers[len(index_B)] = bytes_BD, grey_BD, drawn_BD
+        bytes_BD, grey_BD, drawn_BD = self.buffers[len(index_B)]
+        torch.index_select(self.images_u8, 0, index_B, out=bytes_BD)
+        torch.mul(bytes_BD, 1 / 255, out=grey_BD)
+        if self.protocol != "dynamic":
+            return grey_BD
+        return torch.bernoulli(grey_BD, generator=generator, out=drawn_BD)
 
 
 def freeze(images: NDArray[np.uint8], seed: int, split: str) -> NDArray[np.uint8]:

@@ -15,12 +15,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from aelab.adam import Adam
 from aelab.config import Config
 from aelab.data import Data
 from aelab.errors import TrainingError
 from aelab.losses import weighted_total
 from aelab.models import Autoencoder
-from aelab.pixels import Protocol, freeze, prepare
+from aelab.pixels import Batches, Protocol, freeze, prepare
 from aelab.randomness import stream
 from aelab.steps import Step, make_step
 
@@ -131,62 +132,53 @@ def fit(
         for name, split in (("train", data.train), ("validation", data.validation))
     )
     step = make_step(model)
-    optimizer = torch.optim.Adam(
-        (parameter for _, parameter in step.named_parameters()),
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        decoupled_weight_decay=True,
-        fused=True,
-    )
+    optimizer = Adam(step.named_parameters(), config.weight_decay)
+    present = Batches(train_u8, protocol)
     if start is not None:
-        _restore(model, step, optimizer, start)
+        _restore(model, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
         began = time.perf_counter()
-        train, norm = _train_epoch(model, step, optimizer, train_u8, config, seed, protocol, index)
+        train, norm = _train_epoch(model, step, optimizer, present, config, seed, index)
         trained = time.perf_counter()
         yield Epoch(
             index=index + 1,
             train=train,
             validation=measure(model, validation_u8, seed, protocol, index + 1),
-            learning_rate=optimizer.param_groups[0]["lr"],
+            learning_rate=optimizer.rate,
             images_per_second=len(train_u8) / (trained - began),
             gradient_norm=norm,
             seconds=time.perf_counter() - began,
-            state=State(index + 1, _tensors(model, step, optimizer)),
+            state=State(index + 1, _tensors(model, optimizer)),
         )
 
 
 def _train_epoch(
     model: Autoencoder,
     step: Step,
-    optimizer: torch.optim.Optimizer,
-    images_u8: Tensor,
+    optimizer: Adam,
+    present: Batches,
     config: Training,
     seed: int,
-    protocol: Protocol,
     index: int,
 ) -> tuple[Measured, float]:
-    device = images_u8.device
-    order = torch.randperm(len(images_u8), generator=stream(seed, "shuffle", index)).to(device)
+    images, device = len(present.images_u8), present.images_u8.device
+    order = torch.randperm(images, generator=stream(seed, "shuffle", index)).to(device)
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
-    rows: list[Tensor] = []  # a step's term means and gradient norm; read once, after the epoch
+    rows: list[Tensor] = []  # sums of the terms, squared gradient norm; read once, after the epoch
     for number, batch in enumerate(batches):
         at = index + number / len(batches)
+        rows.append(step(present(batch, generator), generator, at))
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
-        optimizer.param_groups[0]["lr"] = config.learning_rate_at(ahead)
-        rows.append(step(prepare(images_u8[batch], protocol, generator), generator, at))
-        optimizer.step()
+        optimizer.step(config.learning_rate_at(ahead))
     table = torch.stack(rows).double().cpu()
-    _require_finite(table, step.terms, index, optimizer.param_groups[0]["lr"])
-    sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
-    average = (table * sizes[:, None]).sum(0) / sizes.sum()
-    terms = dict(zip(step.terms, average[:-1].tolist(), strict=True))
+    _require_finite(table, step.terms, index, optimizer.rate)
+    terms = dict(zip(step.terms, (table[:, :-1].sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
     measured = Measured(terms, model.weights(at))
-    return measured, float(table[:, -1].mean())
+    return measured, float(table[:, -1].sqrt().mean())
 
 
 @torch.inference_mode()
@@ -226,24 +218,21 @@ def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: flo
         )
 
 
-def _tensors(model: Autoencoder, step: Step, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _tensors(model: Autoencoder, optimizer: Adam) -> dict[str, Tensor]:
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    for name, parameter in step.named_parameters():
-        for slot, value in optimizer.state[parameter].items():
-            tensors[f"optimizer/{slot}/{name}"] = value
+    tensors |= {f"optimizer/{name}": value for name, value in optimizer.tensors().items()}
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
-def _restore(
-    model: Autoencoder, step: Step, optimizer: torch.optim.Optimizer, state: State
-) -> None:
+def _restore(model: Autoencoder, optimizer: Adam, state: State) -> None:
     load_weights(model, state.tensors)
-    for name, parameter in step.named_parameters():
-        optimizer.state[parameter] = {
-            key.split("/")[1]: value.to(parameter.device).clone()
-            for key, value in state.tensors.items()
-            if key.startswith("optimizer/") and key.split("/", 2)[2] == name
+    optimizer.restore(
+        {
+            name.removeprefix("optimizer/"): value
+            for name, value in state.tensors.items()
+            if name.startswith("optimizer/")
         }
+    )
 
 
 def load_weights(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,67 @@
+"""Adam over parameters that live as long as training does."""
+
+from collections.abc import Iterable, Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+
+@final
+class Adam:
+    """Adam with decoupled weight decay; Kingma and Ba (2015), Loshchilov and Hutter (2019).
+
+    The fused kernel that ``torch.optim.Adam`` calls, without what the class does around it at
+    every step: at batch 64 on a CPU that takes a tenth as long as the arithmetic.
+    """
+
+    def __init__(
+        self, parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float = 0.0
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.weight_decay = weight_decay
+        self.rate = 0.0  # of the last step
+        self.slots = {
+            "exp_avg": [torch.zeros_like(p.detach()) for p in self.parameters.values()],
+            "exp_avg_sq": [torch.zeros_like(p.detach()) for p in self.parameters.values()],
+            "step": [torch.zeros((), device=p.device) for p in self.parameters.values()],
+        }
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """One step of size ``rate`` along the gradients; a parameter without one stays."""
+        self.rate = rate
+        state = zip(self.parameters.values(), *self.slots.values(), strict=True)
+        moving = [(p, p.grad, *slots) for p, *slots in state if p.grad is not None]
+        parameters, gradients, means, squares, steps = map(list, zip(*moving, strict=True))
+        adam(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            fused=True,
+            decoupled_weight_decay=True,
+            amsgrad=False,
+            maximize=False,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            lr=rate,
+            weight_decay=self.weight_decay,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state as named tensors, ``slot/parameter``."""
+        return {
+            f"{slot}/{name}": value
+            for slot, values in self.slots.items()
+            for name, value in zip(self.parameters, values, strict=True)
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over the state that :meth:`tensors` gave."""
+        for name, value in self.tensors().items():
+            value.copy_(tensors[name])
