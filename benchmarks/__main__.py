@@ -1,0 +1,67 @@
+"""Run the benchmark and write one table as Markdown and JSON: make bench."""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import growth, machine, quality, training, wait
+
+SECTIONS = ("training", "quality", "growth", "wait")
+
+
+def main() -> None:
+    """Parse, measure section by section, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--data", default="../shared/mnist", help="folder of MNIST's IDX files")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmark"), help="without suffix")
+    parser.add_argument("--quick", action="store_true", help="fewer images and rounds, < 3 minutes")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    wanted = parser.parse_args()
+    console = Console(stderr=True)
+    began = time.perf_counter()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.perf_counter() - began:6.0f} s[/]  {text}", highlight=False)
+
+    images, rounds = (8_000, 2) if wanted.quick else (50_000, 5)
+    described = machine.describe()
+    lines = [f"Machine: {'; '.join(described.values())}.", ""]
+    found: dict[str, object] = {"machine": described, "images": images, "rounds": rounds}
+    if "training" in wanted.only:
+        entries = training.compare(wanted.data, images, rounds, say)
+        found["training"] = training.records(entries)
+        lines += [
+            f"Seconds a model and epoch of {images:,} images: VAE 784-400-16, batch 64, Adam 1e-4. "
+            f"Medians of {rounds} interleaved rounds; a pair is two processes of one thread each, "
+            f"and its time is divided by two. −ELBO on validation after {rounds} epochs.",
+            "", training.table(entries), "", training.aims(entries), "",
+        ]  # fmt: skip
+    if "quality" in wanted.only and not wanted.quick:
+        reached = quality.race(wanted.data, say)
+        found["quality"] = [dataclasses.asdict(r) for r in reached]
+        lines += ["Until validation −ELBO is what the recipe has after 50 epochs (one thread):", "",
+                  quality.table(reached), ""]  # fmt: skip
+    if "growth" in wanted.only:
+        grown = growth.grow(wanted.data, wanted.quick, say)
+        found["growth"] = grown
+        lines += [
+            "Growth of one epoch's time, and of peak memory, one thread (10,000 images but where "
+            "they are what grows; epochs: the sum):", "", growth.table(grown), "",
+        ]  # fmt: skip
+    if "wait" in wanted.only:
+        waited = wait.wait(wanted.data, wanted.quick, say)
+        found["wait"] = waited
+        lines += ["The rest of a user's wait:", "", wait.table(waited), ""]
+    wanted.out.parent.mkdir(parents=True, exist_ok=True)
+    wanted.out.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
+    wanted.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    say(f"written to {wanted.out}.md and {wanted.out}.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""aelab's own loop; the time of an epoch is that of training, without validation."""
+
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+
+from aelab.data import Data, Split
+from aelab.experiment import preset
+from aelab.train import Epoch, fit
+from benchmarks.contestants import Images, Setting, Weights
+
+
+@final
+class AelabFit:
+    """The generator ``fit``, asked for one epoch after another."""
+
+    def __init__(self, images: Images, setting: Setting) -> None:
+        few = Split(images[:1_000], np.zeros(1_000, dtype=np.int64))
+        data = Data(
+            train=Split(images, np.zeros(len(images), dtype=np.int64)),
+            validation=few, test=few, name="", source="", why="", image_size=(28, 28), classes=1,
+            label_names=("0",), sha256={}, split="",
+        )  # fmt: skip
+        vae = {"learning_rate": setting.learning_rate, "batch_size": setting.batch_size,
+               "epochs": 10_000}  # fmt: skip
+        experiment = preset("recipe", latent_dim=(setting.latent_dim,), seed=setting.seed,
+                            network={"hidden": (setting.hidden,)}, vae=vae)  # fmt: skip
+        self.model = experiment.build(f"vae-{setting.latent_dim}")
+        training = experiment.training("vae")
+        self.epochs: Iterator[Epoch] = fit(self.model, data, training, seed=setting.seed)
+
+    def epoch(self) -> None:
+        """Train for one epoch."""
+        next(self.epochs)
+
+    def weights(self) -> Weights:
+        """The model's own weights."""
+        return {name: value.numpy() for name, value in self.model.state_dict().items()}
+
+
+start = AelabFit

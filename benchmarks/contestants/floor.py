@@ -1,0 +1,51 @@
+"""What no implementation on these libraries can avoid: the large products, and Adam's traffic."""
+
+from functools import partial
+from typing import final
+
+import torch
+
+from benchmarks.contestants import Images, Setting
+
+
+@final
+class Floor:
+    """The five large matrix products of a step, one Adam step over as many numbers, or both."""
+
+    def __init__(
+        self, images: Images, setting: Setting, *, products: bool = True, adam: bool = True
+    ) -> None:
+        self.products, self.adam = products, adam
+        b, h, d = setting.batch_size, setting.hidden, setting.latent_dim
+        self.steps = -(-len(images) // b)
+        self.x, self.hidden, self.logits = torch.rand(b, 784), torch.rand(b, h), torch.rand(b, 784)
+        self.first, self.last = torch.rand(h, 784), torch.rand(784, h)
+        self.first_gradient, self.last_gradient = torch.rand(h, 784), torch.rand(784, h)
+        count = 2 * 784 * h + h + 784 + 2 * d * h + 2 * d + d * h + h
+        self.flat, self.gradient, self.mean, self.square = (torch.rand(count) for _ in range(4))
+        self.step = torch.zeros(())
+
+    @torch.no_grad()
+    def epoch(self) -> None:
+        """As many steps as an epoch has."""
+        for _ in range(self.steps):
+            if self.products:
+                torch.mm(self.x, self.first.t(), out=self.hidden)
+                torch.mm(self.hidden, self.last.t(), out=self.logits)
+                torch.mm(self.logits.t(), self.hidden, out=self.last_gradient)
+                torch.mm(self.logits, self.last, out=self.hidden)
+                torch.mm(self.hidden.t(), self.x, out=self.first_gradient)
+            if self.adam:
+                torch._fused_adam_(
+                    [self.flat], [self.gradient], [self.mean], [self.square], [], [self.step],
+                    lr=1e-4, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False,
+                    maximize=False,
+                )  # fmt: skip
+
+    def weights(self) -> None:
+        """Nothing was learnt."""
+
+
+start = Floor
+products = partial(Floor, adam=False)
+adam = partial(Floor, products=False)

@@ -1,0 +1,20 @@
+"""The training images of the benchmark."""
+
+from functools import cache
+
+import numpy as np
+
+from aelab.data import Data, load_data
+from benchmarks.contestants import Images
+
+
+@cache
+def data(folder: str) -> Data:
+    """MNIST as the lab splits it."""
+    return load_data(folder)
+
+
+def repeated(folder: str, count: int) -> Images:
+    """So many training images, repeated where there are fewer."""
+    images = data(folder).train.images
+    return np.ascontiguousarray(np.resize(images, (count, images.shape[1])))

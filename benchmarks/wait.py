@@ -1,0 +1,130 @@
+"""The rest of a user's wait: help, first epoch, evaluation, report, and the memory of it all."""
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.processes import PeakMemory
+from benchmarks.table import markdown
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def wait(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds of each wait, the slowest measures, and peak memory over all processes in GB."""
+    say("aelab --help against import torch")
+    help_, torch = (_seconds([sys.executable, *words]) for words in
+                    (["-m", "aelab", "--help"], ["-c", "import torch"]))  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Path(scratch) / "run"
+        words = ["--preset", "quick"] if quick else ["--preset", "recipe", "--data", folder]
+        words += ["--ae.epochs", "2", "--vae.epochs", "2"]
+        say("aelab run, two epochs of four models")
+        first, whole, memory = _run([*words, "--out", str(run)])
+        say("evaluation, measure by measure")
+        slowest = _measures(run)
+        say("the report")
+        report = _seconds([sys.executable, "-m", "aelab", "report", str(run)], times=1)
+        opened = _open(run / "report.html")
+    return {
+        "help": help_, "import torch": torch, "first epoch": first, "run of two epochs": whole,
+        "peak memory, GB": memory, "evaluation of one VAE": sum(slowest.values()),
+        "slowest measures": dict(list(slowest.items())[:3]), "report": report,
+        "opening the report": opened,
+    }  # fmt: skip
+
+
+def _seconds(command: list[str], times: int = 5) -> float:
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        found.append(time.perf_counter() - began)
+    return median(found)
+
+
+def _run(words: list[str]) -> tuple[float, float, float]:
+    """Seconds to the first epoch's line and to the end, and the peak memory."""
+    began = time.perf_counter()
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "aelab", "run", *words], stdout=subprocess.PIPE, text=True
+        ) as process,
+        PeakMemory(process.pid) as memory,
+    ):
+        assert process.stdout is not None
+        first = 0.0
+        for line in process.stdout:
+            if not first and re.search(r"epoch 1/", line):
+                first = time.perf_counter() - began
+    assert process.returncode == 0, "aelab run failed"
+    return first, time.perf_counter() - began, memory.peak
+
+
+def _measures(run: Path) -> dict[str, float]:
+    """Seconds of each step of evaluating the larger VAE, slowest first; one thread."""
+    import torch
+
+    from aelab import Run, load_model, load_run_data
+    from aelab.metrics import Context, evaluate
+
+    torch.set_num_threads(1)
+    said: list[tuple[str, float]] = []
+    key = next(key for key in Run(run).model_keys() if key.startswith("vae"))
+    context = Context(
+        model=load_model(Run(run), key),
+        data=load_run_data(Run(run)),
+        seed=0,
+        report=lambda text: said.append((text, time.perf_counter())),
+    )
+    evaluate(context)
+    said.append(("", time.perf_counter()))
+    spent: dict[str, float] = {}
+    for (text, began), (_, ended) in itertools.pairwise(said):
+        spent[text] = spent.get(text, 0) + ended - began
+    return dict(sorted(spent.items(), key=lambda item: -item[1]))
+
+
+def _open(page: Path) -> float | None:
+    """Seconds until a browser has loaded the page; None without a browser."""
+    if not CHROMIUM.exists() or not find_spec("playwright"):
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        tab = browser.new_page()
+        tab.goto(page.as_uri())  # once, so that the fonts are there
+        began = time.perf_counter()
+        tab.goto(page.as_uri(), wait_until="load")
+        taken = time.perf_counter() - began
+        browser.close()
+    return taken
+
+
+def table(found: dict[str, Any]) -> str:
+    """A row for each wait."""
+    rows = [
+        ["aelab --help", f"{found['help']:.2f} s",
+         f"{found['help'] / found['import torch']:.2f} of import torch"],
+        ["import torch", f"{found['import torch']:.2f} s", ""],
+        ["from the command to the first epoch", f"{found['first epoch']:.1f} s", ""],
+        ["a run of four models with two epochs each", f"{found['run of two epochs']:.0f} s",
+         f"peak memory over all processes {found['peak memory, GB']:.2f} GB"],
+        ["evaluating one VAE, one thread", f"{found['evaluation of one VAE']:.0f} s",
+         "slowest: " + ", ".join(f"{k} {v:.0f} s" for k, v in found["slowest measures"].items())],
+        ["figures and report", f"{found['report']:.1f} s", ""],
+    ]  # fmt: skip
+    if found["opening the report"] is not None:
+        rows.append(["opening the report in Chromium", f"{found['opening the report']:.2f} s", ""])
+    return markdown(["", "time", ""], rows)
