@@ -206,6 +206,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         seed=experiment.seed,
         protocol=experiment.pixels,
         settings=experiment.evaluation,
+        blocks=folder,
         report=lambda text: send({"phase": text}),
     )
     evaluation = evaluate_model(context)
@@ -325,6 +326,7 @@ def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) ->
         for name, estimate in evaluation.metrics.items()
     }
     folder.write_json("metrics.json", facts | evaluation.facts | {"metrics": metrics})
+    folder.drop_blocks()
 
 
 def collect(run: Run, experiment: Experiment) -> dict[str, Any]:

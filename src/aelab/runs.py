@@ -150,6 +150,25 @@ class ModelFolder(Folder):
         """The bytes of a checkpoint, verified."""
         return self.read(_checkpoint(epoch))
 
+    def keep_block(self, name: str, values: NDArray[Any]) -> None:
+        """Keep a part of a long measurement, so that an interrupt does not cost it."""
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        self.write(_block(name), buffer.getvalue())
+
+    def block(self, name: str) -> NDArray[Any] | None:
+        """A part that was kept whole, or None."""
+        try:
+            values = np.load(io.BytesIO(self.read(_block(name))), allow_pickle=False)
+        except RunError:
+            return None
+        return np.asarray(values)
+
+    def drop_blocks(self) -> None:
+        """Let go of every part: the measurement is whole."""
+        for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
+            self.remove(name)
+
     def write_arrays(self, arrays: Arrays) -> None:
         """Keep the arrays that figures and differences are made from."""
         buffer = io.BytesIO()
@@ -277,6 +296,13 @@ def environment() -> dict[str, Any]:
 
 def _checkpoint(epoch: int) -> str:
     return f"checkpoints/epoch-{epoch:05d}.safetensors"
+
+
+_BLOCKS = "blocks/"
+
+
+def _block(name: str) -> str:
+    return f"{_BLOCKS}{name}.npy"
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

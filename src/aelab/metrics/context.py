@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, final
+from typing import Protocol as Interface
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -50,6 +51,26 @@ def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
         return found[key]
 
     return known
+
+
+class Blocks(Interface):
+    """Where the parts of a long measurement are kept until it is whole."""
+
+    def block(self, name: str) -> Array | None:
+        """A part that was kept, or None."""
+
+    def keep_block(self, name: str, values: Array) -> None:
+        """Keep a part."""
+
+
+class NoBlocks:
+    """Keeps nothing: every measurement begins anew."""
+
+    def block(self, name: str) -> Array | None:
+        """None."""
+
+    def keep_block(self, name: str, values: Array) -> None:
+        """Nothing."""
 
 
 def silent(_: str) -> None:
@@ -131,6 +152,7 @@ class Context(DecodedSubject):
 
     model: Autoencoder
     settings: Measuring = field(default_factory=Measuring)
+    blocks: Blocks = field(default_factory=NoBlocks)
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -173,7 +195,7 @@ class Context(DecodedSubject):
     @torch.inference_mode()
     def posterior(self) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x) of the test images, each ``(N, Z)``."""
-        pairs = [self._gaussian.posterior(x_BD.to(self.device)) for x_BD in self.batches("test")]
+        pairs = [self.gaussian.posterior(x_BD.to(self.device)) for x_BD in self.batches("test")]
         means, log_variances = zip(*pairs, strict=True)
         return torch.cat(means).cpu(), torch.cat(log_variances).cpu()
 
@@ -202,6 +224,7 @@ class Context(DecodedSubject):
         return torch.cat(parts)
 
     @property
-    def _gaussian(self) -> GaussianAutoencoder:
+    def gaussian(self) -> GaussianAutoencoder:
+        """The model, which must have a posterior."""
         assert isinstance(self.model, GaussianAutoencoder), "the metric should need a posterior"
         return self.model

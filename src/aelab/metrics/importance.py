@@ -1,0 +1,137 @@
+"""−log p(x) of the test images by importance sampling from the posterior.
+
+L_K = log (1/K) Σ_k p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x); Burda et al. (2016), eq. 8. −L_K is an
+upper bound on −log p(x) in expectation, tighter with every K; K = 1 is −ELBO.
+
+A grey image has no likelihood under a Bernoulli decoder, so the test images are binarised once from
+the seed, whatever the model was trained on. (Under a continuous Bernoulli decoder they stay grey,
+and the nats are of density.) The images go block by block, each from a random stream of its own, so
+that an interrupted evaluation goes on where it stopped.
+
+Shape legend: B images of a block, K samples an image, Z latent dimensions, D pixels.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aelab.metrics.base import Array, metric
+from aelab.metrics.context import BATCH, Context, once
+from aelab.pixels import freeze, to_unit
+from aelab.randomness import stream
+
+SIZES = (1, 50, 500, 5000)
+
+
+def log_weights(
+    log_likelihood: Callable[[Tensor], Tensor],
+    mean_BZ: Tensor,
+    log_variance_BZ: Tensor,
+    samples: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Log p(x|z) p(z) / q(z|x) for ``samples`` draws of z from q, float64 ``(B, K)``.
+
+    ``log_likelihood`` gives log p(x|z) ``(B,)`` for one code ``(B, Z)`` of each image; q is the
+    diagonal Gaussian of that mean and log-variance, p(z) is N(0, I).
+    """
+    columns = []
+    for _ in range(samples):  # one sample of every image at a time: memory does not grow with K
+        noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
+        z_BZ = torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
+        # log p(z) − log q(z|x): the normalising constants of the two Gaussians cancel.
+        ratio_BZ = noise_BZ.double().square() + log_variance_BZ.double() - z_BZ.double().square()
+        columns.append(log_likelihood(z_BZ).double() + 0.5 * ratio_BZ.sum(-1))
+    return torch.stack(columns, dim=1)
+
+
+def bound(log_weights_BK: Tensor, size: int) -> Tensor:
+    """L_size ``(B,)`` in nats: the mean over all groups of ``size`` samples, the rest left out."""
+    groups = log_weights_BK.shape[1] // size
+    grouped = log_weights_BK[:, : groups * size].unflatten(1, (groups, size))
+    means: Tensor = grouped.logsumexp(-1) - math.log(size)
+    return means.mean(-1)
+
+
+def effective_samples(log_weights_BK: Tensor) -> Tensor:
+    """(Σ w)² / Σ w² ``(B,)``: of how many equally weighted samples the estimate is worth."""
+    shares_BK = log_weights_BK.softmax(-1)
+    return 1 / shares_BK.square().sum(-1)
+
+
+@once
+def importance(context: Context) -> dict[str, Array]:
+    """−L_K of every test image for each K up to the settings', and the effective sample size."""
+    samples = context.settings.samples
+    sizes = [size for size in SIZES if size <= samples]
+    images, count = binarised(context), len(context.data.test)
+    rows = []
+    for start in range(0, count, BATCH):
+        name = f"importance-{samples}-{start}"
+        block = context.blocks.block(name)
+        if block is None:
+            context.report(f"importance sampling, {start:,} of {count:,} images")
+            x_BD = to_unit(torch.from_numpy(images[start : start + BATCH]))
+            generator = stream(context.seed, "importance", start)
+            log_w_BK = _of_model(context, x_BD, samples, generator)
+            columns = [-bound(log_w_BK, size) for size in sizes]
+            block = torch.stack([*columns, effective_samples(log_w_BK)], dim=1).numpy()
+            context.blocks.keep_block(name, block)
+        rows.append(block)
+    table = np.concatenate(rows)
+    names = [*(f"nll_{size}" for size in sizes), "effective_samples"]
+    return dict(zip(names, table.T, strict=True))
+
+
+def binarised(context: Context) -> Array:
+    """The test images whose likelihood is taken, uint8 ``(N, D)``."""
+    if context.model.architecture.likelihood != "bernoulli":
+        return context.presented("test")
+    return freeze(context.data.test.images, context.seed, "test")
+
+
+@torch.inference_mode()
+def _of_model(context: Context, x_BD: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+    model, device = context.gaussian, context.device
+    x_BD = x_BD.to(device)
+
+    def log_likelihood(z_BZ: Tensor) -> Tensor:
+        return -model.reconstruction(model.decode(z_BZ.to(device)), x_BD).cpu()
+
+    mean_BZ, log_variance_BZ = (part.cpu() for part in model.posterior(x_BD))
+    return log_weights(log_likelihood, mean_BZ, log_variance_BZ, samples, generator)
+
+
+def _register(size: int) -> None:
+    def nll(context: Context) -> Array | None:
+        return importance(context).get(f"nll_{size}")
+
+    samples = "one posterior sample" if size == 1 else f"{size:,} posterior samples"
+    nll.__doc__ = f"Upper bound on −log p(x) by {samples}; test images binarised from the seed."
+    metric(
+        f"nll_{size}",
+        title=f"NLL, K = {size}",
+        unit="nats",
+        better="lower",
+        family="likelihood",
+        needs="posterior",
+    )(nll)
+
+
+for _size in SIZES:
+    _register(_size)
+
+
+@metric(
+    "effective_samples",
+    title="Effective samples",
+    better="higher",
+    family="likelihood",
+    needs="posterior",
+)
+def _effective_samples(context: Context) -> Array:
+    """Equally weighted samples that the largest K is worth; near 1 a bound is not yet tight."""
+    return importance(context)["effective_samples"]
