@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from aelab.config import Config
+from aelab.config import Config, sentence
 from aelab.errors import AelabError
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.base import Likelihood
@@ -180,20 +180,6 @@ def validate(settings: Mapping[str, Any], where: str) -> Experiment:
         return Experiment.model_validate(settings)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
-
-
-def sentence(error: ValidationError, where: str = "") -> str:
-    """What pydantic found, in one sentence; ``where`` is the table that the setting stands in."""
-    first, *others = error.errors(include_url=False)
-    name = ".".join(str(part) for part in ((where,) if where else ()) + first["loc"])
-    if first["type"] == "extra_forbidden":
-        text = f"there is no setting {name}; see aelab run --help"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        text = f"{name}: {message[:1].lower()}{message[1:]}" if name else message
-        if name and isinstance(first["input"], str | int | float):
-            text += f", not {first['input']!r}"
-    return text + (f" (and {len(others)} more)" if others else "") + "."
 
 
 def load_toml(path: Path, base: str | None = None) -> Experiment:
