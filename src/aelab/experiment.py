@@ -136,8 +136,9 @@ else:
         },
     )
 
-# Every variational model starts from the recipe's rate; the plain ones from Training's default.
-_RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}}
+# Every variational model starts from the recipe's rate, and so does its ablation; the plain ones
+# from Training's default.
+_RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}, "noise": {"learning_rate": 1e-4}}
 PRESETS: dict[str, dict[str, Any]] = {
     "recipe": _RECIPE,
     # Fewer, larger steps would be another recipe; quick keeps the batch and the pair's network,
@@ -146,6 +147,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": "bundled",
         "ae": {"epochs": 40},
         "vae": {"epochs": 40, "learning_rate": 1e-3},
+        "noise": {"epochs": 40},
     },
 }
 PRESET_HELP = {
