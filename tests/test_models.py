@@ -117,7 +117,12 @@ def test_the_noise_of_the_noisy_ae_has_its_sigma_and_none_gives_the_ae(
     assert torch.equal(*(m.loss(x, stream(0), 0).total for m in (models[0], ae)))
     codes: list[torch.Tensor] = []
     decode = models[1].decode
-    monkeypatch.setattr(models[1], "decode", lambda z: codes.append(z) or decode(z))
+
+    def keep(z_BZ: torch.Tensor) -> torch.Tensor:
+        codes.append(z_BZ)
+        return decode(z_BZ)
+
+    monkeypatch.setattr(models[1], "decode", keep)
     models[1].loss(x, stream(0), 0)
     noise = codes[0] - models[1].encode(x)
     assert noise.std().item() == pytest.approx(0.7, rel=0.05)
