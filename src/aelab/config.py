@@ -1,5 +1,8 @@
 """The base of every configuration: frozen, strict about names, described for ``--help``."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 
@@ -21,3 +24,12 @@ def sentence(error: ValidationError, where: str = "", advice: str = "see aelab r
         if name and isinstance(first["input"], str | int | float):
             text += f", not {first['input']!r}"
     return text + (f" (and {len(others)} more)" if others else "") + "."
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf of nested settings by its dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return flat
