@@ -18,6 +18,7 @@ TITLES = {"ae": "AE", "vae": "VAE", "noise": "Noisy AE", "pca": "PCA", "pixels":
 MEASURES = {
     "mse": ("MSE per pixel", "", "lower", "reconstruction"),
     "negative_elbo": ("−ELBO", "nats", "lower", "likelihood"),
+    "elbo_reconstruction": ("−ELBO: reconstruction", "nats", "lower", "likelihood"),
     "kl": ("−ELBO: KL", "nats", None, "likelihood"),
     "active_units": ("Active units", "dimensions", None, "latent"),
     "mmd2": ("MMD² to N(0, I)", "", "lower", "latent"),
@@ -126,11 +127,11 @@ def law(name: str, d: int, beta: float, seed: int, opposite: bool) -> dict[str, 
         return {"probe_accuracy": 0.917}
     if name == "vae":
         used = min(d, 21 / (1 + beta))
-        kl = 1.55 * used / (0.55 + 0.45 * beta) * (1.5 if beta == 0 else 1)
-        distortion = 46 + 130 / (1 + 0.31 * used)
+        kl = noisy(1.55 * used / (0.55 + 0.45 * beta) * (1.5 if beta == 0 else 1))
+        distortion = noisy(46 + 130 / (1 + 0.31 * used), 0.003)
         return {
-            "mse": noisy(mse * 1.12 + 0.0042 * beta), "kl": noisy(kl),
-            "negative_elbo": noisy(distortion, 0.003) + kl,
+            "mse": noisy(mse * 1.12 + 0.0042 * beta), "kl": kl,
+            "elbo_reconstruction": distortion, "negative_elbo": distortion + kl,
             "active_units": float(round(noisy(used))),
             "mmd2": noisy(0.0008 + 0.02 * math.exp(-6 * beta), 0.1), "mmd2_null": 0.0002,
             "hole_share": noisy(0.11), "interpolation_consistency": noisy(0.585),

@@ -194,8 +194,7 @@ def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
         unfinished = list(_unfinished(study, base, source))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
-        jobs = [job for run, its in unfinished for job in _open_jobs(study, run, its, source)]
-        _pool(jobs, workers, watch, failures)
+        _pool(_open_jobs(study, unfinished, source), workers, watch, failures)
         whole = [run for run, _ in unfinished if _name(study, run) not in failures]
         _pool([Job(f"{_name(study, run)}/report", _complete, (run.path,)) for run in whole],
               workers, watch, failures)  # fmt: skip
@@ -240,14 +239,24 @@ def _experiment(base: Experiment, entry: Entry) -> Experiment:
     return validate(settings | own, entry.name)
 
 
-def _open_jobs(study: Study, run: Run, experiment: Experiment, source: Source) -> list[Job]:
-    """The jobs of a run that have not been done."""
-    label = f"{_name(study, run)}/"
-    return [
-        job
-        for job in lab.jobs(run, experiment, source, label)
-        if not run.model(job.name.removeprefix(label)).has("metrics.json")
-    ]
+def _open_jobs(
+    study: Study, unfinished: Iterable[tuple[Run, Experiment]], source: Source
+) -> list[Job]:
+    """The jobs that have not been done; one classifier for all runs on the same images."""
+    jobs = []
+    classified = set()
+    for run, experiment in unfinished:
+        label = f"{_name(study, run)}/"
+        done = {f.path.name for f in run.model_folders() if f.has("metrics.json")}
+        for job in lab.jobs(run, experiment, source, label):
+            key = job.name.removeprefix(label)
+            if key == lab.CLASSIFIER:
+                if experiment.train_size in classified or done >= set(experiment.by_key):
+                    continue
+                classified.add(experiment.train_size)
+            if key not in done:
+                jobs.append(job)
+    return jobs
 
 
 def _pool(

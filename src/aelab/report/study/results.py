@@ -1,11 +1,11 @@
 """What a study has found, read once into plain frozen records; its page sees nothing else."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aelab.claims import RATIO
-from aelab.config import flatten
 from aelab.report.numbers import decimals, number
 from aelab.report.results import Estimate, Json, Measure, read_measure
 from aelab.runs import Study
@@ -54,9 +54,7 @@ class Amount:
 
     def written(self, value: float) -> float:
         """Δ on the scale that is shown."""
-        from math import exp
-
-        return exp(value) if self.ratio else value
+        return math.exp(value) if self.ratio else value
 
     def with_unit(self, text: str) -> str:
         """A number with what it counts."""
@@ -133,7 +131,9 @@ class Found:
     manifest: Json
     data: Json
     protocol: str
+    pair_differs_in: tuple[str, ...]
     claims_hash: str
+    level: float
     seeds: tuple[int, ...]
     seeds_needed: int
     measures: Mapping[str, Measure]
@@ -187,7 +187,9 @@ def load(study: Study) -> Found:
         manifest=study.manifest(),
         data=results["data"],
         protocol=results["protocol"],
+        pair_differs_in=tuple(results["pair_differs_in"]),
         claims_hash=results["claims_hash"],
+        level=results["level"],
         seeds=tuple(results["seeds"]),
         seeds_needed=results["seeds_needed"],
         measures={name: read_measure(name, m) for name, m in results["measures"].items()},
@@ -249,9 +251,3 @@ def setting_title(setting: str) -> str:
         "noise.sigma": "σ of the noisy AE",
     }
     return known.get(setting, setting.replace("_", " "))
-
-
-def value_at_base(experiment: Json, setting: str) -> Any:
-    """The setting's value in the study's experiment."""
-    value = flatten(experiment)[setting]
-    return value[0] if isinstance(value, list) else value
