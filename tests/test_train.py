@@ -12,7 +12,7 @@ from aelab.losses import Loss
 from aelab.models import MODELS
 from aelab.train import Epoch, State, Training, fit, measure
 
-SMALL = {"latent_dim": (4,), "network": {"hidden": (32,)}}
+SMALL = {"models": tuple(MODELS), "latent_dim": (4,), "network": {"hidden": (32,)}}
 
 
 def small(**changes: object) -> Experiment:

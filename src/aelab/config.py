@@ -1,9 +1,35 @@
 """The base of every configuration: frozen, strict about names, described for ``--help``."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Config(BaseModel):
     """A frozen record of settings; an unknown name is an error, a description is the help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def sentence(error: ValidationError, where: str = "", advice: str = "see aelab run --help") -> str:
+    """What pydantic found, in one sentence; ``where`` is the table that the setting stands in."""
+    first, *others = error.errors(include_url=False)
+    name = ".".join(str(part) for part in ((where,) if where else ()) + first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"there is no setting {name}; {advice}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        text = f"{name}: {message[:1].lower()}{message[1:]}" if name else message
+        if name and isinstance(first["input"], str | int | float):
+            text += f", not {first['input']!r}"
+    return text + (f" (and {len(others)} more)" if others else "") + "."
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf of nested settings by its dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return flat

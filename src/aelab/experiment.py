@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from aelab.config import Config
+from aelab.config import Config, sentence
 from aelab.errors import AelabError
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.base import Likelihood
 from aelab.nets import Network, Size
 from aelab.pixels import Protocol
 from aelab.train import Training
+
+Baseline = Literal["pca", "pixels"]
 
 
 class Measuring(Config):
@@ -61,8 +63,11 @@ class _Shared(Config):
     )
     network: Network = Field(Network(), description="The network that the models share.")
     evaluation: Measuring = Field(Measuring(), description="The effort of the measures.")
+    baselines: tuple[Baseline, ...] = Field(
+        ("pca", "pixels"), description="What is measured beside the models."
+    )
 
-    @field_validator("models", "latent_dim")
+    @field_validator("models", "latent_dim", "baselines")
     @classmethod
     def _unique(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) < len(value):
@@ -92,6 +97,12 @@ class _Shared(Config):
     def by_key(self) -> dict[str, tuple[str, int]]:
         """The models of the run: key, such as ``vae-16``, to name and latent size."""
         return {f"{name}-{d}": (name, d) for d in self.latent_dim for name in self.models}
+
+    @property
+    def baseline_keys(self) -> list[str]:
+        """The baselines of the run: a PCA of each latent size, and the raw pixels."""
+        pca = [f"pca-{d}" for d in self.latent_dim if "pca" in self.baselines]
+        return pca + ["pixels"] * ("pixels" in self.baselines)
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
         """The untrained model called ``key``, with the weights that the seed gives."""
@@ -136,8 +147,9 @@ else:
         },
     )
 
-# Every variational model starts from the recipe's rate; the plain ones from Training's default.
-_RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}}
+# Every variational model starts from the recipe's rate, and so does its ablation; the plain ones
+# from Training's default.
+_RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}, "noise": {"learning_rate": 1e-4}}
 PRESETS: dict[str, dict[str, Any]] = {
     "recipe": _RECIPE,
     # Fewer, larger steps would be another recipe; quick keeps the batch and the pair's network,
@@ -146,6 +158,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": "bundled",
         "ae": {"epochs": 40},
         "vae": {"epochs": 40, "learning_rate": 1e-3},
+        "noise": {"epochs": 40},
     },
 }
 PRESET_HELP = {
@@ -182,26 +195,16 @@ def validate(settings: Mapping[str, Any], where: str) -> Experiment:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 
 
-def sentence(error: ValidationError, where: str = "") -> str:
-    """What pydantic found, in one sentence; ``where`` is the table that the setting stands in."""
-    first, *others = error.errors(include_url=False)
-    name = ".".join(str(part) for part in ((where,) if where else ()) + first["loc"])
-    if first["type"] == "extra_forbidden":
-        text = f"there is no setting {name}; see aelab run --help"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        text = f"{name}: {message[:1].lower()}{message[1:]}" if name else message
-        if name and isinstance(first["input"], str | int | float):
-            text += f", not {first['input']!r}"
-    return text + (f" (and {len(others)} more)" if others else "") + "."
+def load_toml(path: Path, base: str | None = None, **changes: Any) -> Experiment:
+    """The Experiment of a TOML file laid over its preset (``base`` overrules the file's own).
 
-
-def load_toml(path: Path, base: str | None = None) -> Experiment:
-    """The Experiment of a TOML file laid over its preset (``base`` overrules the file's own)."""
+    ``changes`` lie between the two.
+    """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AelabError(f"{path} is not TOML: {error}.") from None
-    return _over(str(base or settings.get("preset", "recipe")), settings, str(path))
+    name = str(base or settings.get("preset", "recipe"))
+    return _over(name, merge(changes, settings), str(path))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import Field, ValidationError
 
-from aelab.config import Config
+from aelab.config import Config, sentence
 from aelab.errors import AelabError
 
 if TYPE_CHECKING:
@@ -141,8 +141,6 @@ def parse(function: Any, verb: str, words: list[str]) -> Any:
             chain.append(context)
         for refusal in chain:
             if isinstance(refusal, ValidationError):
-                from aelab.experiment import sentence
-
                 table = str(getattr(end.__context__, "arg", ""))
                 where = table.removeprefix("settings").removeprefix("beside").strip(".")
                 said = sentence(refusal, where)

@@ -30,6 +30,7 @@ from aelab.runs import FORMAT, ModelFolder, Run, default_path
 from aelab.train import State, fit, load_weights
 
 Watch = Callable[[Event], None]
+CLASSIFIER = "classifier"  # the name of the job that makes it
 
 
 def run_lab(
@@ -85,11 +86,16 @@ def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) ->
             raise RunError(
                 f"{path} is not trained to its end ({', '.join(untrained)}): aelab resume goes on."
             )
-        run.note(status="running")
-        for folder in run.model_folders():
-            if folder.has("metrics.json"):
-                folder.remove("metrics.json")
+        forget_measures(run)
     return resume(path, workers, watch)
+
+
+def forget_measures(run: Run) -> None:
+    """Let go of what was measured, so that what goes on with the run measures again."""
+    run.note(status="running")
+    for folder in run.model_folders():
+        if folder.has("metrics.json"):
+            folder.remove("metrics.json")
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
@@ -149,15 +155,9 @@ def _same_data(run: Run, data: Data) -> None:
 
 def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:
     began = time.perf_counter()
-    # It takes a minute once, while the first model trains; those that need it wait for each other.
-    jobs = [Job("classifier", _obtain_classifier, (run.path, source))]
-    jobs += [Job(key, _train_and_evaluate, (run.path, key, source)) for key in experiment.by_key]
-    jobs += [
-        Job(key, _measure_baseline, (run.path, key, source))
-        for key in [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
-    ]
     failures: dict[str, str] = {}
-    with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
+    everything = jobs(run, experiment, source)
+    with contextlib.closing(run_jobs(everything, workers)) as events:  # an interrupt ends workers
         for event in events:
             if event.kind == "failed":
                 failures[event.job] = event.content
@@ -170,10 +170,28 @@ def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watc
             f"{', '.join(failures)} failed; what the others did is kept in {run.path}. "
             + " ".join(failures.values())
         )
+    complete(run, experiment, watch)
+    return run
+
+
+def jobs(run: Run, experiment: Experiment, source: Source, label: str = "") -> list[Job]:
+    """What trains and measures the models of ``run``; ``label`` tells runs in one pool apart."""
+    # It takes a minute once, while the first model trains; those that need it wait for each other.
+    classifier = Job(f"{label}{CLASSIFIER}", _obtain_classifier, (run.path, source))
+    models = [
+        Job(label + key, _train_and_evaluate, (run.path, key, source)) for key in experiment.by_key
+    ]
+    return [classifier, *models] + [
+        Job(label + key, _measure_baseline, (run.path, key, source))
+        for key in experiment.baseline_keys
+    ]
+
+
+def complete(run: Run, experiment: Experiment, watch: Watch = lambda event: None) -> None:  # noqa: ARG005
+    """Collect what the jobs have measured, build the report, and call the run finished."""
     run.write_json("metrics.json", collect(run, experiment))
     report(run, watch)
     run.note(status="finished")
-    return run
 
 
 def report(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
@@ -331,7 +349,6 @@ def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) ->
 
 def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
     """Everything measured, in one record: the content of the run's metrics.json."""
-    baselines = [*(f"pca-{d}" for d in experiment.latent_dim), "pixels"]
     return {
         "format": FORMAT,
         "data": run.manifest()["data"],
@@ -349,7 +366,9 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
             for name, metric in METRICS.items()
         },
         "models": {key: run.model(key).read_json("metrics.json") for key in experiment.by_key},
-        "baselines": {key: run.model(key).read_json("metrics.json") for key in baselines},
+        "baselines": {
+            key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys
+        },
         "differences": {
             str(d): _differences(
                 run, [f"{name}-{d}" for name in experiment.models], experiment.seed

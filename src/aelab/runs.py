@@ -27,6 +27,7 @@ from aelab.errors import RunError
 
 FORMAT = 1
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
+RUNS = "runs"  # the folder of a study's runs
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -57,6 +58,23 @@ class Folder:
         _write_atomically(
             self.path / "manifest.json", json.dumps(self.manifest() | facts, indent=1).encode()
         )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer. Raises RunError that names the process that is one already."""
+        path = self.path / ".lock"
+        lock = filelock.FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            holder = path.read_text(encoding="utf-8").strip() or "another process"
+            raise RunError(f"{self.path} is in use by {holder}.") from None
+        with lock:  # the system lets go of it when the process dies; what the file says is news
+            path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            try:
+                yield
+            finally:
+                lock.release()
 
     def write(self, name: str, data: bytes) -> Path:
         """Write a file whole and enter its SHA-256."""
@@ -188,39 +206,14 @@ class Run(Folder):
         super().__init__(Path(path))
         if not (self.path / "manifest.json").is_file():
             raise RunError(f"{self.path} is not a run folder: it has no manifest.json.")
+        if Study.is_at(self.path):
+            raise RunError(f"{self.path} is a study: name one of the runs in {self.path / RUNS}.")
 
     @classmethod
     def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
         """Make the folder; one that exists is never overwritten."""
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(
-                f"{path} exists: name another --out, or go on with it by aelab resume."
-            ) from None
-        except OSError as error:
-            raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
-        folder = Folder(path)
-        folder.note(created=now(), status="running", environment=environment(), **facts)
-        folder.write_json("experiment.json", experiment)
+        _create(path, {"experiment.json": experiment}, **facts)
         return cls(path)
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the only writer. Raises RunError that names the process that is one already."""
-        path = self.path / ".lock"
-        lock = filelock.FileLock(path, timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            holder = path.read_text(encoding="utf-8").strip() or "another process"
-            raise RunError(f"{self.path} is in use by {holder}.") from None
-        with lock:  # the system lets go of it when the process dies; what the file says is news
-            path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-            try:
-                yield
-            finally:
-                lock.release()
 
     def experiment(self) -> dict[str, Any]:
         """The resolved experiment, as plain settings."""
@@ -264,6 +257,80 @@ class Run(Folder):
     def export_path(self, form: str) -> Path:
         """Where models go that are written for other programs, unless a place is named."""
         return self.path / "exports" / form
+
+
+class Study(Folder):
+    """A study folder: what was frozen first, the runs of every seed, what they say together."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(Path(path))
+        if not self.is_at(self.path):
+            raise RunError(f"{self.path} is not a study folder.")
+
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether there is a study."""
+        return Folder(path).manifest().get("kind") == "study"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        experiment: Mapping[str, Any],
+        claims: list[dict[str, Any]],
+        **facts: Any,
+    ) -> "Study":
+        """Make the folder and freeze the claims in it, before anything is trained."""
+        contents = {"experiment.json": experiment, "claims.json": {"claims": claims}}
+        _create(path, contents, kind="study", **facts)
+        return cls(path)
+
+    def experiment(self) -> dict[str, Any]:
+        """The settings that every run starts from."""
+        return self.read_json("experiment.json")
+
+    def claims(self) -> list[dict[str, Any]]:
+        """The claims that were frozen."""
+        claims: list[dict[str, Any]] = self.read_json("claims.json")["claims"]
+        return claims
+
+    def run_path(self, name: str) -> Path:
+        """Where the run of that name is, or is to be."""
+        return self.path / RUNS / name
+
+    def results(self) -> dict[str, Any]:
+        """What the runs say together; see docs/studies.md for its shape."""
+        return self.read_json("study.json")
+
+    def write_results(self, results: Mapping[str, Any], table: str) -> None:
+        """Keep the results, and the raw values of every seed as CSV."""
+        self.write("seeds.csv", table.encode())
+        self.write_json("study.json", results)
+
+    def write_figure(self, name: str, data: bytes) -> Path:
+        """Keep a figure file."""
+        return self.write(f"figures/{name}", data)
+
+    def write_report(self, html: str) -> Path:
+        """Keep the report."""
+        return self.write("report.html", html.encode())
+
+
+def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any) -> None:
+    """Make a folder with its first files in it, whole or not at all."""
+    if path.exists():
+        raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        made.chmod(0o755)
+        folder = Folder(made)
+        folder.note(created=now(), status="running", environment=environment(), **facts)
+        for name, content in contents.items():
+            folder.write_json(name, content)
+        made.rename(path)
+    except OSError as error:
+        raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
 
 
 def default_path(preset: str) -> Path:

@@ -9,8 +9,15 @@ from markupsafe import Markup
 from aelab.report.comparison import slug
 from aelab.report.conclusions import caveat, findings, summary
 from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
-from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
+from aelab.report.page import (
+    environment,
+    policy_hash,
+    shared_script,
+    shared_style,
+    text,
+)
 from aelab.report.planes import planes
+from aelab.report.plates import pictures
 from aelab.report.results import Model, Results, load
 from aelab.report.setting import flat, setting, trained
 from aelab.report.style import (
@@ -20,8 +27,6 @@ from aelab.report.style import (
     VARIABLES,
     Inliner,
     model_color,
-    png,
-    svg,
 )
 from aelab.report.tables import cards, table
 from aelab.runs import Run
@@ -75,15 +80,11 @@ def _plates(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> I
         if drawing is None or small is None:
             continue
         name = f"{kind.name}-{latent_dim}"
-        vector = svg(drawing.figure)
-        run.write_figure(f"{name}.svg", vector)
-        run.write_figure(f"{name}.png", png(drawing.figure))
-        wide = inliner.inline(vector, f"{name}-w", drawing.alt)
-        narrow = inliner.inline(svg(small.figure), f"{name}-n", small.alt)
+        wide, narrow = pictures(run, inliner, name, drawing, small)
         # An explanation that a larger code has had already is not repeated.
         notes = {title: text for title, text in drawing.notes.items() if title not in told}
         told |= notes.keys()
-        yield Plate(latent_dim, Markup(wide), Markup(narrow), notes)
+        yield Plate(latent_dim, wide, narrow, notes)
 
 
 def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:

@@ -161,7 +161,7 @@ def load(run: Run) -> Results:
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures={name: _measure(name, record) for name, record in metrics["measures"].items()},
+        measures={name: read_measure(name, record) for name, record in metrics["measures"].items()},
         models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
         baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
         differences={
@@ -172,7 +172,8 @@ def load(run: Run) -> Results:
     )
 
 
-def _measure(name: str, record: Json) -> Measure:
+def read_measure(name: str, record: Json) -> Measure:
+    """A measure as metrics.json describes it."""
     return Measure(
         name=name,
         title=record.get("title", name),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aelab.config import flatten
 from aelab.report.numbers import duration, listing
 from aelab.report.results import Model, Results
 
@@ -63,12 +64,10 @@ def trained(model: Model) -> tuple[str, ...]:
     )
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every leaf of nested settings as ``path.to.name`` and its value."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield f"{prefix}{name}", ", ".join(map(str, value))
+    for name, value in flatten(settings).items():
+        if isinstance(value, list):
+            yield name, ", ".join(map(str, value))
         else:
-            yield f"{prefix}{name}", "none" if value is None else str(value)
+            yield name, "none" if value is None else str(value)

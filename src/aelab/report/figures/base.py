@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -88,8 +89,17 @@ def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Dr
     return register
 
 
+class Shape(Protocol):
+    """Anything drawn for two widths."""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is drawn for a phone."""
+        ...
+
+
 def panels(
-    view: View, rows: int, columns: int, *, height: float, widths: tuple[float, ...] = ()
+    view: Shape, rows: int, columns: int, *, height: float, widths: tuple[float, ...] = ()
 ) -> tuple[Figure, list[Axes]]:
     """A grid of axes in reading order; ``height`` inches a row. Narrow views stack the columns."""
     if view.narrow:
@@ -100,6 +110,34 @@ def panels(
         rows, columns, squeeze=False, gridspec_kw={"width_ratios": widths} if widths else None
     )
     return drawn, list(grid.ravel())
+
+
+def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Name every curve at its end ``(x, y, text, colour)``, pushed apart where two would overlap.
+
+    They are pushed up, and back down from the top where that leaves the frame.
+    """
+    low, high = ax.get_ylim()
+    gap, floor, ceiling = 0.075 * (high - low), -np.inf, high
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = []
+    for _, y, _, _ in ends:
+        heights.append(floor := max(y, floor + gap))
+    for place in reversed(range(len(ends))):
+        if heights[place] <= ceiling:
+            break
+        heights[place] = ceiling
+        ceiling -= gap
+    for (x, _, text, color), y in zip(ends, heights, strict=True):
+        beside(ax, text, (x, y), color)
+
+
+def beside(ax: Axes, text: str, point: tuple[float, float], color: str) -> None:
+    """Write at the right of a point."""
+    ax.annotate(
+        text, point, xytext=(5, 0), textcoords="offset points", annotation_clip=False,
+        va="center", color=color, fontsize=7.5,
+    )  # fmt: skip
 
 
 def bare(axes: Axes) -> None:

@@ -7,7 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import Drawing, View, bare, figure, mask, panels
+from aelab.report.figures.base import (
+    Drawing,
+    View,
+    bare,
+    beside,
+    figure,
+    label_ends,
+    mask,
+    panels,
+)
 from aelab.report.numbers import listing, number
 from aelab.report.results import Json, Model
 from aelab.report.style import INK, LINE, MUTED
@@ -44,13 +53,14 @@ def loss(view: View) -> Drawing | None:
                     epochs, values, dashes, color=view.color(model), marker=marker, markersize=4
                 )
                 if split == "validation" and values:
-                    ends.append((epochs[-1], values[-1], model.title, view.color(model)))
+                    text = f"{model.title} {number(values[-1], 1)}"
+                    ends.append((epochs[-1], values[-1], text, view.color(model)))
         ax.set(title=TITLES.get(name, name), xlabel="epoch", ylabel="nats per image")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.margins(x=0.02)
         if name == "kl":
             ax.set_ylim(bottom=0)
-        _label_ends(ax, ends)
+        label_ends(ax, ends)
     if not view.narrow:
         for ax in axes[1:]:
             ax.set_ylabel("")
@@ -72,22 +82,6 @@ def curve(history: Sequence[Json], split: str, term: str) -> list[float]:
     if term == TOTAL:
         return [row["total"] for row in rows]
     return [row["terms"][term] for row in rows if term in row["terms"]]
-
-
-def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Name every curve at its end, pushed apart where two would overlap."""
-    low, high = ax.get_ylim()
-    gap, floor = 0.075 * (high - low), -np.inf
-    for x, y, text, color in sorted(ends, key=lambda end: end[1]):
-        floor = max(y, floor + gap)
-        _beside(ax, f"{text} {number(y, 1)}", (x, floor), color)
-
-
-def _beside(ax: Axes, text: str, point: tuple[float, float], color: str) -> None:
-    ax.annotate(
-        text, point, xytext=(5, 0), textcoords="offset points", annotation_clip=False,
-        va="center", color=color, fontsize=7.5,
-    )  # fmt: skip
 
 
 def _explain(model: Model) -> dict[str, str]:
@@ -195,7 +189,7 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
         marker = "o" if len(epochs) == 1 else ""
         for j, curve_E in zip(order, values_EZ.T, strict=True):
             ax.plot(epochs, curve_E, color=view.color(model), marker=marker, markersize=4)
-            _beside(ax, f"z{j + 1}", (epochs[-1], curve_E[-1]), MUTED)
+            beside(ax, f"z{j + 1}", (epochs[-1], curve_E[-1]), MUTED)
         ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
         return
     top = max(float(values_EZ.max()), 1e-9)

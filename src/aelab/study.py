@@ -1,0 +1,277 @@
+"""A study: paired runs over many seeds, one pool of workers for all, decided by frozen claims.
+
+The runs are ordinary run folders. What is to be trained stands in the study's manifest before the
+first training, so that whoever goes on after an interruption does the same.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aelab import lab
+from aelab.axes import BASE, Point, points
+from aelab.claims import CLAIMS, Claim, frozen_hash, thaw
+from aelab.config import flatten
+from aelab.data import Source, resolve_data
+from aelab.errors import AelabError, RunError
+from aelab.evidence import Entry, compose
+from aelab.experiment import Experiment, validate
+from aelab.lab import Watch
+from aelab.parallel import Event, Job, Send, run_jobs
+from aelab.runs import Run, Study, default_path
+
+# Not part of what makes two studies' runs comparable: they may grow from call to call.
+_GROWING = {"models", "baselines", "preset"}
+
+
+def run_study(
+    experiment: Experiment,
+    out: Path | None = None,
+    *,
+    seeds: int = 10,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    claims: Sequence[Claim] | None = None,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+) -> Study:
+    """Train and measure the models of ``experiment`` for each seed, and decide the claims.
+
+    ``vary`` maps settings to values, each tried for every seed away from the experiment. Where
+    ``out`` is a study already, what it lacks is added and nothing is done twice. A model that fails
+    does not stop the others: it is in ``study.results()["failures"]``.
+    """
+    if seeds < 1:
+        raise AelabError(f"A study needs at least one seed, not {seeds}.")
+    if len(experiment.latent_dim) != 1:
+        raise AelabError(
+            "A study compares models of one latent size: give one --latent-dim, and others by "
+            "--vary latent-dim=2,16."
+        )
+    places = points(experiment, vary or {})
+    if out is not None and Study.is_at(out):
+        study = Study(out)
+        _same_settings(study, experiment)
+    else:
+        study = _create(experiment, out, list(CLAIMS.values()) if claims is None else claims, watch)
+    with study.lock():
+        _unchanged(study, claims)
+        span = range(experiment.seed, experiment.seed + seeds)
+        plan = _plan(study)
+        plan += _missing(plan, experiment, [BASE, *places], span)
+        study.note(plan=[dataclasses.asdict(entry) for entry in plan])
+        return _carry_out(study, workers, watch)
+
+
+def resume_study(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
+    """Go on with an interrupted study, and try again what failed."""
+    study = Study(path)
+    with study.lock():
+        _unchanged(study, None)
+        return _carry_out(study, workers, watch)
+
+
+def evaluate_study(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
+    """Measure every model of a study again from its weights, and decide again."""
+    study = Study(path)
+    with study.lock():
+        _unchanged(study, None)
+        made = [study.run_path(entry.name) for entry in _plan(study)]
+        for run in map(Run, filter(Path.exists, made)):
+            with run.lock():
+                lab.forget_measures(run)
+        return _carry_out(study, workers, watch)
+
+
+def report_study(study: Study, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
+    """Decide the claims and build the report again, from what the runs hold."""
+    from aelab.report import build_study_report  # matplotlib is slow to load
+
+    watch(Event("report", "started"))
+    study.write_results(*compose(study, _plan(study)))
+    path: Path = build_study_report(study)
+    watch(Event("report", "done"))
+    return path
+
+
+def _create(
+    experiment: Experiment, out: Path | None, claims: Sequence[Claim], watch: Watch
+) -> Study:
+    source = resolve_data(
+        experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
+    )
+    data = lab.load(source, experiment)
+    watch(Event("data", "message", f"{data.why} Split: {data.split}."))
+    for key in experiment.by_key:
+        experiment.build(key, data.image_size)  # a network that does not fit fails here
+    return Study.create(
+        out or default_path(f"{experiment.preset}-study"),
+        experiment.model_dump(mode="json"),
+        [item.model_dump(mode="json") for item in claims],
+        claims_hash=frozen_hash(claims),
+        data=lab.describe(data),
+        source=dataclasses.asdict(source),
+    )
+
+
+def _same_settings(study: Study, experiment: Experiment) -> None:
+    there, here = flatten(study.experiment()), flatten(experiment.model_dump(mode="json"))
+    differing = [
+        f"{name}: {there.get(name)} there, {here.get(name)} here"
+        for name in dict.fromkeys([*there, *here])
+        if name not in _GROWING and there.get(name) != here.get(name)
+    ]
+    if differing:
+        raise RunError(
+            f"{study.path} holds a study of other settings ({'; '.join(differing)}): name another "
+            "--out."
+        )
+
+
+def _unchanged(study: Study, claims: Sequence[Claim] | None) -> None:
+    """Refuse to decide by other claims than the frozen ones."""
+    frozen, digest = thaw(study.claims(), str(study.path)), study.manifest()["claims_hash"]
+    now = {item.name: item for item in claims} if claims is not None else CLAIMS
+    changed = [item.name for item in frozen if now.get(item.name, item) != item]
+    if claims is not None:
+        changed += sorted({item.name for item in frozen} ^ now.keys())
+    if changed or frozen_hash(frozen) != digest:
+        what = f" ({', '.join(changed)})" if changed else ""
+        raise RunError(
+            f"The claims of {study.path} were frozen as {digest[:12]} before it ran and have "
+            f"changed since{what}: put them back, or name another --out for a new study."
+        )
+
+
+def _plan(study: Study) -> list[Entry]:
+    return [Entry.of(record) for record in study.manifest().get("plan", [])]
+
+
+def _missing(
+    plan: Sequence[Entry], base: Experiment, places: Iterable[Point], seeds: Iterable[int]
+) -> list[Entry]:
+    """The runs that are still to be planned, so that every model has every seed at every place.
+
+    A model that a setting does not concern is trained at the base only, and a baseline, which has
+    no seed, only once.
+    """
+    covered = {(e.point.name, e.seed, model) for e in plan for model in e.models}
+    measured = {key for e in plan for key in _baselines(e.point.of(base), e.baselines)}
+    names = {entry.name for entry in plan}
+    found = []
+    for point in places:
+        experiment = point.of(base)
+        concerned = [m for m in base.models if point == BASE or point.affects(m)]
+        for seed in seeds:
+            models = tuple(m for m in concerned if (point.name, seed, m) not in covered)
+            if not models:
+                continue
+            name = "/".join(part for part in (point.name, f"seed-{seed}") if part)
+            if name in names:
+                name += "-" + "-".join(models)
+            wanted = _baselines(experiment, base.baselines)
+            fresh = tuple(kind for key, kind in wanted.items() if key not in measured)
+            measured |= wanted.keys()
+            found.append(Entry(name, point.setting, point.value, seed, models, fresh))
+    return found
+
+
+def _baselines(experiment: Experiment, kinds: Iterable[str]) -> dict[tuple[Any, ...], str]:
+    """The baselines at a place: what decides their numbers, and their kind."""
+    sizes = {"pca": experiment.latent_dim, "pixels": ()}
+    return {(kind, sizes[kind], experiment.train_size): kind for kind in kinds}
+
+
+def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
+    began = time.perf_counter()
+    base = validate(study.experiment(), f"{study.path}/experiment.json")
+    source = Source(**study.manifest()["source"])
+    study.note(status="running")
+    failures: dict[str, dict[str, str]] = {}
+    with contextlib.ExitStack() as locks:
+        unfinished = list(_unfinished(study, base, source))
+        for run, _ in unfinished:
+            locks.enter_context(run.lock())
+        _pool(_open_jobs(study, unfinished, source), workers, watch, failures)
+        whole = [run for run, _ in unfinished if _name(study, run) not in failures]
+        _pool([Job(f"{_name(study, run)}/report", _complete, (run.path,)) for run in whole],
+              workers, watch, failures)  # fmt: skip
+        for run, _ in unfinished:
+            if failed := failures.get(_name(study, run)):
+                run.note(status="failed", failures=failed)
+    report_study(study, watch)
+    study.note(
+        status="failed" if failures else "finished",
+        seconds=study.manifest().get("seconds", 0.0) + time.perf_counter() - began,
+    )
+    return study
+
+
+def _name(study: Study, run: Run) -> str:
+    return run.path.relative_to(study.run_path("")).as_posix()
+
+
+def _unfinished(study: Study, base: Experiment, source: Source) -> Iterable[tuple[Run, Experiment]]:
+    """The runs of the plan that are not finished, made where they are not there yet."""
+    facts: dict[Any, dict[str, Any]] = {}
+    for entry in _plan(study):
+        path = study.run_path(entry.name)
+        if not path.exists():
+            experiment = _experiment(base, entry)
+            if experiment.train_size not in facts:
+                facts[experiment.train_size] = lab.describe(lab.load(source, experiment))
+            Run.create(
+                path,
+                experiment.model_dump(mode="json"),
+                data=facts[experiment.train_size],
+                source=dataclasses.asdict(source),
+            )
+        run = Run(path)
+        if run.manifest().get("status") != "finished":
+            yield run, validate(run.experiment(), f"{path}/experiment.json")
+
+
+def _experiment(base: Experiment, entry: Entry) -> Experiment:
+    settings = entry.point.of(base).model_dump(mode="json")
+    own = {"seed": entry.seed, "models": entry.models, "baselines": entry.baselines}
+    return validate(settings | own, entry.name)
+
+
+def _open_jobs(
+    study: Study, unfinished: Iterable[tuple[Run, Experiment]], source: Source
+) -> list[Job]:
+    """The jobs that have not been done; one classifier for all runs on the same images."""
+    jobs = []
+    classified = set()
+    for run, experiment in unfinished:
+        label = f"{_name(study, run)}/"
+        done = {f.path.name for f in run.model_folders() if f.has("metrics.json")}
+        for job in lab.jobs(run, experiment, source, label):
+            key = job.name.removeprefix(label)
+            if key == lab.CLASSIFIER:
+                if experiment.train_size in classified or done >= set(experiment.by_key):
+                    continue
+                classified.add(experiment.train_size)
+            if key not in done:
+                jobs.append(job)
+    return jobs
+
+
+def _pool(
+    jobs: Sequence[Job], workers: int, watch: Watch, failures: dict[str, dict[str, str]]
+) -> None:
+    """Run the jobs; what fails is added to ``failures`` by the name of its run."""
+    with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
+        for event in events:
+            if event.kind == "failed":
+                name, _, what = event.job.rpartition("/")
+                failures.setdefault(name, {})[what] = event.content
+            watch(event)
+
+
+def _complete(send: Send, path: Path) -> None:
+    run = Run(path)
+    send({"phase": "reporting"})
+    lab.complete(run, validate(run.experiment(), f"{path}/experiment.json"))
