@@ -26,6 +26,7 @@ class FakeRun:
     histories: dict[str, list[dict[str, Any]]]
     saved: dict[str, dict[str, Array]]
     figures: dict[str, bytes] = field(default_factory=dict)
+    explorer: Path | None = None
 
     def experiment(self) -> dict[str, Any]:
         return self.settings
@@ -48,6 +49,12 @@ class FakeRun:
     def write_figure(self, name: str, data: bytes) -> Path:
         self.figures[name] = data
         return self.path / "figures" / name
+
+    def write_explorer(self, html: str) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.explorer = self.path / "explorer.html"
+        self.explorer.write_text(html, encoding="utf-8")
+        return self.explorer
 
     def write_report(self, html: str) -> Path:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from aelab import Run, load_model, load_run_data
+from aelab import Run, load_exported, load_model, load_run_data
 from tests.processes import wait_for_the_end_of_session
 
 TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
@@ -302,3 +304,49 @@ def test_help_is_whole_and_does_not_load_torch() -> None:
     for flag in ("--preset", "--config", "--out", "--workers", "--latent-dim", "--vae.beta",
                  "--vae.learning-rate", "--data"):  # fmt: skip
         assert flag in flags
+
+
+def test_explore_serves_the_page_of_a_run(finished: Path) -> None:
+    """The page is there since the run; the server says where, gives it, and ends politely."""
+    assert "explorer.html" in (finished / "report.html").read_text(encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aelab", "explore", str(finished), "--serve"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().split()[0]
+        with urllib.request.urlopen(address, timeout=30) as response:
+            assert response.read() == (finished / "explorer.html").read_bytes()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        process.stdout.close()
+
+
+def test_export_writes_models_that_load_back(finished: Path, tmp_path: Path) -> None:
+    done = aelab(
+        "export", finished, "--format", "hub", "--models", "vae-2", "--out", tmp_path / "o"
+    )
+    assert done.stdout.splitlines() == [str(tmp_path / "o")]
+    model, again = load_model(Run(finished), "vae-2"), load_exported(tmp_path / "o" / "vae-2")
+    x = torch.rand(3, 784)
+    assert torch.equal(model.reconstruct(x), again.reconstruct(x))
+    assert aelab("export", finished, "--models", "vae-7").returncode == 4
+    assert aelab("export", finished, "--out", tmp_path / "o").returncode == 2
+
+
+def test_without_its_data_a_run_keeps_its_report(
+    finished: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    shutil.copytree(finished, run)
+    away = tiny_folder.rename(moved)
+    try:
+        Run(run).remove("explorer.html")
+        done = aelab("report", run)
+        assert done.returncode == 0, done.stderr
+        assert "explorer.html" not in (run / "report.html").read_text(encoding="utf-8")
+        assert aelab("explore", run, "--serve").returncode == 3
+    finally:
+        away.rename(tiny_folder)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from aelab.export import load_exported
     from aelab.lab import (
         evaluate,
+        explore,
         export_models,
         load_model,
         load_run_data,
@@ -30,6 +31,7 @@ _HOMES = {
     "aelab.export": ("load_exported",),
     "aelab.lab": (
         "evaluate",
+        "explore",
         "export_models",
         "load_model",
         "load_run_data",
@@ -49,7 +51,8 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "Data", "Split", "load_data",
     "PRESETS", "Experiment", "load_toml", "preset",
     "load_exported",
-    "evaluate", "export_models", "load_model", "load_run_data", "report", "resume", "run_lab",
+    "evaluate", "explore", "export_models", "load_model", "load_run_data", "report", "resume",
+    "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
     "Run", "Epoch", "Training", "fit",

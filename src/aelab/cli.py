@@ -11,7 +11,17 @@ import tyro
 
 from aelab import __version__
 from aelab.errors import AelabError
-from aelab.flags import Bare, Doing, Exporting, Output, Place, experiment_and, parse, run_and
+from aelab.flags import (
+    Bare,
+    Doing,
+    Exploring,
+    Exporting,
+    Output,
+    Place,
+    experiment_and,
+    parse,
+    run_and,
+)
 
 if TYPE_CHECKING:
     from aelab.display import Display
@@ -83,6 +93,23 @@ def export(words: list[str]) -> None:
     _say(str(export_models(Run(path), wanted.format, wanted.out, *wanted.models)))
 
 
+def explore(words: list[str]) -> None:
+    """Open the latent explorer of a run in the browser; --serve for a remote machine."""
+    import webbrowser
+
+    from aelab.explorer import serve
+    from aelab.lab import explorer_page
+    from aelab.runs import Run
+
+    path, wanted = parse(run_and(Exploring, explore.__doc__), "explore", words)
+    page = explorer_page(Run(path))
+    if wanted.serve:
+        serve(page, wanted.port, _say)
+    else:
+        webbrowser.open(page.resolve().as_uri())
+        _say(str(page))
+
+
 def data(words: list[str]) -> None:
     """Tell what digits are here, where from, their checksums; data fetch gets MNIST."""
     from aelab.display import print_data
@@ -126,7 +153,7 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, resume, evaluate, report, show, export, presets, data, doctor)
+    for verb in (run, resume, evaluate, report, show, explore, export, presets, data, doctor)
 }  # fmt: skip
 
 
@@ -193,4 +220,4 @@ def _usage() -> None:
 
 
 def _say(text: str, error: bool = False) -> None:
-    print(text, file=sys.stderr if error else sys.stdout)
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from aelab.data import Data, Source, resolve_data
-from aelab.errors import RunError, TrainingError
+from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, validate
 from aelab.export import Format, write_models
 from aelab.metrics import (
@@ -123,6 +123,33 @@ def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -
     return write_models(run, models, form, out or run.export_path(form))
 
 
+def explore(run: Run) -> Path:
+    """(Re)build the explorer of a measured run, which needs its data; gives the page's path."""
+    from aelab.explorer import build_explorer
+
+    experiment, data = validate(run.experiment(), f"{run.path}/experiment.json"), load_run_data(run)
+    contexts = {
+        key: Context(
+            model=load_model(run, key),
+            data=data,
+            seed=experiment.seed,
+            protocol=experiment.pixels,
+            settings=experiment.evaluation,
+        )
+        for key in experiment.by_key
+    }
+    return build_explorer(run, contexts)
+
+
+def explorer_page(run: Run) -> Path:
+    """The run's explorer, built first (and the report again, which links to it) if need be."""
+    if run.explorer is None:
+        explore(run)
+        report(run)
+    assert run.explorer is not None
+    return run.explorer
+
+
 def load(source: Source, experiment: Experiment) -> Data:
     """The data of an experiment, from where they are."""
     return source.load(
@@ -195,10 +222,14 @@ def complete(run: Run, experiment: Experiment, watch: Watch = lambda event: None
 
 
 def report(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
-    """(Re)build figures and report from what the run has written."""
+    """(Re)build figures and report from what the run has written, and the explorer beside it."""
     from aelab.report import build_report  # matplotlib is slow to load, and workers don't need it
 
     watch(Event("report", "started"))
+    try:
+        explore(run)
+    except AelabError as error:  # the data have gone: the report needs only what the run wrote
+        watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
     path = build_report(run)
     watch(Event("report", "done"))
     return path

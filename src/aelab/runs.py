@@ -254,6 +254,15 @@ class Run(Folder):
         """Keep the report."""
         return self.write("report.html", html.encode())
 
+    @property
+    def explorer(self) -> Path | None:
+        """The explorer, if it has been built."""
+        return self.path / "explorer.html" if self.has("explorer.html") else None
+
+    def write_explorer(self, html: str) -> Path:
+        """Keep the explorer."""
+        return self.write("explorer.html", html.encode())
+
     def export_path(self, form: str) -> Path:
         """Where models go that are written for other programs, unless a place is named."""
         return self.path / "exports" / form

@@ -1,1 +1,6 @@
-"""x."""
+"""The latent explorer: one page that runs both models of a run in the browser."""
+
+from aelab.explorer.build import build_explorer
+from aelab.explorer.serve import serve
+
+__all__ = ["build_explorer", "serve"]

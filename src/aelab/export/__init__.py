@@ -8,6 +8,7 @@ from aelab.errors import AelabError
 from aelab.export import onnx
 from aelab.export.folder import config, hub_folder, load_exported, safetensors_file
 from aelab.export.layers import Layer, Network, Tensors, describe
+from aelab.export.whole import networks
 from aelab.models import Autoencoder
 from aelab.runs import Run
 
@@ -46,5 +47,6 @@ __all__ = [
     "config",
     "describe",
     "load_exported",
+    "networks",
     "write_models",
 ]

@@ -2,15 +2,17 @@
 
 What reads it (the explorer's JavaScript, the ONNX writer) needs neither torch nor this package. A
 layer is ``{"kind": ...}`` with its settings, and under ``weight`` and ``bias`` the names of its
-tensors in PyTorch's layout. Images travel as rows of C·H·W numbers; ``reshape`` says what they are.
+tensors in PyTorch's layout (a layer without a bias names none). Images travel as rows of C·H·W
+numbers; ``reshape`` says what they are.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from aelab.errors import AelabError
 
@@ -52,11 +54,21 @@ def describe(module: nn.Sequential, prefix: str = "") -> Network:
         described = _KINDS[type(layer)](layer)
         if described is None:
             continue
-        for part, parameter in layer.named_parameters(recurse=False):
+        for part, tensor in _tensors(layer).items():
             described[part] = f"{full}.{part}"
-            network.tensors[f"{full}.{part}"] = parameter.detach().cpu().float().numpy()
+            network.tensors[f"{full}.{part}"] = tensor.detach().cpu().float().numpy()
         network.layers.append(described)
     return network
+
+
+def _tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """The weight and the bias of a layer, where it has them."""
+    if not isinstance(layer, nn.BatchNorm2d):
+        return dict(layer.named_parameters(recurse=False))
+    assert layer.running_mean is not None, "a normalisation is described as it is when it is used"
+    assert layer.running_var is not None
+    factor = layer.weight / torch.sqrt(layer.running_var + layer.eps)
+    return {"weight": factor, "bias": layer.bias - layer.running_mean * factor}
 
 
 def _kind(module: type[M]) -> Callable[[Callable[[M], Layer | None]], Callable[[M], Layer | None]]:
@@ -105,6 +117,23 @@ def _convolution(kind: str, layer: nn.Conv2d | nn.ConvTranspose2d) -> Layer:
         "kernel": list(layer.kernel_size),
         "stride": list(layer.stride),
         "padding": list(layer.padding),
+    }
+
+
+@_kind(nn.BatchNorm2d)
+def _scale(_: nn.BatchNorm2d) -> Layer:
+    return {"kind": "scale"}
+
+
+@_kind(nn.MaxPool2d)
+def _max_pool(layer: nn.MaxPool2d) -> Layer:
+    assert layer.padding == 0, "a padded pool has no description"
+    assert layer.dilation == 1, "a dilated pool has no description"
+    return {
+        "kind": "max-pool",
+        "kernel": layer.kernel_size,
+        "stride": layer.stride,
+        "ceil": layer.ceil_mode,
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from aelab.errors import AelabError
-from aelab.export.layers import Layer, Network, Tensors, describe
+from aelab.export.layers import Layer, Network, Tensors
+from aelab.export.whole import networks
 from aelab.models import Autoencoder, GaussianAutoencoder
 
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
@@ -21,17 +22,17 @@ Nodes = list[Any]
 def files(key: str, model: Autoencoder, config: Mapping[str, Any]) -> dict[str, bytes]:
     """Two files, ``<key>-encoder.onnx`` and ``<key>-decoder.onnx``; ``config`` goes along."""
     facts = {name: found for name, found in config.items() if name != "layers"}
+    encoder, decoder = networks(model)
     return {
-        f"{key}-encoder.onnx": encoder(model, facts),
-        f"{key}-decoder.onnx": decoder(model, facts),
+        f"{key}-encoder.onnx": _encoder(model, encoder, facts),
+        f"{key}-decoder.onnx": _decoder(model, decoder, facts),
     }
 
 
-def encoder(model: Autoencoder, facts: Mapping[str, Any]) -> bytes:
+def _encoder(model: Autoencoder, network: Network, facts: Mapping[str, Any]) -> bytes:
     """The graph from pixels to the code, or to mean and log-variance of q(z|x)."""
     onnx, helper = _onnx()
     d = model.architecture.latent_dim
-    network = describe(model.encoder, "encoder.")
     gaussian = isinstance(model, GaussianAutoencoder)
     outputs = ["mean", "log_variance"] if gaussian else ["code"]
     nodes, last = _chain(network, "x", helper)
@@ -44,10 +45,9 @@ def encoder(model: Autoencoder, facts: Mapping[str, Any]) -> bytes:
                   dict.fromkeys(outputs, d), facts)  # fmt: skip
 
 
-def decoder(model: Autoencoder, facts: Mapping[str, Any]) -> bytes:
+def _decoder(model: Autoencoder, network: Network, facts: Mapping[str, Any]) -> bytes:
     """The graph from a code to the logits and to what is shown of them."""
     onnx, helper = _onnx()
-    network = describe(model.decoder, "decoder.")
     nodes, last = _chain(network, "code", helper)
     nodes.append(helper.make_node("Identity", [last], ["logits"]))
     if model.architecture.likelihood == "bernoulli":
@@ -103,14 +103,18 @@ def _gelu(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nodes:
 
 
 def _linear(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nodes:  # noqa: ARG001
-    return [helper.make_node("Gemm", [x, layer["weight"], layer["bias"]], [y], transB=1)]
+    return [helper.make_node("Gemm", _inputs(layer, x), [y], transB=1)]
+
+
+def _inputs(layer: Layer, x: str) -> list[str]:
+    return [x, *(layer[part] for part in ("weight", "bias") if part in layer)]
 
 
 def _convolution(op: str) -> Callable[..., Nodes]:
     def nodes(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nodes:  # noqa: ARG001
         return [
             helper.make_node(
-                op, [x, layer["weight"], layer["bias"]], [y], kernel_shape=layer["kernel"],
+                op, _inputs(layer, x), [y], kernel_shape=layer["kernel"],
                 strides=layer["stride"], pads=[*layer["padding"], *layer["padding"]],
             )
         ]  # fmt: skip
@@ -123,6 +127,20 @@ def _reshape(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nod
     return [helper.make_node("Reshape", [x, f"{y}.shape"], [y])]
 
 
+def _max_pool(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nodes:  # noqa: ARG001
+    sizes = {"kernel_shape": [layer["kernel"]] * 2, "strides": [layer["stride"]] * 2}
+    return [helper.make_node("MaxPool", [x], [y], ceil_mode=int(layer["ceil"]), **sizes)]
+
+
+def _scale(layer: Layer, x: str, y: str, tensors: Tensors, helper: Any) -> Nodes:
+    for part in ("weight", "bias"):  # one number a channel
+        tensors[layer[part]] = tensors[layer[part]].reshape(-1, 1, 1)
+    return [
+        helper.make_node("Mul", [x, layer["weight"]], [f"{y}.0"]),
+        helper.make_node("Add", [f"{y}.0", layer["bias"]], [y]),
+    ]
+
+
 _NODES: dict[str, Callable[[Layer, str, str, Tensors, Any], Nodes]] = {
     "relu": _activation("Relu"),
     "tanh": _activation("Tanh"),
@@ -130,6 +148,8 @@ _NODES: dict[str, Callable[[Layer, str, str, Tensors, Any], Nodes]] = {
     "linear": _linear,
     "conv": _convolution("Conv"),
     "conv-transpose": _convolution("ConvTranspose"),
+    "max-pool": _max_pool,
+    "scale": _scale,
     "reshape": _reshape,
 }
 

@@ -63,7 +63,7 @@ def build_report(run: Run) -> Path:
     exhibits = [
         exhibit for kind in FIGURES.values() if (exhibit := _exhibit(run, results, kind, inliner))
     ]
-    return run.write_report(render(results, exhibits, inliner))
+    return run.write_report(render(results, exhibits, inliner, run.explorer is not None))
 
 
 def _exhibit(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> Exhibit | None:
@@ -87,7 +87,9 @@ def _plates(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> I
         yield Plate(latent_dim, wide, narrow, notes)
 
 
-def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
+def render(
+    results: Results, exhibits: list[Exhibit], inliner: Inliner, explorer: bool = False
+) -> str:
     """The page, without any reading or writing."""
     tints = "\n".join(f".flood-{name}{{flood-color:var(--{name})}}" for name in TINTS)
     style = "\n".join([shared_style(), text("aelab.report", "report.css"), tints, inliner.css, ""])
@@ -101,6 +103,7 @@ def render(results: Results, exhibits: list[Exhibit], inliner: Inliner) -> str:
     templates.filters |= {"slug": slug, "trained": trained, "role": role}
     return templates.get_template("report.html.j2").render(
         results=results,
+        explorer=explorer,
         main=main,
         summary=summary(results, main),
         cards=cards(results, main),

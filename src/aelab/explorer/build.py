@@ -1,0 +1,61 @@
+"""A run to one self-contained page that runs its networks: explorer.html."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from aelab.explorer.content import content
+from aelab.explorer.link import link
+from aelab.metrics import Context, obtain_classifier
+from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
+from aelab.report.results import Results, load
+from aelab.runs import Run
+
+
+def build_explorer(run: Run, contexts: Mapping[str, Context]) -> Path:
+    """Write ``explorer.html`` of a measured run; gives its path.
+
+    ``contexts`` holds the trained models with the run's data, by key. The same run gives the same
+    bytes. Raises RunError if nothing has been measured yet.
+    """
+    results = load(run)
+    first = next(iter(contexts.values()))
+    classifier = obtain_classifier(first.data, first.report)
+    return run.write_explorer(render(results, content(results, contexts, classifier)))
+
+
+def render(results: Results, found: Mapping[str, Any]) -> str:
+    """The page, without any reading of data."""
+    style = shared_style() + text("aelab.explorer", "explorer.css")
+    theme, script = shared_script(), link(modules(), "main")
+    return (
+        environment("aelab.explorer")
+        .get_template("explorer.html.j2")
+        .render(
+            results=results,
+            has_plane=any(model["d"] == 2 for model in found["models"]),
+            has_prior_plane=any(
+                model["d"] == 2 and model["posterior"] for model in found["models"]
+            ),
+            has_posterior=any(model["posterior"] for model in found["models"]),
+            content=found,
+            style=Markup(style),
+            theme=Markup(theme),
+            script=Markup(script),
+            style_hash=policy_hash(style),
+            script_hashes=[policy_hash(theme), policy_hash(script)],
+        )
+    )
+
+
+def modules() -> dict[str, str]:
+    """The page's JavaScript modules by name."""
+    folder = files("aelab.explorer") / "static"
+    return {
+        path.name.removesuffix(".js"): path.read_text(encoding="utf-8")
+        for path in folder.iterdir()
+        if path.name.endswith(".js")
+    }

@@ -1,0 +1,160 @@
+"""What the explorer shows: networks, codes, images and samplers, as plain JSON types.
+
+Shape legend: N test images, D pixels, Z latent dimensions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from aelab.explorer.pack import Kind, pack, pack_tensor
+from aelab.explorer.precision import kind_for
+from aelab.export import Network, describe, networks
+from aelab.metrics import Context
+from aelab.metrics.base import Array
+from aelab.metrics.classifier import Classifier
+from aelab.metrics.sampling import fit_mixture, fitted_codes, moments
+from aelab.models import GaussianAutoencoder
+from aelab.report.figures.latent import apart
+from aelab.report.results import Model, Results
+from aelab.report.style import VARIABLES, class_colors, model_color
+
+NEIGHBOURS = 5  # a place is near the codes if it lies in the ball of some code's five nearest ones
+
+
+def content(
+    results: Results, contexts: Mapping[str, Context], classifier: Classifier
+) -> dict[str, Any]:
+    """Everything that the page's script reads; ``contexts`` by the model's key."""
+    first = next(iter(contexts.values()))
+    names = [str(name) for name in results.label_names]
+    return {
+        "run": results.name,
+        "sample": results.sample(),
+        "size": list(results.image_size),
+        "names": names,
+        "colors": class_colors(len(names)),
+        "binary": results.protocol != "grey",
+        "images": pack(first.presented("test"), "uint8"),
+        "labels": pack(first.data.test.labels, "uint8"),
+        "judge": classifier.facts() | _network(_from_rows(classifier)),
+        "models": [_model(results, model, contexts[model.key]) for model in results.models],
+    }
+
+
+def _from_rows(classifier: Classifier) -> Network:
+    """The classifier's layers for an image that comes as a row of pixels."""
+    described = describe(classifier.network)
+    first = {"kind": "reshape", "shape": [1, *classifier.image_size]}
+    return Network([first, *described.layers], described.tensors)
+
+
+def _network(network: Network, large: Kind = "float16") -> dict[str, Any]:
+    return {
+        "layers": network.layers,
+        "tensors": {name: pack_tensor(tensor, large) for name, tensor in network.tensors.items()},
+    }
+
+
+def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
+    codes_NZ = context.codes("test").astype(np.float64)
+    posterior = isinstance(context.model, GaussianAutoencoder)
+    encoder, decoder = networks(context.model)
+    deviation_Z = torch.from_numpy(codes_NZ.std(axis=0)).float().clamp_min(1e-6)
+    for_codes = kind_for(
+        context.model.encoder, context.x, lambda y: y[:, : codes_NZ.shape[1]] / deviation_Z
+    )
+    for_pixels = kind_for(
+        context.model.decoder,
+        torch.from_numpy(context.codes("test")),
+        # In float64: the mean of a continuous Bernoulli is a difference of large numbers near 1/2.
+        lambda logits: context.model.pixels(logits.double()),
+    )
+    variance_Z = codes_NZ.var(axis=0)
+    weight_Z = context.kl_per_dimension.double().mean(0).numpy() if posterior else variance_Z
+    reconstruction = model.metrics.get("reconstruction_nll")
+    found: dict[str, Any] = {
+        "key": model.key,
+        "title": model.title,
+        "role": VARIABLES[model_color(model.name, results.model_names)],
+        "d": codes_NZ.shape[1],
+        "posterior": posterior,
+        "beta": getattr(context.model.config, "beta", None),
+        "likelihood": context.model.architecture.likelihood,
+        "encoder": _network(encoder, for_codes),
+        "decoder": _network(decoder, for_pixels),
+        "codes": pack(codes_NZ, "float16"),
+        "low": _numbers(codes_NZ.min(axis=0)),
+        "high": _numbers(codes_NZ.max(axis=0)),
+        "mean": _numbers(codes_NZ.mean(axis=0)),
+        "deviation": _numbers(deviation_Z.numpy()),
+        "weight": _numbers(weight_Z),
+        "samplers": samplers(context),
+        "reconstruction": reconstruction.value if reconstruction else None,
+    }
+    if codes_NZ.shape[1] == 2:
+        found["radius"] = pack(radii(codes_NZ), "float16")
+        found["places"] = places(codes_NZ, context.data.test.labels)
+    return found
+
+
+def samplers(context: Context) -> dict[str, Any]:
+    """What new codes are drawn from: weights, and mean and root of the covariance of each part.
+
+    A draw is mean + root · ε with ε from N(0, I), of a part that is drawn by its weight. Gaussian
+    and mixture are fitted to the codes of training images, as in the measures of generation.
+    """
+    codes = context.codes("train")
+    d = codes.shape[1]
+    mean, covariance = moments(codes)
+    fitted = fit_mixture(fitted_codes(codes, context.seed), context.seed)
+    found = {
+        "gaussian": _sampler([1.0], [mean], [covariance]),
+        "mixture": _sampler(fitted.weights_, fitted.means_, fitted.covariances_),
+    }
+    if isinstance(context.model, GaussianAutoencoder):
+        found["prior"] = _sampler([1.0], [np.zeros(d)], [np.eye(d)])
+    return found
+
+
+def _sampler(
+    weights: Sequence[float], means: Sequence[Array], covariances: Sequence[Array]
+) -> dict[str, Any]:
+    return {
+        "weights": _numbers(np.asarray(weights)),
+        "means": [_numbers(mean) for mean in means],
+        "roots": [_numbers(root(covariance)) for covariance in covariances],
+    }
+
+
+def root(covariance_ZZ: Array) -> Array:
+    """R with R Rᵀ = covariance, rows first; a singular one has a root too."""
+    values, vectors = np.linalg.eigh(covariance_ZZ)
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)))
+
+
+def radii(codes_NZ: Array) -> Array:
+    """Of each code the distance to its fifth nearest neighbour, ``(N,)``.
+
+    The union of these balls estimates where codes live (Kynkäänniemi et al., 2019); what lies
+    outside of it is marked as a hole.
+    """
+    k = min(NEIGHBOURS + 1, len(codes_NZ))  # the nearest one is the code itself
+    distances, _ = cKDTree(codes_NZ).query(codes_NZ, k=k)
+    return np.asarray(distances).reshape(len(codes_NZ), k)[:, -1]
+
+
+def places(codes_N2: Array, labels_N: Array) -> dict[str, Any]:
+    """Where the name of each class stands on the plane: at its median, moved off other names."""
+    named = np.unique(labels_N)
+    medians = np.stack([np.median(codes_N2[labels_N == k], axis=0) for k in named])
+    spread = np.percentile(codes_N2, [1, 99], axis=0)
+    moved = apart(medians, 0.05 * float(np.ptp(spread, axis=0).max()))
+    return {str(k): _numbers(place) for k, place in zip(named, moved, strict=True)}
+
+
+def _numbers(values: Array) -> Any:
+    return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]

@@ -1,0 +1,58 @@
+"""Arrays as text for a page: bytes by significance, deflated, in base 85.
+
+Float16 barely compresses as it stands. With all low bytes first and all high bytes after them it
+loses about a sixth, since signs and exponents of neighbouring weights are alike.
+"""
+
+import string
+import zlib
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["uint8", "float16", "float24", "float32"]
+#: Larger tensors are shortened; of the small ones every digit is cheap.
+SMALL = 16_384
+# Nothing that JSON or HTML would have to escape; unpack.js has the same.
+ALPHABET = string.digits + string.ascii_letters + "!#$%()*+-;=?@^_`{|}~,.:"
+
+
+def pack(array: NDArray[Any], kind: Kind) -> dict[str, Any]:
+    """A record of plain JSON types that ``unpack.js`` turns into a typed array."""
+    squeezed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = squeezed.compress(_bytes(array, kind).T.tobytes()) + squeezed.flush()
+    return {"kind": kind, "length": len(data), "data": _base85(data)}
+
+
+def pack_tensor(tensor: NDArray[Any], large: Kind) -> dict[str, Any]:
+    """A tensor of a network: of the kind ``large``, or float32 where it is small."""
+    return pack(tensor, "float32" if tensor.size <= SMALL else large)
+
+
+def shortened(tensor: NDArray[Any], large: Kind) -> NDArray[np.float32]:
+    """What is left of a tensor when it has been packed, float32."""
+    if tensor.size <= SMALL or large == "float32":
+        return tensor.astype(np.float32)
+    if large == "float16":
+        return tensor.astype(np.float16).astype(np.float32)
+    short = np.zeros((tensor.size, 4), np.uint8)
+    short[:, 1:] = _bytes(tensor, "float24")
+    return short.view("<f4").astype(np.float32).reshape(tensor.shape)
+
+
+def _bytes(array: NDArray[Any], kind: Kind) -> NDArray[np.uint8]:
+    """The bytes of each number, the lowest first, shape ``(numbers, bytes)``."""
+    if kind == "float24":  # float32 rounded to its three upper bytes
+        bits = np.ascontiguousarray(array, "<f4").view("<u4").reshape(-1, 1) + np.uint32(0x80)
+        return bits.view(np.uint8)[:, 1:]
+    values = np.ascontiguousarray(array, np.dtype(kind).newbyteorder("<"))
+    return values.reshape(-1, 1).view(np.uint8)
+
+
+def _base85(data: bytes) -> str:
+    """Five letters for four bytes; the last four are filled up with zeros."""
+    words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.int64)
+    digits = words[:, None] // 85 ** np.arange(4, -1, -1) % 85
+    letters: NDArray[np.uint8] = np.frombuffer(ALPHABET.encode(), np.uint8)[digits]
+    return letters.tobytes().decode()

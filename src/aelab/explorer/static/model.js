@@ -1,0 +1,71 @@
+// A trained model: codes of images, pixels of codes, and their costs in nats.
+import { makeNetwork } from "./inference.js";
+import { unpack, unpackAll } from "./unpack.js";
+
+/** The model of a record of content.py; its codes and radii are typed arrays. */
+export async function makeModel(record, pixels) {
+  const [encoderTensors, decoderTensors] = await Promise.all([record.encoder, record.decoder].map((part) => unpackAll(part.tensors)));
+  const encoder = makeNetwork(record.encoder.layers, encoderTensors, pixels);
+  const decoder = makeNetwork(record.decoder.layers, decoderTensors, record.d);
+  const d = record.d;
+  const bernoulli = record.likelihood === "bernoulli", mean = bernoulli ? sigmoid : continuousMean;
+  return {
+    ...record,
+    name: `${record.title} d = ${d}`,
+    codes: await unpack(record.codes),
+    radius: record.radius && await unpack(record.radius),
+    order: [...record.weight.keys()].sort((a, b) => record.weight[b] - record.weight[a]),
+    /** The code of an image: its mean, and with a posterior the standard deviations. */
+    encode(x) {
+      const out = encoder.run(x);
+      return {
+        mean: out.slice(0, d),
+        deviation: record.posterior ? out.slice(d, 2 * d).map((v) => Math.exp(0.5 * v)) : null,
+      };
+    },
+    /** The pixels in [0, 1] that are shown for a code, written into `out`. */
+    decode(z, out = new Float32Array(pixels)) {
+      const logits = decoder.run(z);
+      for (let i = 0; i < pixels; i++) out[i] = mean(logits[i]);
+      return out;
+    },
+    /** −log p(x|z) in nats. */
+    error(x, z) {
+      const logits = decoder.run(z);
+      let sum = 0;
+      for (let i = 0; i < pixels; i++) {
+        sum += softplus(logits[i]) - logits[i] * x[i];
+        if (!bernoulli) sum -= logNormaliser(logits[i]);
+      }
+      return sum;
+    },
+  };
+}
+
+/** KL(N(μ, σ²) ‖ N(0, 1)) of each dimension in nats; Kingma and Welling (2014), appendix B. */
+export function gaussianKL({ mean, deviation }) {
+  return mean.map((m, j) => 0.5 * (m * m + deviation[j] ** 2 - 1) - Math.log(deviation[j]));
+}
+
+/** A classifier of a record of content.py: the probability of each class. */
+export async function makeJudge(record, pixels) {
+  const network = makeNetwork(record.layers, await unpackAll(record.tensors), pixels);
+  return {
+    accuracy: record.accuracy,
+    /** The most probable class of an image and its probability. */
+    tell(x) {
+      const logits = network.run(x);
+      let best = 0, sum = 0;
+      for (let k = 1; k < logits.length; k++) if (logits[k] > logits[best]) best = k;
+      for (const logit of logits) sum += Math.exp(logit - logits[best]);
+      return { label: best, probability: 1 / sum };
+    },
+  };
+}
+
+const sigmoid = (l) => 1 / (1 + Math.exp(-l));
+const softplus = (l) => Math.max(l, 0) + Math.log1p(Math.exp(-Math.abs(l)));
+
+// The continuous Bernoulli (Loaiza-Ganem and Cunningham, 2019) in logits; near 0 the series.
+const continuousMean = (l) => (Math.abs(l) < 0.02 ? 0.5 + l / 12 : sigmoid(l) / Math.tanh(l / 2) - 1 / l);
+const logNormaliser = (l) => Math.log(Math.abs(l) < 0.02 ? 2 + (l * l) / 6 : l / Math.tanh(l / 2));

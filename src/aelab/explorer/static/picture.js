@@ -1,0 +1,79 @@
+// What is seen as a PNG: the elements of a part of the page painted on a canvas, one by one.
+import { css } from "./dom.js";
+
+const MARGIN = 24;
+
+/** A blob of the visible content of `root`, in the colours of the theme, at the screen's density. */
+export async function picture(root) {
+  const ratio = Math.max(2, devicePixelRatio || 1), box = root.getBoundingClientRect();
+  const canvas = document.createElement("canvas"), c = canvas.getContext("2d");
+  canvas.width = (box.width + 2 * MARGIN) * ratio;
+  canvas.height = (box.height + 2 * MARGIN) * ratio;
+  c.scale(ratio, ratio);
+  c.fillStyle = css("paper");
+  c.fillRect(0, 0, canvas.width, canvas.height);
+  c.translate(MARGIN - box.left, MARGIN - box.top);
+  paint(c, root);
+  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+}
+
+function paint(c, element) {
+  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  if (style.display === "none" || style.visibility === "hidden" || element.matches(".unseen, .tools, .skip") || !box.width) return;
+  ground(c, box, style);
+  if (element.matches("canvas")) {
+    c.imageSmoothingEnabled = style.imageRendering !== "pixelated";
+    c.drawImage(element, box.left, box.top, box.width, box.height);
+  } else if (element.matches("input[type=range]")) thumb(c, box, element);
+  else if (element.matches("select")) text(c, element.selectedOptions[0].textContent, box.left + 8, box.top + box.height / 2 + 4, style);
+  else for (const node of element.childNodes) {
+    if (node.nodeType === Node.TEXT_NODE) words(c, node, style);
+    else if (node.nodeType === Node.ELEMENT_NODE) paint(c, node);
+  }
+}
+
+function ground(c, box, style) {
+  const clear = style.backgroundColor === "rgba(0, 0, 0, 0)", border = parseFloat(style.borderTopWidth);
+  if (clear && !border) return;
+  c.beginPath();
+  c.roundRect(box.left + border / 2, box.top + border / 2, Math.max(0, box.width - border), Math.max(0, box.height - border), Math.min(parseFloat(style.borderTopLeftRadius) || 0, box.height / 2));
+  if (!clear) { c.fillStyle = style.backgroundColor; c.fill(); }
+  if (border) { c.strokeStyle = style.borderTopColor; c.lineWidth = style.boxShadow === "none" ? border : 2 * border; c.stroke(); }
+}
+
+function thumb(c, box, input) {
+  const share = (input.value - input.min) / (input.max - input.min), y = box.top + box.height / 2;
+  c.fillStyle = css("line");
+  c.fillRect(box.left, y - 1.5, box.width, 3);
+  c.fillStyle = css("ink");
+  c.beginPath(); c.arc(box.left + 8 + share * (box.width - 16), y, 7, 0, 7); c.fill();
+}
+
+/** The words of a text one by one, each where the browser has put it. */
+function words(c, node, style) {
+  const range = document.createRange();
+  for (const { 0: word, index } of node.data.matchAll(/\S+/g)) {
+    range.setStart(node, index);
+    range.setEnd(node, index + word.length);
+    const box = range.getBoundingClientRect();
+    if (!box.width) continue;
+    c.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    text(c, word, box.left, box.top + (box.height + c.measureText("x").fontBoundingBoxAscent - c.measureText("x").fontBoundingBoxDescent) / 2, style);
+  }
+}
+
+function text(c, content, x, y, style) {
+  c.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  c.letterSpacing = style.letterSpacing === "normal" ? "0px" : style.letterSpacing;
+  c.fillStyle = style.color;
+  c.textAlign = "left";
+  c.fillText(content, x, y);
+}
+
+/** Offer a blob as a file. */
+export function offer(blob, name) {
+  const url = URL.createObjectURL(blob), link = document.createElement("a");
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,214 @@
+"""How the explorer is made: linked modules, packed arrays, what it embeds, and how it is served."""
+
+import http.client
+import re
+import threading
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from aelab.data import Data, load_data
+from aelab.errors import AelabError
+from aelab.explorer import build_explorer
+from aelab.explorer.build import modules
+from aelab.explorer.content import radii, root
+from aelab.explorer.link import link
+from aelab.explorer.pack import ALPHABET, SMALL, pack, pack_tensor, shortened
+from aelab.explorer.precision import kind_for
+from aelab.explorer.serve import make_server
+from aelab.metrics import Context
+from aelab.models import MODELS, Architecture, Autoencoder
+from aelab.nets import Network
+from aelab.report import build_report
+from aelab.runs import Run
+from tests.explorer_pages import page_of
+from tests.fake_run import FakeRun, make_run
+
+NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
+
+
+def small(name: str, d: int) -> Autoencoder:
+    architecture = Architecture(network=NETWORK, latent_dim=d)
+    return MODELS[name](architecture, MODELS[name].Config(), seed=0)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data: Data, tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
+    models = {f"{name}-{d}": small(name, d) for d in (16, 2) for name in ("ae", "vae")}
+    return page_of(tmp_path_factory.mktemp("page"), models, tiny_data)
+
+
+@pytest.fixture(scope="module")
+def html(run: FakeRun) -> str:
+    assert run.explorer is not None
+    return run.explorer.read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone_under_a_strict_policy(html: str) -> None:
+    assert "http://" not in html
+    assert "https://" not in html
+    policy = unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', html)[0])
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert policy.count("sha256-") == 3
+    assert not re.search(r"<[^>]*\sstyle=", html)
+    assert not re.search(r"<[^>]*\son[a-z]+=", html)
+    assert "innerHTML" not in html
+
+
+def test_report_and_explorer_link_to_each_other(run: FakeRun, html: str) -> None:
+    assert 'href="report.html"' in html
+    report = build_report(cast(Run, run)).read_text(encoding="utf-8")
+    assert 'href="explorer.html"' in report
+    run.explorer, found = None, run.explorer
+    assert "explorer.html" not in build_report(cast(Run, run)).read_text(encoding="utf-8")
+    run.explorer = found
+
+
+def test_building_twice_gives_the_same_page(html: str, tiny_data: Data, tmp_path: Path) -> None:
+    models = {f"{name}-{d}": small(name, d) for d in (16, 2) for name in ("ae", "vae")}
+    again = page_of(tmp_path / Path("page0"), models, tiny_data)
+    assert again.explorer is not None
+    assert again.explorer.read_text(encoding="utf-8").replace("page0", "") == html.replace(
+        "page0", ""
+    )
+
+
+def test_the_default_run_stays_under_ten_megabytes(mnist_folder: Path, tmp_path: Path) -> None:
+    data = load_data(str(mnist_folder), train_size=500)
+    models = {}
+    for name in ("ae", "vae"):
+        for d in (16, 2):
+            model = MODELS[name](Architecture(latent_dim=d), MODELS[name].Config(), seed=0)
+            models[f"{name}-{d}"] = model
+    page = page_of(tmp_path, models, data).explorer
+    assert page is not None
+    assert len(data.test) == 10_000
+    assert 5e6 < page.stat().st_size < 10e6
+
+
+def test_a_model_that_is_more_than_its_networks_is_refused(
+    tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small("ae", 2)
+    monkeypatch.setattr(model, "decode", lambda z: model.decoder(2 * z))
+    with pytest.raises(AelabError, match="only Python"):
+        build_explorer(
+            cast(Run, make_run(tmp_path, dims=(2,), models=("ae",), epochs=1)),
+            {"ae-2": Context(model=model, data=tiny_data, seed=0)},
+        )
+
+
+@pytest.mark.parametrize("kind", ["float16", "float24", "float32"])
+def test_what_is_left_of_a_packed_tensor(kind: Any) -> None:
+    values = np.random.default_rng(0).normal(0, 0.1, (200, 100)).astype(np.float32)
+    assert values.size > SMALL
+    values[np.abs(values) < 1e-3] = 0  # float16 has fewer digits there
+    digits = {"float16": 11, "float24": 16, "float32": 24}[kind]
+    assert (np.abs(shortened(values, kind) - values) <= 2.0**-digits * np.abs(values)).all()
+    few = values[:10]
+    assert (shortened(few, kind) == few).all()
+    assert pack_tensor(few, kind)["kind"] == "float32"
+
+
+@given(st.binary(max_size=60))
+def test_packed_text_needs_no_escape(data: bytes) -> None:
+    text = pack(np.frombuffer(data, np.uint8), "uint8")["data"]
+    assert set(text) <= set(ALPHABET)
+    assert not set(ALPHABET) & set("\"'\\<>&/ ")
+    assert len(set(ALPHABET)) == 85
+
+
+def test_weights_get_a_byte_more_only_where_the_page_would_differ() -> None:
+    network = nn.Sequential(nn.Linear(300, 100))
+    x = torch.rand(50, 300, generator=torch.Generator().manual_seed(0))
+    assert kind_for(network, x, lambda y: y) == "float16"
+    assert kind_for(network, x, lambda y: 100 * y) == "float24"
+
+
+def test_the_root_of_a_covariance_even_of_a_singular_one() -> None:
+    a = np.random.default_rng(0).normal(size=(4, 3))
+    covariance = a @ a.T
+    np.testing.assert_allclose(root(covariance) @ root(covariance).T, covariance, atol=1e-12)
+
+
+def test_the_radius_of_a_code_is_the_distance_to_its_fifth_neighbour() -> None:
+    codes = np.arange(20.0)[:, None] * np.ones((1, 1))
+    assert radii(codes)[0] == 5
+    assert radii(codes)[10] == 3
+    assert radii(codes[:3]).shape == (3,)
+
+
+def test_the_modules_become_one_script() -> None:
+    script = link(modules(), "main")
+    assert not re.search(r"^(?:import|export) ", script, re.MULTILINE)
+    assert script.count("const _inference = ") == 1
+    assert script.index("const _inference") < script.index("const _model ")
+
+
+def test_linking_keeps_order_and_refuses_what_it_does_not_know() -> None:
+    sources = {
+        "a": 'import { one, two } from "./b-c.js";\none(two);',
+        "b-c": 'import { three } from "./d.js";\nexport function one() {}\n'
+        "export const two = three;",
+        "d": "export const three = 3;",
+    }
+    script = link(sources, "a")
+    assert re.findall(r"const (_\w+) =", script) == ["_d", "_b_c", "_a"]
+    assert "const { one, two } = _b_c;" in script
+    assert "return { one, two };" in script
+    with pytest.raises(AssertionError, match="circle"):
+        link(sources | {"d": 'import { one } from "./b-c.js";'}, "a")
+    for form in ('import x from "./d.js";', "export default 3;", "export { three };"):
+        with pytest.raises(AssertionError, match="does not know"):
+            link(sources | {"d": form}, "a")
+
+
+@pytest.fixture
+def port(run: FakeRun) -> Iterator[int]:
+    assert run.explorer is not None
+    with make_server(run.explorer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def answer(port: int, path: str, host: str, method: str = "GET") -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={"Host": host})
+    response = connection.getresponse()
+    response.body = response.read()  # type: ignore[attr-defined]
+    connection.close()
+    return response
+
+
+def test_the_server_gives_one_page_to_its_own_name_only(port: int, html: str) -> None:
+    for host in (f"127.0.0.1:{port}", "localhost:9999", "localhost"):
+        response = answer(port, "/", host)
+        assert response.status == 200
+        assert response.body == html.encode()  # type: ignore[attr-defined]
+    assert answer(port, "/explorer.html", "localhost").status == 200
+    assert answer(port, "/", "localhost", "HEAD").body == b""  # type: ignore[attr-defined]
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", ""):
+        assert answer(port, "/", host).status == 421
+    for path in ("/report.html", "/../explorer.html", "//etc/passwd", "/explorer.html/", "/?x"):
+        assert answer(port, path, "localhost").status == 404
+    assert 400 <= answer(port, "/", "localhost", "POST").status < 600
+
+
+def test_a_port_in_use_is_told_in_one_sentence(run: FakeRun, port: int, tmp_path: Path) -> None:
+    assert run.explorer is not None
+    with pytest.raises(AelabError, match="--port"):
+        make_server(run.explorer, port)
+    with pytest.raises(AelabError, match="cannot be read"):
+        make_server(tmp_path / "nothing.html")
