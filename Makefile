@@ -1,13 +1,15 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format screenshots reproduce torture pins clean
+.PHONY: help lab test check format screenshots reproduce bench torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/mnist
 MINUTES ?= 1
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+BENCH := .bench-venv
+INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python $(INSTALL)
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +48,21 @@ reproduce: $(VENV)/.lab ## the original recipe on all of MNIST (DATA=folder of I
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)
 
+$(BENCH)/.lab: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python $(INSTALL) torch==2.13.0
+	$(BENCH)/bin/python $(INSTALL) --editable .
+	@touch $@
+
+# A peer that cannot be had is missing from the table, which says so; it stops nothing.
+$(BENCH)/.peers: $(BENCH)/.lab benchmarks/peers.txt
+	@grep -v '^#' benchmarks/peers.txt | while read -r peer; do echo "installing $$peer"; \
+		$(BENCH)/bin/python $(INSTALL) $$peer || echo "not installed: $$peer"; done
+	@touch $@
+
+bench: $(BENCH)/.peers ## speed beside other programs and the machine's limit (QUICK=1: a first look)
+	$(BENCH)/bin/python -m benchmarks --data $(DATA) $(if $(QUICK),--quick)
+
 torture: $(VENV)/.dev ## kills, full disks, damage, bad inputs: make torture MINUTES=20
 	$(BIN)/python -m tests.torture --minutes $(MINUTES)
 
@@ -53,4 +70,4 @@ pins: $(VENV)/.dev ## renew constraints.txt from what is installed
 	$(BIN)/python tools/pins.py
 
 clean: ## remove the virtual environment and caches (never runs/)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

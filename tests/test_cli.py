@@ -22,7 +22,7 @@ EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
 
 
 def aelab(
-    *words: str | Path, timeout: float = 120, env: dict[str, str] | None = None
+    *words: str | Path, timeout: float = 600, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "aelab", *map(str, words)],

@@ -1,4 +1,4 @@
-"""aelab's own loop; the time of an epoch is that of training, without validation."""
+"""aelab's own loop, with what it does after an epoch, but only a batch of validation images."""
 
 from collections.abc import Iterator
 from typing import final
@@ -16,7 +16,7 @@ class AelabFit:
     """The generator ``fit``, asked for one epoch after another."""
 
     def __init__(self, images: Images, setting: Setting) -> None:
-        few = Split(images[:1_000], np.zeros(1_000, dtype=np.int64))
+        few = Split(images[:64], np.zeros(64, dtype=np.int64))
         data = Data(
             train=Split(images, np.zeros(len(images), dtype=np.int64)),
             validation=few, test=few, name="", source="", why="", image_size=(28, 28), classes=1,

@@ -23,7 +23,7 @@ class Floor:
         self.first_gradient, self.last_gradient = torch.rand(h, 784), torch.rand(784, h)
         count = 2 * 784 * h + h + 784 + 2 * d * h + 2 * d + d * h + h
         self.flat, self.gradient, self.mean, self.square = (torch.rand(count) for _ in range(4))
-        self.step = torch.zeros(())
+        self.step = torch.ones(())
 
     @torch.no_grad()
     def epoch(self) -> None:
