@@ -31,9 +31,11 @@ def test_baselines_have_what_they_can_have(tiny_data: Data) -> None:
         assert evaluation.metrics.keys() == METRICS.keys()
         return {name for name, estimate in evaluation.metrics.items() if estimate is not None}
 
-    representation = {"knn_accuracy", "probe_accuracy"}
-    assert defined("pixels", None) == representation
-    assert defined("pca", 3) == representation | {"mse", "psnr", "ssim"}
+    of_codes = {name for name, measure in METRICS.items() if measure.family == "representation"}
+    of_pixels = {"mse", "psnr", "ssim"} | {n for n in METRICS if METRICS[n].panel == "robustness"}
+    assert len(of_codes) == 8
+    assert defined("pixels", None) == of_codes
+    assert defined("pca", 3) == of_codes | of_pixels
 
 
 def test_pca_cannot_have_more_components_than_pixels(tiny_data: Data) -> None:

@@ -33,7 +33,7 @@ def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) ->
     evaluation = evaluated(model, tiny_data)
     estimate = evaluation.metrics[name]
     gaussian = issubclass(MODELS[model], GaussianAutoencoder)
-    if METRICS[name].needs == "posterior" and not gaussian:
+    if (METRICS[name].needs == "posterior" and not gaussian) or name == "nll_5000":
         assert estimate is None, "what is not defined has no number"
         assert name not in evaluation.per_image
         return

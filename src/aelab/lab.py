@@ -20,6 +20,7 @@ from aelab.metrics import (
     Context,
     Evaluation,
     evaluate_baseline,
+    health,
     obtain_classifier,
     paired_difference,
 )
@@ -272,6 +273,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
             "epochs": len(history),
             "seconds": sum(row["seconds"] for row in history),
             "status": "finished",
+            "health": health(context, evaluation.metrics, history),
         },
     )
 
@@ -391,8 +393,10 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
                 "better": metric.better,
                 "family": metric.family,
                 "description": metric.description,
+                "panel": metric.panel,
                 "quantity": metric.quantity,
                 "sampler": metric.sampler,
+                "at": metric.at,
             }
             for name, metric in METRICS.items()
         },

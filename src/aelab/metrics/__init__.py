@@ -3,16 +3,27 @@
 import importlib
 import pkgutil
 
+from aelab.metrics.annealing import ais_check
 from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_difference
 from aelab.metrics.baselines import BASELINES, evaluate_baseline
 from aelab.metrics.classifier import obtain as obtain_classifier
 from aelab.metrics.context import Context, Subject
 from aelab.metrics.evaluation import Evaluation, evaluate
+from aelab.metrics.health import health
 
 for _sibling in sorted(module.name for module in pkgutil.iter_modules(__path__)):
     importlib.import_module(f"{__name__}.{_sibling}")
-for _name in sorted(METRICS, key=lambda name: FAMILIES.index(METRICS[name].family)):
-    METRICS[_name] = METRICS.pop(_name)  # tables go from family to family, as EVALUATION.md does
+
+
+def _place(name: str) -> tuple[int, bool]:
+    """The order of the tables: family by family, and in each the file of that name first."""
+    measure = METRICS[name]
+    own = measure.function.__module__ == f"{__name__}.{measure.family}"
+    return FAMILIES.index(measure.family), not own
+
+
+for _name in sorted(METRICS, key=_place):
+    METRICS[_name] = METRICS.pop(_name)
 
 __all__ = [
     "BASELINES",
@@ -22,8 +33,10 @@ __all__ = [
     "Evaluation",
     "Metric",
     "Subject",
+    "ais_check",
     "evaluate",
     "evaluate_baseline",
+    "health",
     "metric",
     "obtain_classifier",
     "paired_difference",

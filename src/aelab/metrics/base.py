@@ -50,8 +50,9 @@ F = TypeVar("F", bound=Function)
 class Metric:
     """A measure with everything that a table says about it.
 
-    A measure of drawn images has a ``sampler``, and shares its ``quantity`` with those of the
-    other samplers.
+    Measures that belong together (one quantity for several samplers, or at several strengths) name
+    the ``panel`` of the report that shows them all, the ``quantity`` that they share, and the
+    ``sampler`` or the place ``at`` which each one stands.
     """
 
     name: str
@@ -62,8 +63,10 @@ class Metric:
     needs: Needs
     description: str
     function: Function
+    panel: str = ""
     quantity: str = ""
     sampler: str = ""
+    at: float | None = None
 
     def applies_to(self, level: Needs) -> bool:
         """Whether the measure is defined for a subject of that level."""
@@ -81,8 +84,10 @@ def metric(
     unit: str = "",
     better: Better = None,
     needs: Needs | None = None,
+    panel: str = "",
     quantity: str = "",
     sampler: str = "",
+    at: float | None = None,
 ) -> Callable[[F], F]:
     """Register a measure; its docstring's first line is the description in the report.
 
@@ -106,8 +111,10 @@ def metric(
             needs=needs or "model",
             description=description,
             function=function,
+            panel=panel,
             quantity=quantity,
             sampler=sampler,
+            at=at,
         )
         return function
 

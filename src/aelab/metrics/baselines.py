@@ -76,6 +76,10 @@ class PcaBaseline(DecodedSubject):
         """Coordinates along the components."""
         return self.pca.encode(x_BD)
 
+    def reconstruct(self, x_BD: Tensor) -> Tensor:
+        """The projection onto the components, unclipped."""
+        return self.pca.decode(self.pca.encode(x_BD))
+
     @cached_property
     def shown(self) -> Tensor:
         """The unclipped linear reconstruction."""

@@ -31,7 +31,8 @@ from aelab.runs import CacheFolder
 
 FEATURES = 64
 CHANNELS = (16, 32, 64)
-BATCH = 128
+LEAST_BATCH, MOST_BATCH = 16, 128
+LEAST_STEPS = 60  # an epoch, where the batch can be small enough
 PRESENTED = 200_000  # training images presented in all, as far as MOST_EPOCHS goes
 LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
@@ -119,7 +120,7 @@ def train(network: nn.Sequential, data: Data) -> None:
     images = torch.from_numpy(data.train.images)
     labels = torch.from_numpy(data.train.labels)
     epochs = min(max(round(PRESENTED / len(images)), LEAST_EPOCHS), MOST_EPOCHS)
-    batch = min(BATCH, len(images))
+    batch = min(max(len(images) // LEAST_STEPS, LEAST_BATCH), MOST_BATCH, len(images))
     steps = len(images) // batch  # what is left over of an epoch waits for another one
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -144,6 +144,10 @@ class DecodedSubject(Subject):
     def shown(self) -> Tensor:
         """The test images as they come back from their codes, pixels ``(N, D)``."""
 
+    @abstractmethod
+    def reconstruct(self, x_BD: Tensor) -> Tensor:
+        """Pixels ``(B, D)`` decoded from the codes of any images in [0, 1]."""
+
 
 @final
 @dataclass(kw_only=True, eq=False)
@@ -170,6 +174,10 @@ class Context(DecodedSubject):
     def encode(self, x_BD: Tensor) -> Tensor:
         """The deterministic code, the posterior mean of a Gaussian autoencoder."""
         return self.model.encode(x_BD.to(self.device))
+
+    def reconstruct(self, x_BD: Tensor) -> Tensor:
+        """The mean of each pixel's distribution, decoded from the deterministic code."""
+        return self.model.reconstruct(x_BD.to(self.device)).cpu()
 
     @cached_property
     @torch.inference_mode()

@@ -192,6 +192,7 @@ def _register(quantity: str, sampler: str) -> None:
         better=better,
         family="generation",
         needs="posterior" if sampler == "prior" else "model",
+        panel="samplers",
         quantity=title,
         sampler=sampler,
     )(measured)

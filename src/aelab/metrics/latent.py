@@ -17,6 +17,33 @@ def active_units(context: Context) -> float:
     return float(active(context).sum())
 
 
+@metric(
+    "prior_gap",
+    title="Aggregate posterior to prior",
+    unit="nats",
+    better="lower",
+    family="latent",
+    needs="posterior",
+)
+def prior_gap(context: Context) -> float:
+    """KL to N(0, I) of the Gaussian with the mean and covariance of all posteriors together.
+
+    A lower bound, by moments, on KL(q(z) ‖ p(z)), which is what the prior's samples suffer from;
+    Hoffman and Johnson (2016). ½ (tr S + m'm − d − log det S).
+    """
+    mean_Z, covariance_ZZ = aggregate(context)
+    trace = np.trace(covariance_ZZ) + mean_Z @ mean_Z - len(mean_Z)
+    return float(0.5 * (trace - np.linalg.slogdet(covariance_ZZ)[1]))
+
+
+def aggregate(context: Context) -> tuple[Array, Array]:
+    """Mean and covariance of q(z), the mixture of the posteriors of the test images."""
+    means, log_variances = (part.double().numpy() for part in context.posterior)
+    within_Z = np.exp(log_variances).mean(axis=0)
+    between_ZZ = np.atleast_2d(np.cov(means, rowvar=False, bias=True))
+    return means.mean(axis=0), between_ZZ + np.diag(within_Z)
+
+
 def code_variance(context: Context) -> Array:
     """Var_x of each dimension of the deterministic code over the test images, ``(Z,)``."""
     codes = context.codes("test").astype(np.float64)

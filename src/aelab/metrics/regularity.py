@@ -11,6 +11,7 @@ from torch import Tensor
 from aelab.metrics.base import Array, Estimate, estimate_means, metric
 from aelab.metrics.context import Context, once
 from aelab.metrics.generation import scene
+from aelab.metrics.sampling import moments
 from aelab.randomness import numpy_stream
 
 MMD_CODES = 5_000
@@ -108,24 +109,22 @@ def sensitivity(context: Context) -> Tensor:
     J_g is the Jacobian of the shown pixels by the code, Σ_z the covariance of the training codes;
     exact, by one directional derivative a column.
     """
+    values_Z, vectors_ZZ = np.linalg.eigh(moments(context.codes("train"))[1])
+    root_ZZ: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
+    return movement(context, root_ZZ)
+
+
+def movement(context: Context, directions_RZ: Array) -> Tensor:
+    """‖J_g a‖ for each direction a, a row ``(Z,)``, at test codes; float64 ``(N, R)``."""
     count = len(context.data.test)
     chosen = numpy_stream(context.seed, "smoothness codes").permutation(count)[:SMOOTHNESS_CODES]
     z_NZ = torch.from_numpy(context.codes("test")[np.sort(chosen)]).to(context.device)
-    root_ZZ = covariance_root(context.codes("train")).to(z_NZ)
 
     def shown(z: Tensor) -> Tensor:
         return context.model.pixels(context.model.decode(z))
 
     columns = []
-    for column_Z in root_ZZ.T:
-        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, column_Z.expand_as(z_NZ))[1]
+    for direction_Z in torch.from_numpy(directions_RZ).to(z_NZ):
+        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, direction_Z.expand_as(z_NZ))[1]
         columns.append(moved_ND.double().square().sum(-1).sqrt().cpu())
     return torch.stack(columns, dim=1)
-
-
-def covariance_root(codes_NZ: Array) -> Tensor:
-    """The symmetric square root ``(Z, Z)`` of the covariance of codes."""
-    codes = codes_NZ.astype(np.float64)
-    values_Z, vectors_ZZ = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
-    root: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
-    return torch.from_numpy(root)

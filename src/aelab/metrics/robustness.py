@@ -1,0 +1,90 @@
+"""Reconstruction of the clean image from a damaged one, by kind and strength of the damage.
+
+Every model sees the same damaged images.
+
+Shape legend: B images of a batch, D pixels, H × W the image.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from aelab.metrics.base import Array, metric
+from aelab.metrics.context import BATCH, DecodedSubject
+from aelab.randomness import stream
+
+Size = tuple[int, int]
+Damage = Callable[[Tensor, float, Size, torch.Generator], Tensor]
+
+
+def gaussian(x_BD: Tensor, sigma: float, size: Size, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+    """Gaussian noise of standard deviation σ on every pixel, then clipped to [0, 1]."""
+    noise_BD = torch.empty_like(x_BD).normal_(generator=generator)
+    return (x_BD + sigma * noise_BD).clamp_(0, 1)
+
+
+def salt_and_pepper(x_BD: Tensor, share: float, size: Size, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+    """A share of the pixels set to 0 or 1, either with the same probability."""
+    draw_BD = torch.rand(x_BD.shape, generator=generator)
+    return torch.where(draw_BD < share, (draw_BD < share / 2).float(), x_BD)
+
+
+def occlusion(x_BD: Tensor, share: float, size: Size, generator: torch.Generator) -> Tensor:
+    """A black rectangle of a share of each side, anywhere within the image."""
+    hidden = torch.ones(len(x_BD), 1, 1, dtype=torch.bool)
+    for axis, pixels in enumerate(size):
+        length = max(1, round(share * pixels))
+        start_B = torch.randint(0, pixels - length + 1, (len(x_BD),), generator=generator)
+        offset = torch.arange(pixels) - start_B[:, None]
+        inside = (offset >= 0) & (offset < length)
+        hidden = hidden & inside.unsqueeze(2 - axis)
+    return x_BD.masked_fill(hidden.flatten(1), 0)
+
+
+#: name -> the damage, what it is called, the sign of its strength, and three strengths.
+DAMAGES: dict[str, tuple[Damage, str, str, tuple[float, ...]]] = {
+    "gaussian": (gaussian, "Gaussian noise", "σ", (0.1, 0.2, 0.4)),
+    "salt_pepper": (salt_and_pepper, "Salt and pepper", "share", (0.05, 0.1, 0.2)),
+    "occlusion": (occlusion, "Occlusion", "side", (0.2, 0.3, 0.4)),
+}
+
+
+@torch.inference_mode()
+def error_from_damaged(subject: DecodedSubject, name: str, strength: float) -> Array:
+    """Squared error per pixel ``(N,)`` of the reconstruction from a damaged image."""
+    damage = DAMAGES[name][0]
+    errors = []
+    for number, x_BD in enumerate(subject.batches("test")):
+        generator = stream(subject.seed, "damage", name, str(strength), number)
+        damaged_BD = damage(x_BD, strength, subject.data.image_size, generator)
+        errors.append((subject.reconstruct(damaged_BD) - x_BD).square().mean(-1))
+    assert len(errors) == -(-len(subject.data.test) // BATCH)
+    return torch.cat(errors).double().numpy()
+
+
+def _register(name: str, strength: float) -> None:
+    _, title, sign, _ = DAMAGES[name]
+
+    def damaged(subject: DecodedSubject) -> Array:
+        return error_from_damaged(subject, name, strength)
+
+    damaged.__doc__ = (
+        f"Squared error per pixel against the clean image, from one with {title.lower()}, "
+        f"{sign} {strength:g}."
+    )
+    metric(
+        f"mse_{name}_{strength:g}",
+        title=f"MSE from {title.lower()}, {sign} {strength:g}",
+        better="lower",
+        family="reconstruction",
+        needs="pixels",
+        panel="robustness",
+        quantity=f"{title}, {sign}",
+        at=strength,
+    )(damaged)
+
+
+for _name, (*_, _strengths) in DAMAGES.items():
+    for _strength in _strengths:
+        _register(_name, _strength)
