@@ -6,13 +6,15 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aelab.axes import parse, points, written
+from aelab.axes import BASE, parse, points, written
 from aelab.claims import CLAIMS
 from aelab.display import Display
 from aelab.errors import AelabError, RunError
@@ -238,6 +240,37 @@ def test_a_study_is_no_run_and_a_run_no_study(whole: Study) -> None:
         Run(whole.path)
     with pytest.raises(RunError, match="not a study folder"):
         Study(whole.run_path("seed-0"))
+
+
+def test_the_verbs_take_a_study(whole: Study, tmp_path: Path, tiny_folder: Path) -> None:
+    def aelab(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "aelab", *map(str, words)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    shown = aelab("show", whole.path)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 seeds" in shown.stdout
+    assert "8 claims need 9 seeds" in " ".join(shown.stdout.replace("│", " ").split())
+    told = json.loads(aelab("show", whole.path, "--json").stdout)
+    assert told["study"] == str(whole.path)
+    beside = aelab("compare", *(whole.run_path(f"seed-{s}") for s in (0, 1)))
+    assert beside.returncode == 0, beside.stderr
+    assert "seed-1" in beside.stdout
+    # Goes on with what is there: nothing is lacking, so nothing is trained.
+    flags: list[str | Path] = ["--data", tiny_folder, "--latent-dim", "3", "--network.hidden", "8", "--validation",
+             "60", *(w for m in ("ae", "vae", "noise") for w in (f"--{m}.epochs", "2")),
+             "--evaluation.draws", "50", "--evaluation.pairs", "20"]  # fmt: skip
+    grown = aelab("study", *flags, "--seeds", "2", "--vary", "vae.beta=0.5,1", "--out", whole.path)
+    assert grown.returncode == 0, grown.stderr
+    assert "epoch" not in grown.stdout
+    assert grown.stdout.splitlines()[-1] == str(whole.path)
+    claims = tmp_path / "none.toml"
+    claims.write_text("")
+    refused = aelab("study", *flags, "--claims", claims, "--out", tmp_path / "new")
+    assert refused.returncode == 2
+    assert "holds no claim" in refused.stderr
 
 
 def test_axes_are_parsed_and_checked() -> None:

@@ -88,7 +88,7 @@ def differences(experiments: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any
 
 
 def _values(metrics: Mapping[str, Mapping[str, Any] | None]) -> dict[str, float | None]:
-    return {name: estimate and estimate["value"] for name, estimate in metrics.items()}
+    return {name: None if found is None else found["value"] for name, found in metrics.items()}
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -117,7 +117,8 @@ def _create(
 
 
 def _same_settings(study: Study, experiment: Experiment) -> None:
-    there, here = flatten(study.experiment()), flatten(experiment.model_dump(mode="json"))
+    kept = validate(study.experiment(), f"{study.path}/experiment.json")  # newer settings too
+    there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
     differing = [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
         for name in dict.fromkeys([*there, *here])
