@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format screenshots reproduce bench torture pins clean
+.PHONY: help lab test check format study screenshots reproduce bench torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +44,13 @@ format: $(VENV)/.dev ## format the code and mend what the linter can
 
 reproduce: $(VENV)/.lab ## the original recipe on all of MNIST (DATA=folder of IDX files)
 	$(BIN)/aelab run --preset recipe --data $(DATA)
+
+# Each command adds to the same folder what it lacks; any of them may be interrupted and repeated.
+STUDY = $(BIN)/aelab study --preset recipe --data $(DATA) --out runs/study
+study: $(VENV)/.lab ## the published studies: ten seeds, latent sizes, β (DATA=folder of IDX files)
+	$(STUDY) --seeds 10
+	$(STUDY) --seeds 3 --vary latent-dim=2,4,8,16,32,64
+	$(STUDY) --seeds 3 --models ae vae noise --vary vae.beta=0,0.1,0.5,1,2,4
 
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)

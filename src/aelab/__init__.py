@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aelab.claims import CLAIMS, Claim, claim, load_claims
+    from aelab.compare import Comparison, compare
     from aelab.data import Data, Split, load_data
     from aelab.experiment import PRESETS, Experiment, load_toml, preset
     from aelab.export import load_exported
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from aelab.losses import Loss
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
-    from aelab.runs import Run
+    from aelab.runs import Run, Study
+    from aelab.study import evaluate_study, report_study, resume_study, run_study
     from aelab.train import Epoch, Training, fit
 
 _HOMES = {
+    "aelab.claims": ("CLAIMS", "Claim", "claim", "load_claims"),
+    "aelab.compare": ("Comparison", "compare"),
     "aelab.data": ("Data", "Split", "load_data"),
     "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "preset"),
     "aelab.export": ("load_exported",),
@@ -42,12 +47,15 @@ _HOMES = {
     "aelab.losses": ("Loss",),
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
-    "aelab.runs": ("Run",),
+    "aelab.runs": ("Run", "Study"),
+    "aelab.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
     "aelab.train": ("Epoch", "Training", "fit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022  (by home, as above)
+    "CLAIMS", "Claim", "claim", "load_claims",
+    "Comparison", "compare",
     "Data", "Split", "load_data",
     "PRESETS", "Experiment", "load_toml", "preset",
     "load_exported",
@@ -55,7 +63,9 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
-    "Run", "Epoch", "Training", "fit",
+    "Run", "Study",
+    "evaluate_study", "report_study", "resume_study", "run_study",
+    "Epoch", "Training", "fit",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from aelab import __version__
-from aelab.errors import AelabError
+from aelab.errors import AelabError, TrainingError
 from aelab.flags import (
     Bare,
     Doing,
@@ -18,6 +18,7 @@ from aelab.flags import (
     Exporting,
     Output,
     Place,
+    Studying,
     experiment_and,
     parse,
     run_and,
@@ -25,7 +26,7 @@ from aelab.flags import (
 
 if TYPE_CHECKING:
     from aelab.display import Display
-    from aelab.runs import Run
+    from aelab.runs import Run, Study
 
 PLAIN = Output()
 
@@ -40,37 +41,82 @@ def run(words: list[str]) -> None:
     _print_results(done, place)
 
 
-def resume(words: list[str]) -> None:
-    """Go on with an interrupted run from its last checkpoints."""
-    from aelab.lab import resume as resume_run
+def study(words: list[str]) -> None:
+    """Train many paired seeds and decide claims; writes a study folder with report.html."""
+    from aelab.axes import parse as axes
+    from aelab.claims import load_claims
+    from aelab.study import run_study
 
-    _again(resume_run, *parse(run_and(Doing, resume.__doc__), "resume", words))
+    experiment, its = experiment_and(Studying, "study", words, study.__doc__, latent_dim=(16,))
+    claims = load_claims(its.claims) if its.claims else None
+    with _display(None, its) as display:
+        done = run_study(
+            experiment, its.out, seeds=its.seeds, vary=axes(its.vary), claims=claims,
+            workers=its.workers, watch=display.watch,
+        )  # fmt: skip
+    _finish_study(done, its)
+
+
+def compare(words: list[str]) -> None:
+    """Put runs side by side, and tell which settings differ."""
+    from aelab.compare import compare as compare_runs
+    from aelab.printing import comparison_table
+
+    def asked(
+        runs: tyro.conf.Positional[
+            Annotated[tuple[Path, ...], tyro.conf.arg(help="The run folders.")]
+        ],
+        output: Annotated[Output, Bare] = PLAIN,
+    ) -> tuple[tuple[Path, ...], Output]:
+        return runs, output
+
+    asked.__doc__ = compare.__doc__
+    runs, output = parse(asked, "compare", words)
+    found = compare_runs(*runs)
+    if output.json_:
+        _say(json.dumps(found.as_json(), indent=1))
+    else:
+        comparison_table(found)
+
+
+def resume(words: list[str]) -> None:
+    """Go on with an interrupted run or study from its last checkpoints."""
+    from aelab.lab import resume as resume_run
+    from aelab.study import resume_study
+
+    _again(resume_run, resume_study, *parse(run_and(Doing, resume.__doc__), "resume", words))
 
 
 def evaluate(words: list[str]) -> None:
-    """Measure the trained models of a run again, and build its report again."""
+    """Measure the trained models of a run or study again, and build its report again."""
     from aelab.lab import evaluate as evaluate_run
+    from aelab.study import evaluate_study
 
-    _again(evaluate_run, *parse(run_and(Doing, evaluate.__doc__), "evaluate", words))
+    path, doing = parse(run_and(Doing, evaluate.__doc__), "evaluate", words)
+    _again(evaluate_run, evaluate_study, path, doing)
 
 
 def report(words: list[str]) -> None:
-    """Build the figures and the report of a finished run again."""
+    """Build the figures and the report of a finished run or study again."""
     from aelab.lab import report as build
-    from aelab.runs import Run
+    from aelab.runs import Study, opened
+    from aelab.study import report_study
 
     path, output = parse(run_and(Output, report.__doc__), "report", words)
-    done = Run(path)
-    build(done)
+    done = opened(path)
+    if isinstance(done, Study):
+        report_study(done)
+    else:
+        build(done)
     _print_end(done, output)
 
 
 def show(words: list[str]) -> None:
-    """Print the table of results of a finished run."""
-    from aelab.runs import Run
+    """Print the results of a finished run or study."""
+    from aelab.runs import opened
 
     path, output = parse(run_and(Output, show.__doc__), "show", words)
-    _print_results(Run(path), output)
+    _print_results(opened(path), output)
 
 
 def presets(words: list[str]) -> None:
@@ -153,7 +199,8 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, resume, evaluate, report, show, explore, export, presets, data, doctor)
+    for verb in (run, study, compare, resume, evaluate, report, show, explore, export, presets,
+                 data, doctor)
 }  # fmt: skip
 
 
@@ -180,31 +227,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(130)
 
 
-def _again(function: Callable[..., "Run"], path: Path, doing: Doing) -> None:
-    from aelab.runs import Run
+def _again(
+    of_run: Callable[..., "Run"], of_study: Callable[..., "Study"], path: Path, doing: Doing
+) -> None:
+    from aelab.runs import Study, opened
 
-    with _display(Run(path).model_keys(), doing) as display:
-        done = function(path, doing.workers, display.watch)
+    found = opened(path)
+    if isinstance(found, Study):
+        with _display(None, doing) as display:
+            ended = of_study(path, doing.workers, display.watch)
+        _finish_study(ended, doing)
+        return
+    with _display(found.model_keys(), doing) as display:
+        done = of_run(path, doing.workers, display.watch)
     _print_results(done, doing)
 
 
-def _display(keys: Iterable[str], output: Output) -> "Display":
+def _finish_study(done: "Study", output: Output) -> None:
+    _print_results(done, output)
+    if failures := done.results()["failures"]:
+        raise TrainingError(
+            f"{len(failures)} of the models of {done.path} failed; aelab resume tries them again."
+        )
+
+
+def _display(keys: Iterable[str] | None, output: Output) -> "Display":
     from aelab.display import Display
 
     return Display(keys, quiet=output.quiet, stderr=output.json_)
 
 
-def _print_results(done: "Run", output: Output) -> None:
+def _print_results(done: "Run | Study", output: Output) -> None:
     from aelab.display import results_table
+    from aelab.runs import Run
 
     if not (output.quiet or output.json_):
-        results_table(done)
+        if isinstance(done, Run):
+            results_table(done)
+        else:
+            from aelab.printing import claims_table
+
+            claims_table(done)
     _print_end(done, output)
 
 
-def _print_end(done: "Run", output: Output) -> None:
+def _print_end(done: "Run | Study", output: Output) -> None:
+    from aelab.runs import Run
+
     if output.json_:
-        _say(json.dumps({"run": str(done.path)} | done.metrics(), indent=1))
+        kind, content = ("run", done.metrics()) if isinstance(done, Run) else (
+            "study", done.results()
+        )  # fmt: skip
+        _say(json.dumps({kind: str(done.path)} | content, indent=1))
         return
     if not output.quiet:
         _say(f"Report: {done.path / 'report.html'}")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from aelab.experiment import PRESET_HELP, PRESETS, preset
@@ -23,9 +23,14 @@ SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_uni
 
 
 class Display:
-    """Shows the events of a run: bars on a terminal, lines elsewhere, warnings always."""
+    """Shows the events of a run: bars on a terminal, lines elsewhere, warnings always.
 
-    def __init__(self, keys: Iterable[str], *, quiet: bool = False, stderr: bool = False) -> None:
+    ``keys`` are the jobs that have a bar; of a study (None), whose jobs are many, those at work.
+    """
+
+    def __init__(
+        self, keys: Iterable[str] | None, *, quiet: bool = False, stderr: bool = False
+    ) -> None:
         self.console = Console(quiet=quiet, stderr=stderr)
         self.errors = Console(stderr=True)
         self.live = self.console.is_terminal
@@ -38,9 +43,8 @@ class Display:
             console=self.console,
             disable=quiet or not self.live,
         )
-        self.bars: dict[str, TaskID] = {
-            key: self.progress.add_task(key, total=1, state="waiting", start=False) for key in keys
-        }
+        self.passing = keys is None
+        self.bars: dict[str, TaskID] = {key: self._bar(key, "waiting") for key in keys or ()}
         self.said: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -55,8 +59,21 @@ class Display:
     ) -> None:
         self.progress.stop()
 
+    def _bar(self, key: str, state: str) -> TaskID:
+        return self.progress.add_task(key, total=1, state=state, start=False)
+
+    def _task(self, key: str) -> Task:
+        return next(task for task in self.progress.tasks if task.id == self.bars[key])
+
     def watch(self, event: Event) -> None:
         """Show one event."""
+        if self.passing and event.kind == "started":
+            self.bars[event.job] = self._bar(event.job, "starting")
+        self._show(event)
+        if self.passing and event.kind in ("done", "failed") and event.job in self.bars:
+            self.progress.remove_task(self.bars.pop(event.job))
+
+    def _show(self, event: Event) -> None:
         content = event.content
         if event.kind == "failed":
             self._state(event.job, "[red]failed")
@@ -83,7 +100,7 @@ class Display:
             f"  {row['images_per_second']:,.0f} images/s"
         )
         bar = self.bars[job]
-        if not self.progress.tasks[bar].started:
+        if not self._task(job).started:
             self.progress.start_task(bar)
         self.progress.update(bar, completed=content["epoch"], total=content["epochs"], state=state)
         quiet = time.monotonic() - self.said.get(job, -QUIET_SECONDS) < QUIET_SECONDS
@@ -98,8 +115,7 @@ class Display:
         if job in self.bars:
             self.progress.update(self.bars[job], state=state)
             if last:
-                total = self.progress.tasks[self.bars[job]].total
-                self.progress.update(self.bars[job], completed=total)
+                self.progress.update(self.bars[job], completed=self._task(job).total)
         elif self.live and not last:
             self.console.print(f"{job}: {state}", style="dim")
 

@@ -51,6 +51,23 @@ class Place(Doing):
     )
 
 
+class Studying(Place):
+    """How many seeds a study has, and what it varies beside them."""
+
+    out: Path | None = Field(
+        None,
+        description="The study folder; one that exists is gone on with (default: "
+        "runs/<date>-<preset>-study).",
+    )
+    seeds: int = Field(10, ge=1, description="Trainings of every model, from --seed on.")
+    vary: tuple[str, ...] = Field(
+        (), description="An axis beside the seeds, such as latent-dim=2,4,8 or vae.beta=0.5,1,4."
+    )
+    claims: Path | None = Field(
+        None, description="A TOML file of claims to decide beside the registered ones."
+    )
+
+
 class Exporting(Config):
     """What is written for other programs, and where."""
 
@@ -81,9 +98,12 @@ class _Ground:
 
 
 def experiment_and(
-    place: type[T], verb: str, words: list[str], about: str | None
+    place: type[T], verb: str, words: list[str], about: str | None, **defaults: Any
 ) -> tuple["Experiment", T]:
-    """The Experiment that the words describe, and beside it the settings of ``place``."""
+    """The Experiment that the words describe, and beside it the settings of ``place``.
+
+    ``defaults`` lie between the preset and the file.
+    """
     from aelab.experiment import Experiment, load_toml, preset
 
     asked = [word for word in words if word in ("-h", "--help")]
@@ -92,9 +112,9 @@ def experiment_and(
         return_unknown_args=True,
     )  # fmt: skip
     base = (
-        load_toml(ground.config, ground.preset)
+        load_toml(ground.config, ground.preset, **defaults)
         if ground.config
-        else preset(ground.preset or "recipe")
+        else preset(ground.preset or "recipe", **defaults)
     )
 
     default = place()

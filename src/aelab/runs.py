@@ -325,6 +325,11 @@ class Study(Folder):
         return self.write("report.html", html.encode())
 
 
+def opened(path: Path) -> Run | Study:
+    """The run or the study in a folder."""
+    return Study(path) if Study.is_at(path) else Run(path)
+
+
 def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any) -> None:
     """Make a folder with its first files in it, whole or not at all."""
     if path.exists():

@@ -60,7 +60,7 @@ def run_study(
         _unchanged(study, claims)
         span = range(experiment.seed, experiment.seed + seeds)
         plan = _plan(study)
-        plan += _missing(plan, experiment, [BASE, *places], span)
+        plan += missing(plan, experiment, [BASE, *places], span)
         study.note(plan=[dataclasses.asdict(entry) for entry in plan])
         return _carry_out(study, workers, watch)
 
@@ -117,7 +117,8 @@ def _create(
 
 
 def _same_settings(study: Study, experiment: Experiment) -> None:
-    there, here = flatten(study.experiment()), flatten(experiment.model_dump(mode="json"))
+    kept = validate(study.experiment(), f"{study.path}/experiment.json")  # newer settings too
+    there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
     differing = [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
         for name in dict.fromkeys([*there, *here])
@@ -149,7 +150,7 @@ def _plan(study: Study) -> list[Entry]:
     return [Entry.of(record) for record in study.manifest().get("plan", [])]
 
 
-def _missing(
+def missing(
     plan: Sequence[Entry], base: Experiment, places: Iterable[Point], seeds: Iterable[int]
 ) -> list[Entry]:
     """The runs that are still to be planned, so that every model has every seed at every place.
@@ -263,12 +264,17 @@ def _pool(
     jobs: Sequence[Job], workers: int, watch: Watch, failures: dict[str, dict[str, str]]
 ) -> None:
     """Run the jobs; what fails is added to ``failures`` by the name of its run."""
+    ended = 0
     with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
         for event in events:
             if event.kind == "failed":
                 name, _, what = event.job.rpartition("/")
                 failures.setdefault(name, {})[what] = event.content
             watch(event)
+            if event.kind in ("done", "failed"):
+                ended += 1
+                text = f"{event.job}: {event.kind}, {ended} of {len(jobs)} jobs."
+                watch(Event("study", "message", text))
 
 
 def _complete(send: Send, path: Path) -> None:

@@ -1,0 +1,95 @@
+"""What the terminal prints of studies and comparisons."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from aelab.compare import Comparison
+from aelab.report.numbers import decimals, number
+from aelab.report.study.conclusions import p_text
+from aelab.report.study.results import load
+from aelab.runs import Study
+
+_STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not measured": "dim"}
+
+
+def claims_table(study: Study) -> None:
+    """Print every claim of a study with its verdict, and why where it is not decided."""
+    found = load(study)
+    count = len(found.seeds)
+    table = Table(
+        title=f"{found.data['name']}, d = {found.latent_dim}, {count} seed{'s' * (count != 1)}",
+        caption=f"Claims frozen before the training: SHA-256 {found.claims_hash[:16]}",
+    )
+    table.add_column("claim")
+    for name in ("Δ", "δ", "effect", "p", "p, Holm"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for item in found.claims:
+        undecided = item.verdict in ("inconclusive", "not measured")
+        said = f"{item.place} {item.says}" + (f"\n  [dim]{item.why}" if undecided else "")
+        value, ends = item.amount.text(item.summary.estimate) if item.summary else ("–", "")
+        numbers = [
+            "–" if found_ is None else text(found_)
+            for found_, text in (
+                (item.effect, lambda effect: number(effect, 1)),
+                (item.p, p_text),
+                (item.holm, p_text),
+            )
+        ]
+        style = _STYLES[item.verdict]
+        table.add_row(
+            said, f"{value}\n{ends}".strip(), item.amount.threshold_text, *numbers,
+            f"[{style}]{item.verdict}",
+        )  # fmt: skip
+    console = Console(highlight=False)
+    Console(width=max(100, console.width), highlight=False).print(table)
+
+
+def comparison_table(found: Comparison) -> None:
+    """Print runs side by side, and beneath them the settings in which they differ."""
+    table = Table()
+    table.add_column("measure")
+    for column in found.columns:
+        table.add_column(f"{column.run}\n{column.model}", justify="right", no_wrap=True)
+    for name, measure in found.measures.items():
+        values = [column.values.get(name) for column in found.columns]
+        known = [value for value in values if value is not None]
+        places = decimals(known)
+        unit = f" ({measure['unit']})" if measure["unit"] else ""
+        best = _best(known, measure["better"])
+        cells = [
+            "[dim]not defined"
+            if value is None
+            else f"{'[bold]' * (value == best)}{number(value, places)}"
+            for value in values
+        ]
+        table.add_row(measure["title"] + unit, *cells)
+    settings = Table(title="Settings that differ", title_justify="left")
+    settings.add_column("setting")
+    for run in found.runs:
+        settings.add_column(run, no_wrap=True)
+    for name, each in found.differing.items():
+        settings.add_row(name, *map(_shown, each))
+    console = Console(highlight=False)
+    width = max(console.width, 30 + 14 * len(found.columns))
+    console = Console(width=width, highlight=False)
+    console.print(table)
+    console.print(settings if found.differing else "The runs do not differ in any setting.")
+
+
+def _best(values: list[float], better: str | None) -> float | None:
+    if better is None or len(values) < 2 or len(set(values)) == 1:
+        return None
+    return min(values) if better == "lower" else max(values)
+
+
+def _shown(value: Any) -> str:
+    return (
+        "none"
+        if value is None
+        else ", ".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+    )

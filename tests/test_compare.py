@@ -1,0 +1,117 @@
+"""Runs side by side: what may stand in one column, and what differs."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aelab.compare import compare, differences
+from aelab.errors import AelabError
+from aelab.experiment import preset
+from aelab.printing import comparison_table
+from aelab.runs import Run
+
+DATA: dict[str, Any] = {
+    "name": "MNIST", "sha256": {"train": "ab", "test": "cd"},
+    "counts": {"train": 50_000, "validation": 10_000, "test": 10_000},
+}  # fmt: skip
+MEASURES = {
+    "mse": {"title": "MSE per pixel", "unit": "", "better": "lower"},
+    "negative_elbo": {"title": "−ELBO", "unit": "nats", "better": "lower"},
+    "absent": {"title": "Nobody has it", "unit": "", "better": None},
+}
+
+
+def estimate(value: float) -> dict[str, float | None]:
+    return {"value": value, "low": None, "high": None}
+
+
+def made(path: Path, data: dict[str, Any] = DATA, mse: float = 0.01, **settings: Any) -> Path:
+    experiment = preset("recipe", **({"latent_dim": (16,)} | settings))
+    run = Run.create(path, experiment.model_dump(mode="json"), data=data)
+    models = {
+        key: {
+            "title": name.upper(),
+            "metrics": {
+                "mse": estimate(mse if name == "ae" else 2 * mse),
+                "negative_elbo": None if name == "ae" else estimate(100.0),
+            },
+        }
+        for key, (name, _) in experiment.by_key.items()
+    }
+    run.write_json("metrics.json", {"data": data, "measures": MEASURES, "models": models})
+    return path
+
+
+def test_columns_measures_and_differing_settings(tmp_path: Path) -> None:
+    paths = [made(tmp_path / "one"), made(tmp_path / "two", mse=0.005, seed=3, vae={"beta": 4})]
+    found = compare(*paths)
+    assert [(c.run, c.model) for c in found.columns] == [
+        ("one", "ae-16"), ("one", "vae-16"), ("two", "ae-16"), ("two", "vae-16"),
+    ]  # fmt: skip
+    assert [c.values["mse"] for c in found.columns] == [0.01, 0.02, 0.005, 0.01]
+    assert found.columns[0].values["negative_elbo"] is None
+    assert list(found.measures) == ["mse", "negative_elbo"]
+    assert found.differing == {"seed": (0, 3), "vae.beta": (1.0, 4.0)}
+    assert found.as_json()["differing"]["vae.beta"] == [1.0, 4.0]
+
+
+def test_a_smaller_training_set_and_other_sizes_may_be_compared(tmp_path: Path) -> None:
+    data = copy.deepcopy(DATA)
+    data["counts"]["train"] = 1_000
+    found = compare(
+        made(tmp_path / "a"), made(tmp_path / "b", data, train_size=1_000, latent_dim=(2,))
+    )
+    assert set(found.differing) == {"train_size", "latent_dim"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "counts", "said"),
+    [
+        ({"pixels": "static"}, {}, r"data protocol differs \(grey and static\)"),
+        ({"likelihood": "continuous-bernoulli"}, {}, "reconstruction term differs"),
+        ({"split_seed": 1}, {}, r"seed of the split differs \(0 and 1\)"),
+        ({}, {"validation": 5_000}, r"number of validation images differs \(10000 and 5000\)"),
+        ({}, {"test": 500}, "number of test images differs"),
+    ],
+)
+def test_numbers_about_other_things_are_refused(
+    settings: dict[str, Any], counts: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    data = copy.deepcopy(DATA)
+    data["counts"] |= counts
+    paths = [made(tmp_path / "one"), made(tmp_path / "two"), made(tmp_path / "x", data, **settings)]
+    with pytest.raises(AelabError, match=f"one and x cannot stand in one column: their {said}"):
+        compare(*paths)
+
+
+def test_other_data_are_refused_by_checksum_and_without_printing_it(tmp_path: Path) -> None:
+    other = copy.deepcopy(DATA)
+    other["sha256"]["test"] = "ef"
+    with pytest.raises(AelabError, match=r"their SHA-256 of the data differs\.$"):
+        compare(made(tmp_path / "one"), made(tmp_path / "two", other))
+
+
+def test_one_run_is_no_comparison(tmp_path: Path) -> None:
+    with pytest.raises(AelabError, match="at least two"):
+        compare(made(tmp_path / "one"))
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [made(tmp_path / side / "run") for side in ("left", "right")]
+    assert list(compare(*paths).runs) == [str(path) for path in paths]
+
+
+def test_a_setting_that_only_one_version_has_differs() -> None:
+    assert differences([{"a": 1, "t": {"b": 2}}, {"t": {"b": 2}}]) == {"a": (1, None)}
+
+
+def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [made(tmp_path / "one"), made(tmp_path / "two", vae={"beta": 4})]
+    comparison_table(compare(*paths))
+    said = capsys.readouterr().out
+    for text in ("MSE per pixel", "−ELBO (nats)", "not defined", "100", "vae.beta", "4.0"):
+        assert text in said
+    comparison_table(compare(paths[0], paths[0]))
+    assert "do not differ" in capsys.readouterr().out

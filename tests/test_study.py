@@ -1,0 +1,427 @@
+"""Studies: planned once, one pool, interrupted anywhere, grown later, and what they say."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aelab.axes import BASE, parse, points, written
+from aelab.claims import CLAIMS
+from aelab.display import Display
+from aelab.errors import AelabError, RunError
+from aelab.experiment import Experiment, preset
+from aelab.lab import run_lab
+from aelab.parallel import Event
+from aelab.report import build_study_report
+from aelab.report.results import Estimate
+from aelab.report.study.conclusions import conclusions, course, headline
+from aelab.report.study.results import Amount, Found, load
+from aelab.runs import Run, Study
+from aelab.study import evaluate_study, missing, report_study, resume_study, run_study
+from tests.fake_study import make_study
+
+EFFORT = {"draws": 50, "pairs": 20}
+
+
+def tiny(folder: Path, **changes: Any) -> Experiment:
+    settings: dict[str, Any] = {
+        "data": str(folder), "latent_dim": (3,), "network": {"hidden": (8,)}, "validation": 60,
+        "ae": {"epochs": 2}, "vae": {"epochs": 2}, "noise": {"epochs": 2}, "evaluation": EFFORT,
+    }  # fmt: skip
+    return preset("recipe", **(settings | changes))
+
+
+def timeless(study: Study) -> dict[str, Any]:
+    """The results without what a clock has put there."""
+    return json.loads(json.dumps(study.results()))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Two seeds and one more β, never interrupted."""
+    out = tmp_path_factory.mktemp("studies") / "whole"
+    return run_study(tiny(tiny_folder), out, seeds=2, vary={"vae.beta": [0.5, 1]})
+
+
+def test_a_study_is_run_folders_and_what_they_say(whole: Study) -> None:
+    results = whole.results()
+    assert whole.manifest()["status"] == "finished"
+    assert [run["name"] for run in results["runs"]] == [
+        "seed-0", "seed-1", "vae.beta=0.5/seed-0", "vae.beta=0.5/seed-1",
+    ]  # fmt: skip
+    assert {run["status"] for run in results["runs"]} == {"finished"}
+    for run in results["runs"]:
+        folder = Run(whole.run_path(run["name"]))
+        assert (folder.path / "report.html").is_file()
+        assert set(folder.metrics()["models"]) == {f"{m}-3" for m in run["models"]}
+    assert results["seeds"] == [0, 1]
+    assert results["failures"] == []
+    assert len(results["environments"]) == 1
+    assert (whole.path / "report.html").stat().st_size > 50_000
+    for name in whole.manifest()["files"]:
+        whole.read(name)
+
+
+def test_what_an_axis_does_not_concern_and_what_has_no_seed_is_done_once(whole: Study) -> None:
+    runs = {run["name"]: run for run in whole.results()["runs"]}
+    assert runs["vae.beta=0.5/seed-0"]["models"] == ["vae"]
+    assert runs["seed-0"]["baselines"] == ["pca", "pixels"]
+    assert [run["baselines"] for run in runs.values()][1:] == [[], [], []]
+    # And still both models stand beside each other at β = 0.5.
+    [_, point] = whole.results()["points"]
+    ae = whole.results()["points"][0]["models"]["ae"]["mse"]["seeds"]
+    vae = point["models"]["vae"]["mse"]["seeds"]
+    expected = {seed: math.log(vae[seed] / ae[seed]) for seed in ("0", "1")}
+    assert point["deltas"]["reconstruction"]["seeds"] == pytest.approx(expected)
+
+
+def test_a_seed_s_run_is_the_run_of_that_seed(
+    whole: Study, tiny_folder: Path, tmp_path: Path
+) -> None:
+    alone = run_lab(tiny(tiny_folder, seed=1), tmp_path / "alone", workers=1)
+    inside = Run(whole.run_path("seed-1"))
+    for key in ("ae-3", "vae-3"):
+        assert alone.model(key).read("weights.safetensors") == inside.model(key).read(
+            "weights.safetensors"
+        )
+        first, second = (r.model(key).read_json("metrics.json")["metrics"] for r in (alone, inside))
+        assert first == second
+    assert alone.metrics()["differences"] == inside.metrics()["differences"]
+
+
+def test_the_table_of_seeds_holds_every_number(whole: Study) -> None:
+    rows = list(csv.DictReader(io.StringIO(whole.read("seeds.csv").decode())))
+    kept = {
+        (row["setting"], row["value"], int(row["seed"]), row["model"], row["measure"]): float(
+            row["estimate"]
+        )
+        for row in rows
+    }
+    assert len(kept) == len(rows)
+    metrics = Run(whole.run_path("vae.beta=0.5/seed-1")).metrics()["models"]["vae-3"]["metrics"]
+    assert kept["vae.beta", "0.5", 1, "vae", "kl"] == metrics["kl"]["value"]
+    assert ("", "", 0, "ae", "kl") not in kept  # not defined
+    assert ("", "", 0, "pca", "mse") in kept
+
+
+class KilledError(Exception):
+    """As if the process had been killed."""
+
+
+def stop_after(ends: int) -> Callable[[Event], None]:
+    seen = []
+
+    def watch(event: Event) -> None:
+        if event.kind == "done":
+            seen.append(event.job)
+        if len(seen) == ends:
+            raise KilledError
+
+    return watch
+
+
+def test_interrupted_and_continued_it_ends_with_the_same_numbers(
+    whole: Study, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "study"
+    with pytest.raises(KilledError):
+        run_study(tiny(tiny_folder), out, seeds=2, vary={"vae.beta": [0.5]}, watch=stop_after(3))
+    assert Study(out).manifest()["status"] == "running"
+    done = [p.parent.name for p in out.glob("runs/**/models/*/metrics.json")]
+    assert 0 < len(done) < 8
+    with pytest.raises(KilledError):  # and again, while the reports are made
+        run_study(tiny(tiny_folder), out, seeds=2, vary={"vae.beta": [0.5]}, watch=stop_after(7))
+    study = resume_study(out)
+    assert timeless(study) == timeless(whole)
+    assert study.read("seeds.csv") == whole.read("seeds.csv")
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("weights.safetensors")}
+    report_study(study)
+    assert timeless(study) == timeless(whole)
+    assert before == {p: p.stat().st_mtime_ns for p in out.rglob("weights.safetensors")}
+
+
+def test_a_seed_added_later_leaves_the_others_alone(
+    whole: Study, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "grown"
+    shutil.copytree(whole.path, out)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("models/*/*")}
+    study = run_study(tiny(tiny_folder), out, seeds=3)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    old, new = (s.results()["points"][0]["models"] for s in (whole, study))
+    assert sorted(new["ae"]["mse"]["seeds"]) == ["0", "1", "2"]
+    for model in ("ae", "vae"):
+        assert old[model]["mse"]["seeds"].items() <= new[model]["mse"]["seeds"].items()
+
+
+def test_a_plan_grows_by_what_it_lacks() -> None:
+    base = preset("recipe", latent_dim=(16,))
+    more = preset("recipe", latent_dim=(16,), models=("ae", "vae", "noise"))
+    places = points(base, {"vae.beta": [0, 1]})
+    plan = missing([], base, [BASE, *places], range(2))
+    names = {entry.name: entry.models for entry in plan}
+    assert names == {
+        "seed-0": ("ae", "vae"), "seed-1": ("ae", "vae"),
+        "vae.beta=0/seed-0": ("vae",), "vae.beta=0/seed-1": ("vae",),
+    }  # fmt: skip
+    assert missing(plan, base, [BASE, *places], range(2)) == []
+    grown = missing(plan, more, [BASE, *points(more, {"latent_dim": [2, 16]})], range(3))
+    names = {entry.name: entry.models for entry in grown}
+    assert names == {
+        "seed-0-noise": ("noise",), "seed-1-noise": ("noise",), "seed-2": ("ae", "vae", "noise"),
+        **{f"latent-dim=2/seed-{s}": ("ae", "vae", "noise") for s in range(3)},
+    }  # fmt: skip
+    # What has no seed is measured once, raw pixels whatever d is.
+    measured = {e.name: e.baselines for e in [*plan, *grown] if e.baselines}
+    assert measured == {"seed-0": ("pca", "pixels"), "latent-dim=2/seed-0": ("pca",)}
+
+
+def test_what_fails_is_listed_and_does_not_stop_the_others(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """A learning rate that blows up one model only."""
+    experiment = tiny(tiny_folder, vae={"epochs": 2, "learning_rate": 1e30})
+    study = run_study(experiment, tmp_path / "study", seeds=1)
+    [failure] = study.results()["failures"]
+    assert (failure["run"], failure["model"]) == ("seed-0", "vae-3")
+    assert "not finite" in failure["sentence"]
+    assert study.manifest()["status"] == "failed"
+    assert "ae" in study.results()["points"][0]["models"]
+    verdicts = {item["verdict"] for item in study.results()["claims"]}
+    assert verdicts == {"not measured"}
+    assert "not finite" in (study.path / "report.html").read_text()
+    kept = timeless(study)
+    assert timeless(evaluate_study(study.path)) == kept  # tried again, and measured the same
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ae": {"epochs": 3}}, "ae.epochs: 2 there, 3 here"),
+        ({"seed": 5}, "seed: 0 there, 5 here"),
+        ({"latent_dim": (3, 2)}, "by --vary latent-dim"),
+    ],
+)
+def test_another_experiment_in_the_same_folder_is_refused(
+    changes: dict[str, Any], said: str, whole: Study, tiny_folder: Path
+) -> None:
+    before = (whole.path / "manifest.json").read_bytes()
+    with pytest.raises(AelabError, match=said):
+        run_study(tiny(tiny_folder, **changes), whole.path, seeds=2)
+    assert (whole.path / "manifest.json").read_bytes() == before
+
+
+def test_claims_that_changed_after_the_freeze_are_refused(
+    whole: Study, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    easier = CLAIMS["holes"].model_copy(update={"threshold": 1.0})
+    with pytest.raises(RunError, match=r"frozen as [0-9a-f]{12} .* \(holes\)"):
+        run_study(
+            tiny(tiny_folder), whole.path, seeds=2, claims=[*(CLAIMS | {"holes": easier}).values()]
+        )
+    with pytest.raises(RunError, match="have changed since"):
+        run_study(tiny(tiny_folder), whole.path, seeds=2, claims=list(CLAIMS.values())[:7])
+    monkeypatch.setitem(CLAIMS, "holes", easier)
+    with pytest.raises(RunError, match=r"\(holes\)"):
+        resume_study(whole.path)
+
+
+def test_a_study_is_no_run_and_a_run_no_study(whole: Study) -> None:
+    with pytest.raises(RunError, match="is a study: name one of the runs"):
+        Run(whole.path)
+    with pytest.raises(RunError, match="not a study folder"):
+        Study(whole.run_path("seed-0"))
+
+
+def test_the_verbs_take_a_study(whole: Study, tmp_path: Path, tiny_folder: Path) -> None:
+    def aelab(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "aelab", *map(str, words)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    shown = aelab("show", whole.path)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 seeds" in shown.stdout
+    assert "8 claims need 9 seeds" in " ".join(shown.stdout.replace("│", " ").split())
+    told = json.loads(aelab("show", whole.path, "--json").stdout)
+    assert told["study"] == str(whole.path)
+    beside = aelab("compare", *(whole.run_path(f"seed-{s}") for s in (0, 1)))
+    assert beside.returncode == 0, beside.stderr
+    assert "seed-1" in beside.stdout
+    # Goes on with what is there: nothing is lacking, so nothing is trained.
+    flags: list[str | Path] = ["--data", tiny_folder, "--latent-dim", "3", "--network.hidden", "8", "--validation",
+             "60", *(w for m in ("ae", "vae", "noise") for w in (f"--{m}.epochs", "2")),
+             "--evaluation.draws", "50", "--evaluation.pairs", "20"]  # fmt: skip
+    grown = aelab("study", *flags, "--seeds", "2", "--vary", "vae.beta=0.5,1", "--out", whole.path)
+    assert grown.returncode == 0, grown.stderr
+    assert "epoch" not in grown.stdout
+    assert grown.stdout.splitlines()[-1] == str(whole.path)
+    claims = tmp_path / "none.toml"
+    claims.write_text("")
+    refused = aelab("study", *flags, "--claims", claims, "--out", tmp_path / "new")
+    assert refused.returncode == 2
+    assert "holds no claim" in refused.stderr
+
+
+def test_axes_are_parsed_and_checked() -> None:
+    axes = parse(["latent-dim=2,16,2", "vae.beta=1,1.0,0.5", "train-size=all,1000"])
+    assert axes["train_size"] == [None, 1000]
+    base = preset("recipe", latent_dim=(16,))
+    found = points(base, axes)
+    assert [p.name for p in found] == ["latent-dim=2", "vae.beta=0.5", "train-size=1000"]
+    assert found[0].of(base).latent_dim == (2,)
+    assert found[0].affects("ae")
+    assert not found[1].affects("ae")
+    assert [written(v) for v in (None, 1.0, 0.1, 1234567.5, "relu")] == [
+        "all", "1", "0.1", "1234567.5", "relu",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vae.beta", "is no axis"),
+        ("vae.beta=", "is no axis"),
+        ("seed=1,2", "cannot vary seed"),
+        ("pixels=grey,static", "cannot vary pixels"),
+        ("vae.betta=1", "no setting vae.betta"),
+        ("vae.beta=-1", "vae.beta: input should be greater than or equal to 0"),
+        ("noise.sigma=2", "add noise to --models"),
+        ("latent-dim=two", "latent_dim"),
+    ],
+)
+def test_a_bad_axis_is_told_in_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(AelabError) as error:
+        points(preset("recipe", latent_dim=(16,)), parse([text]))
+    assert said in str(error.value)
+
+
+def test_no_seed_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(AelabError, match="at least one seed"):
+        run_study(tiny(tiny_folder), tmp_path / "x", seeds=0)
+
+
+# What a study says, from made-up numbers.
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
+    def make(**shape: Any) -> Found:
+        return load(make_study(tmp_path_factory.mktemp("made") / "study", **shape))
+
+    return make
+
+
+def words(found: Found) -> str:
+    said = [*headline(found), *conclusions(found)]
+    return " ".join(f"{f.lead} {' '.join(e.text for e in f.evidence)}" for f in said)
+
+
+def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., Found]) -> None:
+    found, turned = made(), made(opposite=True)
+    text, opposite = words(found), words(turned)
+    assert "The AE reconstructs better: supported by 10 of 10 seeds beyond 1.10×." in text
+    assert "The AE reconstructs better: supported" not in opposite
+    assert (
+        "The AE reconstructs better: refuted, and the opposite holds: the difference lies beyond "
+        "1.10× in favour of the VAE." in opposite
+    )
+    # A better sampler, not a better latent space: only where 7 holds and 8 does not.
+    assert "Claim 7 holds and claim 8 is refuted" in text
+    assert "Claim 7 holds" not in opposite
+    assert {item.verdict for item in found.claims} == {"supported", "refuted"}
+    assert {item.verdict for item in turned.claims} == {"refuted"}
+
+
+def test_every_sentence_with_a_number_links_to_it(made: Callable[..., Found]) -> None:
+    found = made(vary={"latent_dim": [2, 64]}, seeds=3)
+    targets = {item.anchor for item in found.claims} | {"sweep-latent-dim", "runs"}
+    told = [*headline(found), *conclusions(found), *course(found, found.sweeps[0])]
+    assert {e.target for f in told for e in f.evidence} <= targets
+    measured = [f for f, item in zip(conclusions(found), found.claims, strict=False)]
+    assert all(f.evidence for f in measured)
+    assert "3 seeds are too few to support 8 claims together" in words(found)
+    assert "With 3 seeds the smallest two-sided p is 0.25" in words(found)
+
+
+def test_what_was_not_measured_or_failed_is_said(made: Callable[..., Found]) -> None:
+    found = made(without=("hole_share",), failed=("seed-3",))
+    text = words(found)
+    assert "was not measured. No seed has ae.hole_share, vae.hole_share." in text
+    assert "Not everything could be trained and measured: seed-3: vae-16" in text
+    assert len(found.claims[0].summary.seeds) == 9  # type: ignore[union-attr]
+
+
+def test_the_course_of_an_axis_follows_its_numbers(made: Callable[..., Found]) -> None:
+    found = made(vary={"latent_dim": [2, 4, 64], "vae.beta": [0, 4]}, seeds=6)
+    size, beta = found.sweeps
+    told = {f.lead.partition(":")[0]: f.lead for f in course(found, size)}
+    assert "falling from" in told["AE, MSE per pixel"]
+    assert "from 2.00 at 2 to" in told["VAE, Active units in dimensions"]
+    told = {f.lead.partition(":")[0]: f.lead for f in course(found, beta)}
+    assert "AE, MSE per pixel" not in told  # β is not a setting of the AE
+    assert "best at 1 (" in told["VAE, −ELBO in nats"]
+    assert [stop.label for stop in beta.stops] == ["0", "1", "4"]
+    assert [stop.base for stop in beta.stops] == [False, True, False]
+
+
+def test_a_delta_is_written_in_its_unit() -> None:
+    ratio = Amount("ratio", 1.1)
+    assert ratio.text(Estimate(0.4055, 0.3365, 0.4700)) == ("1.50×", "[1.40, 1.60]")
+    assert ratio.threshold_text == "1.10×"
+    points_ = Amount("points", 0.5)
+    assert points_.text(Estimate(-1.234, -2, -0.5)) == ("−1.23 points", "[−2.00, −0.50]")
+    assert points_.threshold_text == "0.5 points"
+    assert Amount("", 0.05).text(Estimate(0.2, None, None)) == ("+0.200", "")
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "one seed": {"seeds": 1},
+    "one model, two axes": {
+        "seeds": 2,
+        "models": ("vae",),
+        "vary": {"train_size": [1000, 10000], "network.activation": ["tanh"]},
+    },
+    "ablation": {"seeds": 6, "models": ("ae", "vae", "noise"), "vary": {"vae.beta": [0, 4]}},
+    "without and failed": {"seeds": 3, "without": ("mse", "kl"), "failed": ("seed-1",)},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_of_study_has_a_strict_page(shape: str, tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", **SHAPES[shape])
+    page = build_study_report(study).read_text()
+    if shape == "one seed":
+        assert page == build_study_report(study).read_text()
+    assert "Content-Security-Policy" in page
+    assert " style=" not in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "")
+    shown = re.sub(r"<[^>]*>", " ", page.split("<main>")[1].split("<script>")[0])
+    assert not re.search(r"\b(nan|inf|None)\b", shown)
+    for target in set(re.findall(r'href="#([\w.-]+)"', page)):
+        assert f'id="{target}"' in page
+
+
+def test_many_jobs_are_shown_as_they_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(None) as display:
+        row = {"train": {"total": 9.0}, "validation": {"total": 8.0}, "images_per_second": 1.0}
+        for job in ("seed-0/ae-3", "seed-1/ae-3"):
+            display.watch(Event(job, "started"))
+            display.watch(Event(job, "message", {"epoch": 1, "epochs": 2, "row": row}))
+            display.watch(Event(job, "done"))
+        display.watch(Event("seed-2/ae-3", "started"))
+        display.watch(Event("seed-2/ae-3", "failed", "It died."))
+        assert display.bars == {}
+    said = capsys.readouterr()
+    assert "seed-1/ae-3: epoch 1/2" in said.out
+    assert "It died." in said.err
