@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.explorer import pointer_move
 from benchmarks.processes import PeakMemory
 from benchmarks.table import markdown
 
@@ -34,11 +35,12 @@ def wait(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, Any]
         say("the report")
         report = _seconds([sys.executable, "-m", "aelab", "report", str(run)], times=1)
         opened = _open(run / "report.html")
+        moved = pointer_move(run / "explorer.html") if opened is not None else None
     return {
         "help": help_, "import torch": torch, "first epoch": first, "run of two epochs": whole,
         "peak memory, GB": memory, "evaluation of one VAE": sum(slowest.values()),
         "slowest measures": dict(list(slowest.items())[:3]), "report": report,
-        "opening the report": opened,
+        "opening the report": opened, "explorer, pointer move": moved,
     }  # fmt: skip
 
 
@@ -127,4 +129,12 @@ def table(found: dict[str, Any]) -> str:
     ]  # fmt: skip
     if found["opening the report"] is not None:
         rows.append(["opening the report in Chromium", f"{found['opening the report']:.2f} s", ""])
+    if (moved := found["explorer, pointer move"]) is not None:
+        rows.append(
+            [
+                "a pointer move in the explorer, both decoders",
+                f"{moved['median_ms']:.1f} ms",
+                f"95% within {moved['p95_ms']:.1f} ms",
+            ]
+        )
     return markdown(["", "time", ""], rows)

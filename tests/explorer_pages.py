@@ -65,6 +65,17 @@ def page_of(folder: Path, models: Mapping[str, Autoencoder], data: Data, **names
     return run
 
 
+def settle(page: Any, milliseconds: int = 350) -> None:
+    """Wait, by the page's own clock, until what it puts off has been done."""
+    page.evaluate(
+        """async (milliseconds) => {
+          await new Promise((done) => setTimeout(done, milliseconds));
+          for (let k = 0; k < 12; k++) await new Promise(requestAnimationFrame);
+        }""",
+        milliseconds,
+    )
+
+
 class Tab:
     """A page in Chromium, and what it complained about or asked the network for."""
 
@@ -85,7 +96,7 @@ class Tab:
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{state}")
         self.page.wait_for_selector("html[data-ready]")
-        self.page.wait_for_timeout(250)
+        settle(self.page)
         return self.page
 
     def check(self) -> None:

@@ -105,7 +105,7 @@ def make_run(
     values = {"ae": (0.0112, 0.871, None, None, 0.9412), "vae": (0.0131, 0.842, 103.21, 14, 0.9468)}
     estimates: dict[str, dict[str, Any]] = {}
     for key in keys:
-        numbers = dict(zip(MEASURES, values[key.split("-")[0]], strict=True))
+        numbers = dict(zip(MEASURES, values.get(key.split("-")[0], values["ae"]), strict=True))
         estimates[key] = {
             "model": key.split("-")[0],
             "title": key.split("-")[0].upper(),

@@ -1,7 +1,13 @@
 """Watching processes that a test has started."""
 
+import signal
 import subprocess
 import time
+
+
+def hear_interrupts() -> None:
+    """For ``preexec_fn``: a shell starts background jobs, maybe these tests, deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_the_end_of_session(session: int, seconds: float = 10) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from aelab import Run, load_exported, load_model, load_run_data
-from tests.processes import wait_for_the_end_of_session
+from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
 TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
@@ -127,8 +127,7 @@ def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", *map(str, words)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        # A shell starts what it puts into the background deaf to SIGINT, and tests may be there.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
@@ -311,7 +310,7 @@ def test_explore_serves_the_page_of_a_run(finished: Path) -> None:
     assert "explorer.html" in (finished / "report.html").read_text(encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", "explore", str(finished), "--serve"],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     assert process.stdout is not None
     try:

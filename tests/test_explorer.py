@@ -14,7 +14,7 @@ import aelab
 from aelab.data import Data
 from aelab.metrics import obtain_classifier
 from aelab.models import Autoencoder, GaussianAutoencoder
-from tests.explorer_pages import CHROMIUM, SIZES, Tab, chromium, page_of, trained, untrained
+from tests.explorer_pages import CHROMIUM, SIZES, Tab, chromium, page_of, settle, trained, untrained
 from tests.fake_run import FakeRun
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium")
@@ -149,21 +149,21 @@ def test_the_plane_by_keyboard(browser: Any, run: FakeRun) -> None:
     seen = {where.inner_text()}
     for key in ("ArrowRight", "Shift+ArrowUp", "+", "ArrowLeft", "-", "ArrowDown"):
         page.keyboard.press(key)
-        page.wait_for_timeout(60)
+        settle(page)
         seen.add(where.inner_text())
     assert len(seen) == 5  # zooming keeps the place
     page.keyboard.press("Enter")
-    page.wait_for_timeout(900)
+    settle(page, 900)
     assert "pin=1" in page.url
     assert page.locator("#status").inner_text().startswith("AE at")
     page.keyboard.press("Escape")
     page.keyboard.press("0")
-    page.wait_for_timeout(500)
+    settle(page, 500)
     assert "pin=1" not in page.url
     assert "zoom=" not in page.url
     page.locator(".filter button").nth(4).press("Enter")
     page.get_by_role("button", name="Holes").press("Space")
-    page.wait_for_timeout(500)
+    settle(page, 500)
     assert "only=3" in page.url
     assert "holes=0" in page.url
     tab.check()
@@ -176,7 +176,7 @@ def test_pointing_decodes_in_both_planes(
     page = tab.go("view=plane")
     box = page.locator(".planes canvas").last.bounding_box()
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
-    page.wait_for_timeout(200)
+    settle(page)
     cursors = page.evaluate("() => aelab.views.plane.planes.map((p) => [...p.cursor])")
     for key, place, tile in zip(
         ("ae-2", "vae-2"), cursors, page.locator(".look").all(), strict=True
@@ -191,7 +191,7 @@ def test_pointing_decodes_in_both_planes(
         assert np.abs(np.array(shown) / 255 - wanted).max() < 0.01, key
     page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
     page.mouse.move(box["x"] + 5, box["y"] + 5)
-    page.wait_for_timeout(200)
+    settle(page)
     assert page.evaluate("() => aelab.views.plane.planes.map((p) => [...p.cursor])") == cursors
     tab.check()
 
@@ -228,17 +228,17 @@ def test_sliders(browser: Any, run: FakeRun) -> None:
     first.focus()
     for _ in range(9):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(400)
+    settle(page)
     assert float(first.input_value()) > float(before)
     assert page.locator(".big p").inner_text().startswith("looks like")
     seen = {page.url}
     for name in ("prior", "gaussian", "mixture"):
         page.get_by_role("button", name=f"Draw a code from the {name}").press("Enter")
-        page.wait_for_timeout(400)
+        settle(page)
         seen.add(page.url)
     assert len(seen) == 4
     page.locator(".pick").first.press("Enter")  # the code of a real digit is its own nearest
-    page.wait_for_timeout(400)
+    settle(page)
     assert page.locator(".pick").first.inner_text().endswith("0.0")
     page.get_by_role("button", name="AE d = 2", exact=True).press("Enter")
     assert page.locator(".slider").count() == 2
@@ -293,7 +293,7 @@ def test_a_drawn_7_is_a_7(browser: Any, run: FakeRun, size: str, how: str) -> No
             for key in ("ArrowDown", "ArrowDown", "ArrowLeft", "ArrowDown"):
                 page.keyboard.press(key)
         page.keyboard.press("Space")
-    page.wait_for_timeout(600)
+    settle(page, 600)
     answers = page.locator(".answer").all()
     facts = [answer.inner_text().split("looks like")[1].split()[0] for answer in answers[:2]]
     assert facts == ["7", "7"]
@@ -303,7 +303,7 @@ def test_a_drawn_7_is_a_7(browser: Any, run: FakeRun, size: str, how: str) -> No
     shared = again.go(page.url.split("#")[1])
     assert shared.locator(".answer").first.inner_text() == answers[0].inner_text()
     page.get_by_role("button", name="Clear").press("Enter")
-    page.wait_for_timeout(300)
+    settle(page)
     assert "looks like" not in page.locator(".answers").inner_text()
     tab.check()
     again.check()
@@ -322,15 +322,15 @@ def test_between_two_digits(browser: Any, run: FakeRun) -> None:
     page.get_by_label("To: class").select_option(label="1")
     page.get_by_role("button", name="From: next of the class").press("Enter")
     page.get_by_role("button", name="d = 2", exact=True).press("Enter")
-    page.wait_for_timeout(600)
+    settle(page, 600)
     rows = [row for row in page.locator(".way").all() if row.is_visible()]
     assert len(rows) == 4
     assert all("d = 2" in row.inner_text().replace("\xa0", " ") for row in rows)
     page.get_by_role("button", name="Swap").press("Enter")
-    page.wait_for_timeout(600)
+    settle(page, 600)
     assert page.get_by_label("From: class").input_value() == "1"
     page.get_by_label("To: class").select_option(label="my drawing")
-    page.wait_for_timeout(600)
+    settle(page, 600)
     assert "to=drawing" in page.url
     tab.check()
 
@@ -349,13 +349,13 @@ def test_bits(browser: Any, run: FakeRun, models: dict[str, Autoencoder], data: 
     shown = [float(text.split()[0]) for text in rows.locator(".sum").all_inner_texts()]
     np.testing.assert_allclose(shown, kl.numpy(), atol=0.006)
     rows.first.press("Space")
-    page.wait_for_timeout(500)
+    settle(page, 500)
     assert rows.first.get_attribute("aria-checked") == "false"
     assert "off=" in page.url
     assert f"Saves {shown[0]:.1f} nats" in page.locator(".ledger").inner_text()
     page.locator("#kept").focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(100)
+    settle(page)
     assert page.locator(".cost-row[aria-checked=true]").count() == 0
     tab.check()
 
@@ -368,7 +368,7 @@ def test_the_tour_runs_to_its_end(browser: Any, run: FakeRun, size: str, motion:
     page.locator("#tour-start").press("Enter")
     views = []
     for step in range(1, 7):
-        page.wait_for_timeout(150)
+        settle(page)
         tour = page.locator(".tour")
         assert f"{step} of 6" in tour.inner_text()
         assert len(tour.locator(".tour-text").inner_text()) > 100
@@ -388,12 +388,12 @@ def test_the_tour_runs_to_its_end(browser: Any, run: FakeRun, size: str, motion:
 def test_a_link_shows_the_same_again(browser: Any, run: FakeRun, view: str) -> None:
     tab = Tab(browser, explorer(run))
     page = tab.go(f"view={view}")
-    page.wait_for_timeout(600)
+    settle(page, 600)
     section = page.locator("[data-view]:not([hidden])")
     before, state = section.inner_text(), page.url.split("#")[1]
     again = Tab(browser, explorer(run))
     shown = again.go(state)
-    shown.wait_for_timeout(600)
+    settle(shown, 600)
     assert shown.locator("[data-view]:not([hidden])").inner_text() == before
     assert shown.url.split("#")[1] == state
     tab.check()
@@ -477,9 +477,9 @@ def test_a_run_with_fewer_models_has_fewer_views(
     assert ("Bits" in links) == any(key.startswith("vae") for key in keys)
     for link in page.locator(".contents ol a").all():
         link.press("Enter")
-        page.wait_for_timeout(150)
+        settle(page)
     page.locator("#tour-start").press("Enter")
     while page.locator(".tour").is_visible():
         page.locator(".tour").get_by_role("button").last.press("Enter")
-        page.wait_for_timeout(50)
+        settle(page)
     tab.check()

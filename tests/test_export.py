@@ -39,7 +39,9 @@ def run_of(**shape: Any) -> Run:
 
 
 def exported(form: Format, folder: Path, model: Autoencoder) -> Path:
-    return write_models(run_of(), {f"{model.name}-2": model}, form, folder / "out")
+    return write_models(
+        run_of(models=(model.name,)), {f"{model.name}-2": model}, form, folder / "out"
+    )
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -113,7 +115,7 @@ def test_what_is_loaded_back_is_the_same_model(
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_an_experiment_loads_back_too(name: str, tmp_path: Path) -> None:
     """Its settings hold the training's beside its own."""
-    experiment = aelab.preset("quick", latent_dim=(2,), vae={"beta": 4.0})
+    experiment = aelab.preset("quick", models=(name,), latent_dim=(2,), vae={"beta": 4.0})
     model = experiment.build(f"{name}-2")
     again = aelab.load_exported(exported("hub", tmp_path, model) / f"{name}-2")
     assert torch.equal(again.decode(torch.ones(1, 2)), model.decode(torch.ones(1, 2)))

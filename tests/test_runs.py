@@ -1,5 +1,7 @@
+import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,33 @@ def test_damage_is_named_and_never_used(run: Run, damage: str) -> None:
         path.unlink()
     with pytest.raises(RunError, match=r"a\.png"):
         run.read("figures/a.png")
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("survived", range(8))
+def test_what_is_replaced_is_old_or_new_wherever_the_writer_dies(
+    run: Run, monkeypatch: pytest.MonkeyPatch, step: str, survived: int
+) -> None:
+    run.write("history", b"old")
+    real, calls = getattr(os, step), 0
+
+    def mortal(*arguments: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > survived:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, step, mortal)
+        with contextlib.suppress(KeyboardInterrupt):
+            run.write("history", b"new")
+    found = run.read("history")
+    assert found in (b"old", b"new")
+    if calls <= survived:  # it was not interrupted
+        assert found == b"new"
+    run.write("history", b"newer")
+    assert run.read("history") == b"newer"
 
 
 def test_a_folder_that_exists_is_never_overwritten(run: Run) -> None:

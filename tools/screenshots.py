@@ -1,12 +1,13 @@
-"""Pictures of a report in Chromium: make screenshots RUN=runs/…
+"""Pictures of a run's pages in Chromium: make screenshots RUN=runs/…
 
-Writes report-{desktop,phone}-{light,dark}.png (whole pages) and report.png (the README's picture).
+Writes {report,explorer-VIEW}-{desktop,phone}-{light,dark}.png (whole pages), and the README's
+pictures report.png and explorer.png.
 """
 
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -17,6 +18,11 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+PAGES = {"report": "report.html"} | {
+    f"explorer-{view}": f"explorer.html#view={view}"
+    for view in ("plane", "sliders", "draw", "between", "bits")
+}
+README = {"report": "report.png", "explorer-plane": "explorer.png"}
 
 
 def main(run: Path, folder: Path) -> None:
@@ -24,18 +30,26 @@ def main(run: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        for name, (width, height) in SIZES.items():
-            for scheme in ("light", "dark"):
-                page = browser.new_page(
-                    viewport={"width": width, "height": height}, color_scheme=scheme
-                )
-                page.goto((run / "report.html").resolve().as_uri())
-                page.wait_for_timeout(500)
-                if (name, scheme) == ("desktop", "light"):
-                    page.screenshot(path=folder / "report.png")
-                page.screenshot(path=folder / f"report-{name}-{scheme}.png", full_page=True)
-                page.close()
+        for name, page in PAGES.items():
+            address = f"{run.resolve().as_uri()}/{page}"
+            for size in SIZES:
+                for scheme in ("light", "dark"):
+                    take(browser, address, size, scheme, name, folder)
         browser.close()
+
+
+def take(browser: Browser, address: str, size: str, scheme: str, name: str, folder: Path) -> None:
+    """One page in one size and one theme, once more for the README if it is wanted there."""
+    width, height = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.goto(address)
+    if name != "report":
+        page.wait_for_selector("html[data-ready]")
+    page.wait_for_timeout(2_000)  # what fades in has faded in
+    if (size, scheme) == ("desktop", "light") and name in README:
+        page.screenshot(path=folder / README[name])
+    page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+    page.close()
 
 
 if __name__ == "__main__":

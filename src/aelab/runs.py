@@ -77,12 +77,18 @@ class Folder:
                 lock.release()
 
     def write(self, name: str, data: bytes) -> Path:
-        """Write a file whole and enter its SHA-256."""
+        """Write a file whole and enter its SHA-256.
+
+        What replaces a file is announced first: between the rename and the entry, a process that
+        dies leaves the new file beside the old entry, and either is whole.
+        """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(data).hexdigest()
+        if self.has(name):
+            self.note(announced={name: digest})
         _write_atomically(path, data)
-        files = self.manifest()["files"] | {name: hashlib.sha256(data).hexdigest()}
-        self.note(files=files)
+        self.note(files=self.manifest()["files"] | {name: digest}, announced={})
         return path
 
     def read(self, name: str) -> bytes:
@@ -91,7 +97,8 @@ class Folder:
             data = (self.path / name).read_bytes()
         except OSError as error:
             raise RunError(f"{self.path / name} cannot be read: {error.strerror}.") from None
-        if hashlib.sha256(data).hexdigest() != self.manifest()["files"].get(name):
+        manifest, digest = self.manifest(), hashlib.sha256(data).hexdigest()
+        if digest not in (manifest["files"].get(name), manifest.get("announced", {}).get(name)):
             raise RunError(f"{self.path / name} is damaged: its SHA-256 is not the manifest's.")
         return data
 

@@ -12,6 +12,9 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A button that does something. */
+export const button = (label, onclick, properties = {}) => h("button", { type: "button", onclick, ...properties }, label);
+
 /** A colour of the theme, by its custom property. */
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -31,7 +34,8 @@ export function swatch(color) {
 
 /** A model's name in its colour. */
 export function who(model, withSize = true) {
-  return h("span", { class: `role-${model.role}` }, h("span", { class: "who" }, model.title), withSize ? ` d\u00a0=\u00a0${model.d}` : "");
+  const size = withSize ? ` d\u00a0=\u00a0${model.d}` : "";
+  return h("span", { class: `role-${model.role}` }, h("span", { class: "who" }, model.title), size);
 }
 
 /** A canvas that shows an image; `paint` gives it pixels in [0, 1], or null for none. */
@@ -89,7 +93,7 @@ export function whenQuiet(action, milliseconds) {
 
 /** A row of buttons of which one is pressed; `items` are { value, label }. */
 export function choice(name, items, onChange) {
-  const buttons = items.map(({ value, label }) => h("button", { type: "button", onclick: () => onChange(value) }, label));
+  const buttons = items.map(({ value, label }) => button(label, () => onChange(value)));
   const element = h("div", { class: "choice", role: "group", "aria-label": name }, ...buttons);
   return {
     element,

@@ -46,7 +46,8 @@ export function makeGround(model, size, onChange) {
 }
 
 async function decoded(model, [height, width], view, wanted) {
-  const columns = Math.max(1, Math.round(view.width / TILE)), step = view.width / columns, rows = Math.ceil(view.height / step);
+  const columns = Math.max(1, Math.round(view.width / TILE));
+  const step = view.width / columns, rows = Math.ceil(view.height / step);
   const canvas = new OffscreenCanvas(columns * width, rows * height), context = canvas.getContext("2d");
   let began = performance.now();
   const pixels = new Float32Array(height * width);
@@ -57,7 +58,8 @@ async function decoded(model, [height, width], view, wanted) {
       began = performance.now();
     }
     const column = k % columns, line = Math.floor(k / columns);
-    const z = [view.x + ((column + 0.5) * step - view.width / 2) / view.scale, view.y - ((line + 0.5) * step - view.height / 2) / view.scale];
+    const right = (column + 0.5) * step - view.width / 2, down = (line + 0.5) * step - view.height / 2;
+    const z = [view.x + right / view.scale, view.y - down / view.scale];
     context.putImageData(digitImage(model.decode(z, pixels), width, height), column * width, line * height);
   }
   return { tiles: canvas, covered: [view.width, rows * step] };
@@ -76,7 +78,8 @@ function hatching(model, view) {
   context.globalCompositeOperation = "destination-out";
   const { codes, radius } = model;
   for (let i = 0; i < radius.length; i++) {
-    const x = (codes[2 * i] - view.x) * view.scale + view.width / 2, y = (view.y - codes[2 * i + 1]) * view.scale + view.height / 2;
+    const x = (codes[2 * i] - view.x) * view.scale + view.width / 2;
+    const y = (view.y - codes[2 * i + 1]) * view.scale + view.height / 2;
     const r = Math.max(2, radius[i] * view.scale);
     if (x < -r || y < -r || x > view.width + r || y > view.height + r) continue;
     context.beginPath();

@@ -72,18 +72,18 @@ function conv({ outputs, kernel, stride, padding, weight, bias }, [inputs, heigh
   const [kh, kw] = kernel, [sh, sw] = stride, [ph, pw] = padding;
   const h = Math.floor((height + 2 * ph - kh) / sh) + 1, v = Math.floor((width + 2 * pw - kw) / sw) + 1;
   const y = new Float32Array(outputs * h * v);
-  function apply(x) {
-    for (let o = 0; o < outputs; o++) {
-      y.fill(b[o], o * h * v, (o + 1) * h * v);
-      for (let c = 0; c < inputs; c++) for (let ky = 0; ky < kh; ky++) for (let kx = 0; kx < kw; kx++) {
-        const factor = w[((o * inputs + c) * kh + ky) * kw + kx];
-        const [left, right] = inside(kx - pw, sw, v, width), [top, bottom] = inside(ky - ph, sh, h, height);
-        for (let i = top; i < bottom; i++) {
-          let from = (c * height + i * sh + ky - ph) * width + left * sw + kx - pw;
-          for (let to = (o * h + i) * v + left, end = to + right - left; to < end; to++, from += sw) y[to] += factor * x[from];
-        }
-      }
+  function tap(x, o, c, ky, kx) {
+    const factor = w[((o * inputs + c) * kh + ky) * kw + kx];
+    const [left, right] = inside(kx - pw, sw, v, width), [top, bottom] = inside(ky - ph, sh, h, height);
+    for (let i = top; i < bottom; i++) {
+      let from = (c * height + i * sh + ky - ph) * width + left * sw + kx - pw;
+      const begin = (o * h + i) * v;
+      for (let to = begin + left; to < begin + right; to++, from += sw) y[to] += factor * x[from];
     }
+  }
+  function apply(x) {
+    for (let o = 0; o < outputs; o++) y.fill(b[o], o * h * v, (o + 1) * h * v);
+    everyTap(outputs, inputs, kh, kw, (o, c, ky, kx) => tap(x, o, c, ky, kx));
     return y;
   }
   return { shape: [outputs, h, v], apply };
@@ -94,19 +94,27 @@ function convTranspose({ outputs, kernel, stride, padding, weight, bias }, [inpu
   const [kh, kw] = kernel, [sh, sw] = stride, [ph, pw] = padding;
   const h = (height - 1) * sh - 2 * ph + kh, v = (width - 1) * sw - 2 * pw + kw;
   const y = new Float32Array(outputs * h * v);
+  function tap(x, o, c, ky, kx) {
+    const factor = w[((c * outputs + o) * kh + ky) * kw + kx];
+    const [left, right] = inside(kx - pw, sw, width, v), [top, bottom] = inside(ky - ph, sh, height, h);
+    for (let i = top; i < bottom; i++) {
+      let to = (o * h + i * sh + ky - ph) * v + left * sw + kx - pw;
+      const begin = (c * height + i) * width;
+      for (let from = begin + left; from < begin + right; from++, to += sw) y[to] += factor * x[from];
+    }
+  }
   function apply(x) {
     for (let o = 0; o < outputs; o++) y.fill(b[o], o * h * v, (o + 1) * h * v);
-    for (let c = 0; c < inputs; c++) for (let o = 0; o < outputs; o++) for (let ky = 0; ky < kh; ky++) for (let kx = 0; kx < kw; kx++) {
-      const factor = w[((c * outputs + o) * kh + ky) * kw + kx];
-      const [left, right] = inside(kx - pw, sw, width, v), [top, bottom] = inside(ky - ph, sh, height, h);
-      for (let i = top; i < bottom; i++) {
-        let to = (o * h + i * sh + ky - ph) * v + left * sw + kx - pw;
-        for (let from = (c * height + i) * width + left, end = from + right - left; from < end; from++, to += sw) y[to] += factor * x[from];
-      }
-    }
+    everyTap(outputs, inputs, kh, kw, (o, c, ky, kx) => tap(x, o, c, ky, kx));
     return y;
   }
   return { shape: [outputs, h, v], apply };
+}
+
+function everyTap(outputs, inputs, height, width, visit) {
+  for (let o = 0; o < outputs; o++) for (let c = 0; c < inputs; c++) {
+    for (let ky = 0; ky < height; ky++) for (let kx = 0; kx < width; kx++) visit(o, c, ky, kx);
+  }
 }
 
 /** The places i in [0, count) for which i · stride + offset lies in [0, length). */
@@ -120,12 +128,14 @@ function maxPool({ kernel, stride, ceil }, [channels, height, width]) {
   const h = round((height - kernel) / stride) + 1, v = round((width - kernel) / stride) + 1;
   const y = new Float32Array(channels * h * v);
   function apply(x) {
-    for (let c = 0, to = 0; c < channels; c++) for (let i = 0; i < h; i++) for (let j = 0; j < v; j++, to++) {
+    let to = 0;
+    for (let c = 0; c < channels; c++) for (let i = 0; i < h; i++) for (let j = 0; j < v; j++) {
+      const bottom = Math.min(i * stride + kernel, height), right = Math.min(j * stride + kernel, width);
       let most = -Infinity;
-      for (let m = i * stride; m < Math.min(i * stride + kernel, height); m++) for (let n = j * stride; n < Math.min(j * stride + kernel, width); n++) {
+      for (let m = i * stride; m < bottom; m++) for (let n = j * stride; n < right; n++) {
         most = Math.max(most, x[(c * height + m) * width + n]);
       }
-      y[to] = most;
+      y[to++] = most;
     }
     return y;
   }

@@ -30,7 +30,8 @@ async function makeApp(content) {
     pixels: () => drawing.image ?? rasterise(drawing.strokes, data.size),
   };
   const status = document.getElementById("status");
-  return { data, models, judge, drawing, rasterise, draw, say(text) { if (status.textContent !== text) status.textContent = text; } };
+  const say = (text) => { if (status.textContent !== text) status.textContent = text; };
+  return { data, models, judge, drawing, rasterise, draw, say };
 }
 
 async function start() {
@@ -65,7 +66,8 @@ async function start() {
     const name = sections.has(state.get("view")) ? state.get("view") : sections.keys().next().value;
     for (const [other, section] of sections) section.hidden = other !== name;
     for (const link of links) {
-      if (link.hash === `#view=${name}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+      if (link.hash === `#view=${name}`) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
     }
     state.keep({ view: name });
     document.title = `${sections.get(name).querySelector("h1").textContent} · ${content.run} · aelab explorer`;
@@ -73,14 +75,18 @@ async function start() {
     scrollTo({ top: 0, behavior: "instant" });
   }
 
-  const tourStart = document.getElementById("tour-start"), save = document.getElementById("save");
+  const [tourStart, save, main] = ["tour-start", "save", "content"].map((id) => document.getElementById(id));
   const tour = makeTour(app, document.querySelector(".tour"), views);
   tourStart.addEventListener("click", () => tour.start(tourStart));
   save.addEventListener("click", async () => {
-    offer(await picture(document.getElementById("content")), `${content.run.replace(/[^\p{L}\p{N}._-]+/gu, "-")}-${state.get("view")}.png`);
+    const name = content.run.replace(/[^\p{L}\p{N}._-]+/gu, "-"); // as files may be called anywhere
+    offer(await picture(main), `${name}-${state.get("view")}.png`);
     app.say("Picture saved");
   });
-  document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); document.getElementById("content").focus(); });
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the fragment is the state's
+    main.focus();
+  });
   tourStart.disabled = save.disabled = false;
   document.getElementById("loading").remove();
   apply();

@@ -4,9 +4,8 @@ import { unpack, unpackAll } from "./unpack.js";
 
 /** The model of a record of content.py; its codes and radii are typed arrays. */
 export async function makeModel(record, pixels) {
-  const [encoderTensors, decoderTensors] = await Promise.all([record.encoder, record.decoder].map((part) => unpackAll(part.tensors)));
-  const encoder = makeNetwork(record.encoder.layers, encoderTensors, pixels);
-  const decoder = makeNetwork(record.decoder.layers, decoderTensors, record.d);
+  const encoder = makeNetwork(record.encoder.layers, await unpackAll(record.encoder.tensors), pixels);
+  const decoder = makeNetwork(record.decoder.layers, await unpackAll(record.decoder.tensors), record.d);
   const d = record.d;
   const bernoulli = record.likelihood === "bernoulli", mean = bernoulli ? sigmoid : continuousMean;
   return {

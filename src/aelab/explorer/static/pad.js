@@ -1,5 +1,6 @@
 // A sheet to draw on with mouse, pen, finger or keys. Strokes are points in the unit square.
 import { css, digitImage, h, onceAFrame } from "./dom.js";
+import { snap } from "./strokes.js";
 
 const CLOSE = 0.012, PEN = 0.075; // of the side: points nearer than this add nothing; the pen's width
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -10,7 +11,7 @@ export function makePad(drawing, [height, width], say, onChange) {
     class: "pad", tabindex: 0, role: "application", "aria-roledescription": "drawing sheet",
     "aria-label": "Drawing sheet. Arrow keys move the pen, Space sets it down and lifts it, Delete clears the sheet.",
   });
-  const pen = { at: [0.5, 0.3], down: false };
+  const pen = { at: [snap(0.5), snap(0.3)], down: false };
   const repaint = onceAFrame(paint);
   let stroke = null;
 
@@ -30,7 +31,7 @@ export function makePad(drawing, [height, width], say, onChange) {
 
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top].map((v) => Math.min(1, Math.max(0, v / box.width)));
+    return [event.clientX - box.left, event.clientY - box.top].map((v) => snap(v / box.width));
   };
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
@@ -49,7 +50,7 @@ export function makePad(drawing, [height, width], say, onChange) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key in KEYS) {
       const step = event.shiftKey ? 0.02 : 0.06;
-      pen.at = pen.at.map((v, k) => Math.min(0.97, Math.max(0.03, v + step * KEYS[event.key][k])));
+      pen.at = pen.at.map((v, k) => snap(Math.min(0.97, Math.max(0.03, v + step * KEYS[event.key][k]))));
       if (pen.down) go(pen.at); else repaint();
     } else if (event.key === " ") {
       pen.down = !pen.down;

@@ -1,5 +1,5 @@
 // The choice of an image: a test digit by class and turn, or the drawing.
-import { h, tile } from "./dom.js";
+import { button, h, tile } from "./dom.js";
 
 const DRAWING = "drawing";
 
@@ -15,7 +15,7 @@ export function makePicker(app, title, onPick, withDrawing = true) {
     pick(of[(of.indexOf(picked) + step + of.length) % of.length]);
   };
   const buttons = [["‹", "previous", -1], ["›", "next", 1]].map(([sign, word, step]) =>
-    h("button", { type: "button", onclick: turn(step), "aria-label": `${title}: ${word} of the class` }, sign));
+    button(sign, turn(step), { "aria-label": `${title}: ${word} of the class` }));
   const element = h("fieldset", { class: "end" }, h("legend", {}, title), image.canvas, classes, ...buttons);
 
   function choose() {
@@ -29,7 +29,7 @@ export function makePicker(app, title, onPick, withDrawing = true) {
     picked = value;
     const drawn = value === DRAWING;
     classes.value = drawn ? DRAWING : data.labels[value];
-    for (const button of buttons) button.disabled = drawn;
+    for (const one of buttons) one.disabled = drawn;
     image.paint(pixelsOf(app, value), `${title}: ${wordsOf(app, value)}`);
   }
   return { element, show };
@@ -38,7 +38,8 @@ export function makePicker(app, title, onPick, withDrawing = true) {
 /** The pixels of a picked image. */
 export const pixelsOf = (app, value) => (value === DRAWING ? app.drawing.pixels() : app.data.image(value));
 
-export const wordsOf = (app, value) => (value === DRAWING ? "my drawing" : `${app.data.names[app.data.labels[value]]}, test image ${value}`);
+const wordsOf = ({ data }, value) =>
+  (value === DRAWING ? "my drawing" : `${data.names[data.labels[value]]}, test image ${value}`);
 
 /** A picked image from the state: an index within the data, "drawing", or `otherwise`. */
 export function readPick(app, name, otherwise) {

@@ -19,14 +19,16 @@ export async function picture(root) {
 
 function paint(c, element) {
   const style = getComputedStyle(element), box = element.getBoundingClientRect();
-  if (style.display === "none" || style.visibility === "hidden" || element.matches(".unseen, .tools, .skip") || !box.width) return;
+  if (style.display === "none" || style.visibility === "hidden" || !box.width) return;
+  if (element.matches(".unseen, .tools")) return;
   ground(c, box, style);
   if (element.matches("canvas")) {
     c.imageSmoothingEnabled = style.imageRendering !== "pixelated";
     c.drawImage(element, box.left, box.top, box.width, box.height);
   } else if (element.matches("input[type=range]")) thumb(c, box, element);
-  else if (element.matches("select")) text(c, element.selectedOptions[0].textContent, box.left + 8, box.top + box.height / 2 + 4, style);
-  else for (const node of element.childNodes) {
+  else if (element.matches("select")) {
+    text(c, element.selectedOptions[0].textContent, box.left + 8, box.top + box.height / 2 + 4, style);
+  } else for (const node of element.childNodes) {
     if (node.nodeType === Node.TEXT_NODE) words(c, node, style);
     else if (node.nodeType === Node.ELEMENT_NODE) paint(c, node);
   }
@@ -35,10 +37,15 @@ function paint(c, element) {
 function ground(c, box, style) {
   const clear = style.backgroundColor === "rgba(0, 0, 0, 0)", border = parseFloat(style.borderTopWidth);
   if (clear && !border) return;
+  const width = Math.max(0, box.width - border), height = Math.max(0, box.height - border);
+  const radius = Math.min(parseFloat(style.borderTopLeftRadius) || 0, box.height / 2);
   c.beginPath();
-  c.roundRect(box.left + border / 2, box.top + border / 2, Math.max(0, box.width - border), Math.max(0, box.height - border), Math.min(parseFloat(style.borderTopLeftRadius) || 0, box.height / 2));
+  c.roundRect(box.left + border / 2, box.top + border / 2, width, height, radius);
   if (!clear) { c.fillStyle = style.backgroundColor; c.fill(); }
-  if (border) { c.strokeStyle = style.borderTopColor; c.lineWidth = style.boxShadow === "none" ? border : 2 * border; c.stroke(); }
+  if (!border) return;
+  c.strokeStyle = style.borderTopColor;
+  c.lineWidth = style.boxShadow === "none" ? border : 2 * border; // pressed
+  c.stroke();
 }
 
 function thumb(c, box, input) {
@@ -57,13 +64,16 @@ function words(c, node, style) {
     range.setEnd(node, index + word.length);
     const box = range.getBoundingClientRect();
     if (!box.width) continue;
-    c.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
-    text(c, word, box.left, box.top + (box.height + c.measureText("x").fontBoundingBoxAscent - c.measureText("x").fontBoundingBoxDescent) / 2, style);
+    c.font = fontOf(style);
+    const { fontBoundingBoxAscent: above, fontBoundingBoxDescent: below } = c.measureText("x");
+    text(c, word, box.left, box.top + (box.height + above - below) / 2, style);
   }
 }
 
+const fontOf = (style) => `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+
 function text(c, content, x, y, style) {
-  c.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  c.font = fontOf(style);
   c.letterSpacing = style.letterSpacing === "normal" ? "0px" : style.letterSpacing;
   c.fillStyle = style.color;
   c.textAlign = "left";

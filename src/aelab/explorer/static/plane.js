@@ -1,18 +1,19 @@
 // The plane of a model with two latent dimensions: its codes, what lies behind them, a cursor.
 //
 // A view is a centre in latent coordinates, a scale in CSS pixels a unit, and the size in pixels.
-import { css, onceAFrame, rgb, whenQuiet } from "./dom.js";
+import { css, h, number, onceAFrame, rgb, whenQuiet, who } from "./dom.js";
 import { makeGround } from "./ground.js";
-import { nearest } from "./codes.js";
+import { nearest, row } from "./codes.js";
 import { steer } from "./steer.js";
 
 const LEAST = 0.25, MOST = 60; // how far one can zoom, times the home view
 
 /**
  * A plane on `canvas`. `shown(i)` says which codes stand out; `onCursor(z, pinned)` hears of the
- * cursor, `onView()` of panning and zooming, `onSize()` of a new size. Without `steered` it is a picture that can be marked.
+ * cursor, `onView()` of panning and zooming, `onSize()` of a new size. A `small` one is a picture
+ * that can be marked.
  */
-export function makePlane(canvas, model, data, { shown = () => true, onCursor, onView, onSize, steered = true, small = false } = {}) {
+export function makePlane(canvas, model, data, { shown = () => true, onCursor, onView, onSize, small = false } = {}) {
   const view = { x: 0, y: 0, scale: 1, width: 0, height: 0 };
   const plane = { canvas, model, view, cursor: null, pinned: false, grid: true, holes: true, labels: !small, marks: [] };
   const count = data.labels.length, dot = Math.max(1.1, Math.min(small ? 1.6 : 2.4, 60 / Math.sqrt(count)));
@@ -35,7 +36,9 @@ export function makePlane(canvas, model, data, { shown = () => true, onCursor, o
   plane.look = (z) => {
     const { codes, radius } = model;
     let inside = false;
-    for (let i = 0; i < count && !inside; i++) inside = Math.hypot(codes[2 * i] - z[0], codes[2 * i + 1] - z[1]) <= radius[i];
+    for (let i = 0; i < count && !inside; i++) {
+      inside = Math.hypot(codes[2 * i] - z[0], codes[2 * i + 1] - z[1]) <= radius[i];
+    }
     return { inside, ...nearest(codes, z)[0] };
   };
 
@@ -106,7 +109,7 @@ export function makePlane(canvas, model, data, { shown = () => true, onCursor, o
       return sprite;
     });
     for (const front of [false, true]) { // what stands out is painted last
-      c.globalAlpha = front ? 0.85 : 0.1;
+      c.globalAlpha = front ? (small ? 0.45 : 0.85) : 0.1; // a small plane is there for its marks
       for (let i = 0; i < count; i++) {
         if (shown(i) !== front) continue;
         const x = plane.toX(model.codes[2 * i]) * ratio, y = plane.toY(model.codes[2 * i + 1]) * ratio;
@@ -135,24 +138,28 @@ export function makePlane(canvas, model, data, { shown = () => true, onCursor, o
 
   function axes(c) {
     const rough = view.width / view.scale / 7, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power, places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
+    const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     c.font = "11px system-ui, sans-serif";
-    c.lineWidth = 1;
-    const write = (text, x, y) => { // legible over tiles too
-      c.lineWidth = 3; c.strokeStyle = css("surface"); c.strokeText(text, x, y); c.fillStyle = css("muted"); c.fillText(text, x, y);
+    c.lineWidth = 3;
+    c.strokeStyle = css("surface");
+    c.fillStyle = css("muted");
+    const write = (value, x, y) => { // with a rim, legible over tiles too
+      const text = number(value, places);
+      c.strokeText(text, x, y);
+      c.fillText(text, x, y);
     };
-    const say = (v) => v.toFixed(places).replace(/^-0(\.0*)?$/, "0$1").replace("-", "−");
     const [x0, y1] = plane.at(0, 0), [x1, y0] = plane.at(view.width, view.height);
     if (!small) {
       c.textAlign = "center";
       for (let k = Math.ceil(x0 / step); k * step <= x1; k++) {
         const x = plane.toX(k * step);
-        if (x > 24 && x < view.width - 14) write(say(k * step), x, view.height - 6);
+        if (x > 24 && x < view.width - 14) write(k * step, x, view.height - 6);
       }
       c.textAlign = "left";
       for (let k = Math.ceil(y0 / step); k * step <= y1; k++) {
         const y = plane.toY(k * step);
-        if (y > 12 && y < view.height - 22) write(say(k * step), 5, y + 4);
+        if (y > 12 && y < view.height - 22) write(k * step, 5, y + 4);
       }
     }
     if (!model.posterior) return;
@@ -164,13 +171,13 @@ export function makePlane(canvas, model, data, { shown = () => true, onCursor, o
   }
 
   function cursor(c) {
-    const [x, y] = [plane.toX(plane.cursor[0]), plane.toY(plane.cursor[1])], found = plane.look(plane.cursor);
-    const nx = plane.toX(model.codes[2 * found.index]), ny = plane.toY(model.codes[2 * found.index + 1]);
+    const [x, y] = [plane.toX(plane.cursor[0]), plane.toY(plane.cursor[1])];
+    const { index } = nearest(model.codes, plane.cursor)[0], near = row(model.codes, index, 2);
     c.lineWidth = 1; c.strokeStyle = css("ink"); c.globalAlpha = 0.35;
     c.beginPath(); c.moveTo(x, 0); c.lineTo(x, view.height); c.moveTo(0, y); c.lineTo(view.width, y); c.stroke();
     c.globalAlpha = 1;
-    c.beginPath(); c.moveTo(x, y); c.lineTo(nx, ny); c.stroke(); // how far the nearest digit is
-    MARKS.code(c, plane, { z: [model.codes[2 * found.index], model.codes[2 * found.index + 1]], color: data.colors[data.labels[found.index]], radius: 5 });
+    c.beginPath(); c.moveTo(x, y); c.lineTo(plane.toX(near[0]), plane.toY(near[1])); c.stroke();
+    MARKS.code(c, plane, { z: near, color: data.colors[data.labels[index]], radius: 5 });
     c.lineWidth = 5; c.strokeStyle = css("surface");
     c.beginPath(); c.arc(x, y, 9, 0, 7); c.stroke();
     c.lineWidth = 2; c.strokeStyle = css("ink");
@@ -178,10 +185,19 @@ export function makePlane(canvas, model, data, { shown = () => true, onCursor, o
     if (plane.pinned) { c.fillStyle = css("ink"); c.beginPath(); c.arc(x, y, 3, 0, 7); c.fill(); }
   }
 
-  if (steered) steer(plane);
+  if (!small) steer(plane);
   new ResizeObserver(measure).observe(canvas);
   document.addEventListener("themechange", () => { plane.changed(); refresh(); });
   return plane;
+}
+
+/** A card with a small plane: `title` and the model's name above it. */
+export function makeMap(model, data, title, label) {
+  const canvas = h("canvas", { class: "plane small", role: "img", "aria-label": `${label} ${model.title}` });
+  const plane = makePlane(canvas, model, data, { small: true });
+  plane.grid = false;
+  const element = h("div", { class: "card" }, h("h2", { class: "caption" }, `${title} `, who(model, false)), canvas);
+  return { model, plane, element };
 }
 
 /** What can be marked on a plane. */
@@ -190,10 +206,10 @@ const MARKS = {
     c.fillStyle = color; c.strokeStyle = css("ink"); c.lineWidth = 2;
     c.beginPath(); c.arc(plane.toX(z[0]), plane.toY(z[1]), radius, 0, 7); c.fill(); c.stroke();
   },
-  cloud(c, plane, { points, color }) {
-    const [r, g, b] = rgb(css(color));
-    c.fillStyle = `rgb(${r} ${g} ${b} / .55)`;
-    for (const z of points) { c.beginPath(); c.arc(plane.toX(z[0]), plane.toY(z[1]), 2, 0, 7); c.fill(); }
+  cloud(c, plane, { points }) {
+    const [r, g, b] = rgb(css("ink"));
+    c.fillStyle = `rgb(${r} ${g} ${b} / .5)`;
+    for (const z of points) { c.beginPath(); c.arc(plane.toX(z[0]), plane.toY(z[1]), 1.5, 0, 7); c.fill(); }
   },
   way(c, plane, { points }) {
     c.strokeStyle = css("ink"); c.fillStyle = css("ink"); c.lineWidth = 1.5;

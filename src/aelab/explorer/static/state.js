@@ -36,4 +36,9 @@ export function readNumbers(text, count) {
   return text && values.length === count && values.every(Number.isFinite) ? values : null;
 }
 
+/** Those whole numbers of "1,2" that are below `count`. */
+export function readIndices(text, count) {
+  return (text ?? "").split(",").filter((k) => /^\d+$/.test(k)).map(Number).filter((k) => k < count);
+}
+
 export const writeNumbers = (values, places = 3) => Array.from(values, (v) => Number(v.toFixed(places))).join(",");

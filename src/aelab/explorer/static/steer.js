@@ -73,7 +73,8 @@ export function steer(plane) {
       const [dx, dy] = KEYS[event.key].map((v) => v * (event.shiftKey ? 40 : 8));
       const [x, y] = [px + dx, py + dy];
       // The view follows a cursor that walks out of it.
-      plane.pan(Math.min(0, view.width - 12 - x) + Math.max(0, 12 - x), Math.min(0, view.height - 12 - y) + Math.max(0, 12 - y));
+      const back = (at, end) => Math.min(0, end - 12 - at) + Math.max(0, 12 - at);
+      plane.pan(back(x, view.width), back(y, view.height));
       plane.move([cursor[0] + dx / view.scale, cursor[1] - dy / view.scale], plane.pinned);
     } else if (event.key === "+" || event.key === "=") plane.zoom(1.4, px, py);
     else if (event.key === "-") plane.zoom(1 / 1.4, px, py);

@@ -28,9 +28,9 @@ function ink(strokes, height, width) {
   for (const stroke of strokes) for (let k = 0; k < stroke.length; k++) {
     const [ax, ay] = stroke[Math.max(0, k - 1)], [bx, by] = stroke[k], reach = PEN + 0.5;
     const ux = bx - ax, uy = by - ay, square = ux * ux + uy * uy;
-    const firstRow = Math.max(0, Math.floor(Math.min(ay, by) - reach)), lastRow = Math.min(height - 1, Math.ceil(Math.max(ay, by) + reach));
-    const first = Math.max(0, Math.floor(Math.min(ax, bx) - reach)), last = Math.min(width - 1, Math.ceil(Math.max(ax, bx) + reach));
-    for (let r = firstRow; r <= lastRow; r++) for (let c = first; c <= last; c++) {
+    const from = (a, b) => Math.max(0, Math.floor(Math.min(a, b) - reach));
+    const to = (a, b, end) => Math.min(end - 1, Math.ceil(Math.max(a, b) + reach));
+    for (let r = from(ay, by); r <= to(ay, by, height); r++) for (let c = from(ax, bx); c <= to(ax, bx, width); c++) {
       const px = c + 0.5 - ax, py = r + 0.5 - ay;
       const along = square ? Math.min(1, Math.max(0, (px * ux + py * uy) / square)) : 0;
       const away = Math.hypot(px - along * ux, py - along * uy);
@@ -52,9 +52,14 @@ export function centreOfMass(image, width) {
 
 const GRID = 1296; // two base-36 digits a coordinate
 
+const onGrid = (v) => Math.round(Math.min(1, Math.max(0, v)) * (GRID - 1));
+
+/** A coordinate within the unit square as it can be written: what is shared is what was drawn. */
+export const snap = (v) => onGrid(v) / (GRID - 1);
+
 /** Strokes within the unit square as a short text, and back again. */
-export const write = (strokes) => strokes.map((stroke) => stroke.flat().map((v) =>
-  Math.round(Math.min(1, Math.max(0, v)) * (GRID - 1)).toString(36).padStart(2, "0")).join("")).join(".");
+export const write = (strokes) => strokes.map((stroke) =>
+  stroke.flat().map((v) => onGrid(v).toString(36).padStart(2, "0")).join("")).join(".");
 
 export function read(text) {
   if (!/^(?:(?:[0-9a-z]{4})+(?:\.|$))*$/.test(text)) return [];

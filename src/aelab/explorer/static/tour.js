@@ -1,5 +1,5 @@
 // The guided tour: six steps that drive the page itself. It never starts by itself and never blocks.
-import { h, lively, number, percent } from "./dom.js";
+import { button, h, lively, number, percent } from "./dom.js";
 import { nearest } from "./codes.js";
 
 /** The tour's panel in `aside`; a step is left out where the run has nothing to show for it. */
@@ -14,9 +14,9 @@ export function makeTour(app, aside, views) {
     aside.replaceChildren(
       h("div", {}, h("p", { class: "muted" }, `${at + 1} of ${steps.length}`), title), text,
       h("p", { class: "buttons" },
-        h("button", { type: "button", class: "skip-tour", onclick: end }, last ? "Close" : "Skip the tour"),
-        at ? h("button", { type: "button", onclick: () => go(at - 1) }, "Back") : null,
-        h("button", { type: "button", class: "primary", onclick: () => (last ? end() : go(at + 1)) }, last ? "Explore" : "Next")));
+        button(last ? "Close" : "Skip the tour", end, { class: "skip-tour" }),
+        at ? button("Back", () => go(at - 1)) : null,
+        button(last ? "Explore" : "Next", () => (last ? end() : go(at + 1)), { class: "primary" })));
     aside.hidden = false;
     document.documentElement.classList.add("touring");
     text.textContent = step.text;
@@ -41,19 +41,24 @@ function makeSteps(app, views) {
   /** A view in a state; on a narrow screen scrolled to the part that the step is about. */
   function show(view, part, state) {
     app.go(view, state);
-    if (innerWidth < 832) document.querySelector(`[data-view="${view}"] ${part}`).scrollIntoView({ block: "start", behavior: "instant" });
+    if (innerWidth >= 832) return;
+    document.querySelector(`[data-view="${view}"] ${part}`).scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   if (flat.length) {
     steps.push({
       title: "A map of digits",
-      text: "Each point is a test image squeezed into two numbers; colours are classes, which no model was told. The ring is a place in both planes, and the images above are what each decoder draws from those two numbers alone.",
+      text: "Each point is a test image squeezed into two numbers; colours are classes, which no model was told. "
+        + "The ring is a place in both planes, and the images above are what each decoder draws from those "
+        + "two numbers alone.",
       run: () => show("plane", ".looks", { at: `${flat[0].key}:${flat[0].codes[0]},${flat[0].codes[1]}`, pin: 1 }),
     }, {
       title: "What a hole is",
       get text() {
         const shares = flat.map((model) => `${percent(emptiness(model).share)} of the ${model.title}’s`);
-        return `The hatching marks places that are far from every code: no test image lies there, and little taught the decoder what to draw. Within two standard deviations of the codes that is ${shares.join(" and ")} plane. What is drawn there need not be a digit.`;
+        return "The hatching marks places that are far from every code: no test image lies there, and little taught "
+          + `the decoder what to draw. Within two standard deviations of the codes that is ${shares.join(" and ")} `
+          + "plane. What is drawn there need not be a digit.";
       },
       run(wanted) {
         const { place } = emptiness(flat[0]);
@@ -70,18 +75,24 @@ function makeSteps(app, views) {
       get text() {
         const x = data.image(digit(4));
         const errors = pair.map((model) => `${model.title} ${number(model.error(x, model.encode(x).mean), 0)} nats`);
-        return `The ${cloudy.title} codes an image as a cloud, not as a point; the small images are draws from it. One decoder must do well for every code in the cloud, so it draws their mean, and a mean is soft. Reconstruction of this image: ${errors.join(", ")}.`;
+        return `The ${cloudy.title} codes an image as a cloud, not as a point; the small images are draws from it. `
+          + "One decoder must do well for every code in the cloud, so it draws their mean, and a mean is soft. "
+          + `Reconstruction of this image: ${errors.join(", ")}.`;
       },
       run: () => show("draw", ".answers", { copy: digit(4) }),
     }, {
       title: "What a dimension costs",
-      text: "A bar is the KL of one dimension: the nats that it takes to say where in this dimension the image lies, beyond what the prior knows. A bar near zero tells the decoder next to nothing. Switch one off and watch what goes missing.",
+      text: "A bar is the KL of one dimension: the nats that it takes to say where in this dimension the image "
+        + "lies, beyond what the prior knows. A bar near zero tells the decoder next to nothing. Switch one off "
+        + "and watch what goes missing.",
       run: () => show("bits", ".ledger", { model: cloudy.key, i: digit(4) }),
     }, {
       title: "What β does",
       get text() {
-        const beta = cloudy.beta === null ? "" : ` This model was trained with β = ${number(cloudy.beta, cloudy.beta % 1 ? 2 : 0)}.`;
-        return `Training minimises the image’s nats plus β times the code’s. β is the price of a nat: at a higher price fewer dimensions earn their keep, as with the cheaper half switched off here.${beta}`;
+        const price = cloudy.beta === null ? "" : number(cloudy.beta, cloudy.beta % 1 ? 2 : 0);
+        return "Training minimises the image’s nats plus β times the code’s. β is the price of a nat: at a higher "
+          + "price fewer dimensions earn their keep, as with the cheaper half switched off here."
+          + (price && ` This model was trained with β = ${price}.`);
       },
       run() {
         show("bits", ".ledger", { model: cloudy.key, i: digit(4) });
@@ -91,7 +102,9 @@ function makeSteps(app, views) {
   }
   steps.push({
     title: "From here to there",
-    text: "Walk from one code to another and read the labels: does the way pass through images that are nothing? Take your own drawing as an end, or go to the sliders and draw codes from the prior and from fitted distributions. The address bar keeps what you see.",
+    text: "Walk from one code to another and read the labels: does the way pass through images that are nothing? "
+      + "Take your own drawing as an end, or go to the sliders and draw codes from the prior and from fitted "
+      + "distributions. The address bar keeps what you see.",
     run: () => show("between", ".ways", { from: digit(3), to: digit(8), d: models[0].d }),
   });
   return steps;

@@ -2,6 +2,7 @@
 import { choice, css, h, number, tile, whenQuiet } from "./dom.js";
 import { dimension } from "./view-sliders.js";
 import { gaussianKL } from "./model.js";
+import { readIndices } from "./state.js";
 import { makePicker, pixelsOf, readPick } from "./picker.js";
 
 const bits = (nats) => nats / Math.LN2;
@@ -13,17 +14,20 @@ export function bitsView(app, section) {
 
   const picker = makePicker(app, "Image", (value) => { picked = value; update(); });
   section.querySelector(".ends").append(picker.element);
-  const chooser = choice("Model", models.map((one) => ({ value: one.key, label: one.name })), (key) => { take(key); update(); });
+  const items = models.map((one) => ({ value: one.key, label: one.name }));
+  const chooser = choice("Model", items, (key) => { take(key); update(); });
   if (models.length > 1) section.querySelector(".models").append(chooser.element);
 
   const images = ["the image", "all dimensions", "what is kept"].map((name) => [name, tile(data.size, name)]);
   const facts = h("dl", { class: "pairs-of" }), lesson = h("p", { class: "muted" });
-  const kept = h("input", { type: "range", id: "kept", min: 0, step: 1, oninput: () => { keepDearest(Number(kept.value)); } });
+  const kept = h("input", { type: "range", id: "kept", min: 0, step: 1, oninput: () => keepDearest(Number(kept.value)) });
   const keptWords = h("output", { for: "kept" });
+  const figures = images.map(([name, image]) => h("figure", {}, image.canvas, h("figcaption", {}, name)));
+  const label = h("label", { for: "kept", class: "caption" }, "Keep the dearest dimensions: ");
   section.querySelector(".shown").append(
-    h("div", { class: "card" }, h("div", { class: "trio" }, ...images.map(([name, image]) => h("figure", {}, image.canvas, h("figcaption", {}, name))))),
+    h("div", { class: "card" }, h("div", { class: "trio" }, ...figures)),
     h("div", { class: "card" }, facts, lesson),
-    h("div", { class: "card" }, h("label", { for: "kept", class: "caption" }, "Keep the dearest dimensions: "), keptWords, kept));
+    h("div", { class: "card" }, label, keptWords, kept));
   const list = h("ol", { class: "cost-list" });
   section.querySelector(".costs").append(h("div", { class: "card" },
     h("h2", { class: "caption" }, "Cost of each dimension for this image, dearest first"), list));
@@ -60,16 +64,23 @@ export function bitsView(app, section) {
       ["error, what is kept", `${number(errors[1], 1)} nats`],
     ].flatMap(([term, fact]) => [h("dt", {}, term), h("dd", {}, fact)]));
     const saved = all - spent, lost = errors[1] - errors[0];
+    const verdict = lost > saved ? "those dimensions earn what they cost" : "they cost more than they tell";
     lesson.textContent = off.size
-      ? `Saves ${number(saved, 1)} nats of code and costs ${number(lost, 1)} nats of image: ${lost > saved ? "those dimensions earn what they cost" : "they cost more than they tell"}.`
+      ? `Saves ${number(saved, 1)} nats of code and costs ${number(lost, 1)} nats of image: ${verdict}.`
       : "Every dimension is on.";
     const most = Math.max(...kl, 1e-9);
     list.replaceChildren(...found.order.map((j) => h("li", {}, costRow(j, kl[j], most))));
     kept.value = model.d - off.size;
     keptWords.textContent = `${model.d - off.size} of ${model.d}`;
     speak();
-    if (!section.hidden) state.keep({ model: model.key, i: picked, off: off.size ? [...off].join(",") : null, ...(picked === "drawing" ? app.writeDrawing() : {}) });
+    keep();
   }
+  const keep = () => state.keep({
+    model: model.key,
+    i: picked,
+    off: off.size ? [...off].join(",") : null,
+    ...(picked === "drawing" ? app.writeDrawing() : {}),
+  });
   const speak = whenQuiet(() => { if (!section.hidden) app.say(lesson.textContent); }, 300);
 
   function costRow(j, nats, most) {
@@ -90,7 +101,7 @@ export function bitsView(app, section) {
       picked = readPick(app, "i", app.first(3));
       picker.show(picked);
       take(state.get("model"));
-      for (const j of (state.get("off") ?? "").split(",")) if (/^\d+$/.test(j) && Number(j) < model.d) off.add(Number(j));
+      off = new Set(readIndices(state.get("off"), model.d));
       update();
     },
     keepDearest,

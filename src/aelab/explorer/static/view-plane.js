@@ -1,7 +1,9 @@
 // The planes side by side: one cursor, at the same place of each picture; they pan and zoom together.
-import { choice, h, number, onceAFrame, percent, swatch, tile, whenQuiet, who } from "./dom.js";
+import { button, choice, h, number, onceAFrame, percent, swatch, tile, whenQuiet, who } from "./dom.js";
 import { makePlane } from "./plane.js";
-import { readNumbers, writeNumbers } from "./state.js";
+import { readIndices, readNumbers, writeNumbers } from "./state.js";
+
+const HELP = "Arrow keys point, Enter pins, plus and minus zoom, 0 goes home.";
 
 export function planeView(app, section) {
   const { data, state } = app;
@@ -13,12 +15,21 @@ export function planeView(app, section) {
     const look = makeLook(app, model);
     const canvas = h("canvas", {
       class: "plane", tabindex: 0, role: "application", "aria-roledescription": "plane",
-      "aria-label": `Latent plane of the ${model.title}: ${data.count} codes. Arrow keys point, Enter pins, plus and minus zoom, 0 goes home.`,
+      "aria-label": `Latent plane of the ${model.title}: ${data.count} codes. ${HELP}`,
     });
     const plane = makePlane(canvas, model, data, {
       shown,
-      onCursor: (_, pinned) => { lead = plane; planes.forEach((one) => { one.plane.pinned = pinned; }); follow(); keep(); },
-      onView: () => { planes.forEach((one) => { if (one.plane !== plane) one.plane.toHome(plane.fromHome(), false); }); follow(); keep(); },
+      onCursor(_, pinned) {
+        lead = plane;
+        for (const one of planes) one.plane.pinned = pinned;
+        follow();
+        keep();
+      },
+      onView() {
+        for (const one of planes) if (one.plane !== plane) one.plane.toHome(plane.fromHome(), false);
+        follow();
+        keep();
+      },
       onSize: () => follow(),
     });
     section.querySelector(".looks").append(look.element);
@@ -27,18 +38,13 @@ export function planeView(app, section) {
   });
 
   const toggles = [["grid", "Decoded grid"], ["holes", "Holes"]].map(([name, label]) => {
-    const button = h("button", { type: "button", onclick: () => { toggle(name, !planes[0].plane[name]); keep(); } }, label);
-    return { name, button };
+    return { name, button: button(label, () => { toggle(name, !planes[0].plane[name]); keep(); }) };
   });
-  const zooming = [["−", "Zoom out", 1 / 1.5], ["+", "Zoom in", 1.5]].map(([sign, label, factor]) => h("button", {
-    type: "button", "aria-label": label,
-    onclick: () => {
-      const { plane } = planes.find((one) => one.plane === lead) ?? planes[0];
-      plane.zoom(factor, ...(plane.cursor ? [plane.toX(plane.cursor[0]), plane.toY(plane.cursor[1])] : []));
-    },
-  }, sign));
-  section.querySelector(".buttons").append(...toggles.map((one) => one.button), ...zooming,
-    h("button", { type: "button", onclick: () => planes[0].plane.goHome() }, "Home"));
+  const zoom = (factor) => () => lead.zoom(factor, lead.toX(lead.cursor[0]), lead.toY(lead.cursor[1]));
+  section.querySelector(".buttons").append(
+    ...toggles.map((one) => one.button),
+    button("−", zoom(1 / 1.5), { "aria-label": "Zoom out" }), button("+", zoom(1.5), { "aria-label": "Zoom in" }),
+    button("Home", () => planes[0].plane.goHome()));
 
   const chips = choice("Show classes", [{ value: -1, label: "All" }, ...data.names.map((name, k) => ({
     value: k, label: h("span", { class: "chip" }, swatch(data.colors[k]), name),
@@ -69,8 +75,13 @@ export function planeView(app, section) {
     }
     describe();
   }
-  const describe = onceAFrame(() => { for (const { plane, look } of planes) if (plane.cursor) look.describe(plane); speak(); });
-  const speak = whenQuiet(() => { if (!section.hidden) app.say(planes.map(({ look }) => look.words()).join(". ")); }, 700);
+  const describe = onceAFrame(() => {
+    for (const { plane, look } of planes) if (plane.cursor) look.describe(plane);
+    speak();
+  });
+  const speak = whenQuiet(() => {
+    if (!section.hidden) app.say(planes.map(({ look }) => look.words()).join(". "));
+  }, 700);
 
   const keep = whenQuiet(() => {
     if (section.hidden || !lead) return;
@@ -97,7 +108,7 @@ export function planeView(app, section) {
         plane.toHome(readNumbers(state.get("zoom"), 3) ?? [0, 0, 1], false);
       }
       kept.clear();
-      for (const k of (state.get("only") ?? "").split(",")) if (/^\d+$/.test(k) && Number(k) < data.names.length) kept.add(Number(k));
+      for (const k of readIndices(state.get("only"), data.names.length)) kept.add(k);
       toggle("grid", state.get("grid") !== "0");
       toggle("holes", state.get("holes") !== "0");
       press();
@@ -110,7 +121,7 @@ export function planeView(app, section) {
 /** What one decoder draws at the cursor, in words too. */
 function makeLook(app, model) {
   const { data } = app, name = `Decoded by the ${model.title}`;
-  const image = tile(data.size, name), near = tile(data.size, "Nearest test digit");
+  const image = tile(data.size, name), neighbour = tile(data.size, "Nearest test digit");
   const pixels = new Float32Array(data.size[0] * data.size[1]);
   const where = h("span", {}), what = h("p", { class: "muted" }), place = h("p", { class: "muted" });
   const caption = h("span", {});
@@ -118,7 +129,7 @@ function makeLook(app, model) {
   return {
     element: h("div", { class: "card look" }, image.canvas,
       h("div", { class: "words" }, h("p", { class: "where" }, who(model, false), where), what, place),
-      h("div", { class: "near" }, near.canvas, caption)),
+      h("div", { class: "near" }, neighbour.canvas, caption)),
     decode(z) { image.paint(model.decode(z, pixels)); },
     describe(plane) {
       const { label, probability } = app.judge.tell(pixels), { inside, index, distance } = plane.look(plane.cursor);
@@ -126,11 +137,12 @@ function makeLook(app, model) {
       const nearest = data.names[data.labels[index]];
       where.textContent = ` (${x}, ${y})`;
       what.textContent = `looks like ${data.names[label]}, ${percent(probability)} sure`;
-      place.replaceChildren(inside ? "among the codes" : h("span", { class: "hole" }, "no code near"), h("span", { class: "more" }, ` · nearest ${number(distance)} away`));
-      near.paint(data.image(index), `Nearest test digit: ${nearest}`);
+      const near = inside ? "among the codes" : h("span", { class: "hole" }, "no code near");
+      place.replaceChildren(near, h("span", { class: "more" }, ` · nearest ${number(distance)} away`));
+      neighbour.paint(data.image(index), `Nearest test digit: ${nearest}`);
       caption.textContent = `nearest: ${nearest}`;
       image.canvas.setAttribute("aria-label", `${name}: looks like ${data.names[label]}`);
-      said = `${model.title} at ${x}, ${y}: looks like ${data.names[label]}, ${percent(probability)} sure, ${inside ? "among the codes" : "no code near"}`;
+      said = `${model.title} at ${x}, ${y}: ${what.textContent}, ${inside ? "among the codes" : "no code near"}`;
     },
     words: () => said,
   };

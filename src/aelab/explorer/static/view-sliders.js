@@ -1,5 +1,5 @@
 // One slider a latent dimension, draws from the samplers, and the nearest real digits.
-import { choice, css, h, number, onceAFrame, percent, tile, whenQuiet } from "./dom.js";
+import { button, choice, css, h, number, onceAFrame, percent, tile, whenQuiet } from "./dom.js";
 import { draw, nearest, row } from "./codes.js";
 import { readNumbers, writeNumbers } from "./state.js";
 
@@ -15,13 +15,13 @@ export function slidersView(app, section) {
     keep();
   });
   section.querySelector(".models").append(models.element);
-  const samplers = SAMPLERS.map(([name, label]) => [name, h("button", {
-    type: "button", "aria-label": `Draw a code from the ${label.toLowerCase()}`, onclick: () => set(draw(model.samplers[name])),
-  }, label)]);
-  const buttons = section.querySelector(".buttons");
-  buttons.append(h("span", { class: "muted" }, "Draw from"), ...samplers.map(([, button]) => button),
-    h("button", { type: "button", onclick: () => set(row(model.codes, Math.floor(Math.random() * data.count), model.d)) }, "A test digit"),
-    h("button", { type: "button", onclick: () => set(model.mean) }, "Reset"));
+  const samplers = SAMPLERS.map(([name, label]) => [name, button(label, () => set(draw(model.samplers[name])), {
+    "aria-label": `Draw a code from the ${label.toLowerCase()}`,
+  })]);
+  section.querySelector(".buttons").append(
+    h("span", { class: "muted" }, "Draw from"), ...samplers.map(([, one]) => one),
+    button("A test digit", () => set(row(model.codes, Math.floor(Math.random() * data.count), model.d))),
+    button("Reset", () => set(model.mean)));
 
   const image = tile(data.size, "Decoded");
   const verdict = h("p", {}), picks = h("div", { class: "row" });
@@ -30,18 +30,18 @@ export function slidersView(app, section) {
     h("div", { class: "card nearest" }, h("h2", { class: "caption" }, "Nearest test digits"), picks));
   const neighbours = Array.from({ length: Math.min(NEAREST, data.count) }, () => {
     const found = tile(data.size, ""), words = h("span", {});
-    const button = h("button", { type: "button", class: "pick" }, found.canvas, words);
-    found.canvas.setAttribute("aria-hidden", "true");
     let index = 0;
-    button.addEventListener("click", () => set(row(model.codes, index, model.d)));
-    picks.append(button);
+    const pick = button(found.canvas, () => set(row(model.codes, index, model.d)), { class: "pick" });
+    pick.append(words);
+    found.canvas.setAttribute("aria-hidden", "true");
+    picks.append(pick);
     return {
       show(one) {
         index = one.index;
         const name = data.names[data.labels[index]];
         found.paint(data.image(index));
         words.textContent = `${name} · ${number(one.distance, 1)}`;
-        button.setAttribute("aria-label", `Go to the code of a ${name}, ${number(one.distance)} away`);
+        pick.setAttribute("aria-label", `Go to the code of a ${name}, ${number(one.distance)} away`);
       },
     };
   });
@@ -50,7 +50,7 @@ export function slidersView(app, section) {
     model = one;
     z = Float32Array.from(model.mean);
     models.show(model.key);
-    for (const [name, button] of samplers) button.hidden = !(name in model.samplers);
+    for (const [name, one] of samplers) one.hidden = !(name in model.samplers);
     sliders = model.order.map((j) => makeSlider(model, j, (value) => { z[j] = value; update(); }));
     section.querySelector(".sliders").replaceChildren(...sliders.map((one) => one.element));
     for (const slider of sliders) slider.paint();
@@ -91,7 +91,9 @@ export const dimension = (j) => `z${subscript(j + 1)}`;
 
 function makeSlider(model, j, onInput) {
   const low = model.low[j], high = Math.max(model.high[j], low + 1e-6), id = `slider-${j}`;
-  const input = h("input", { type: "range", id, min: low, max: high, step: (high - low) / STEPS, oninput: () => onInput(Number(input.value)) });
+  const input = h("input", {
+    type: "range", id, min: low, max: high, step: (high - low) / STEPS, oninput: () => onInput(Number(input.value)),
+  });
   const hill = h("canvas", { width: 2 * BINS, height: 22, "aria-hidden": "true" }), output = h("output", { for: id });
   const cost = model.posterior ? `${number(model.weight[j])} nats` : `var ${number(model.weight[j], 1)}`;
   const counts = new Float32Array(BINS);
