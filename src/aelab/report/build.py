@@ -1,7 +1,7 @@
 """Results to one self-contained page: figures, tables, sentences, and a strict content policy."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -9,6 +9,7 @@ from markupsafe import Markup
 from aelab.report.comparison import slug
 from aelab.report.conclusions import caveat, findings, summary
 from aelab.report.figures import FIGURES, SECTIONS, FigureKind, View
+from aelab.report.health import healths
 from aelab.report.page import (
     environment,
     policy_hash,
@@ -19,6 +20,7 @@ from aelab.report.page import (
 from aelab.report.planes import planes
 from aelab.report.plates import pictures
 from aelab.report.results import Model, Results, load
+from aelab.report.samplers import glossary, matrix
 from aelab.report.setting import flat, setting, trained
 from aelab.report.style import (
     INK,
@@ -75,8 +77,15 @@ def _plates(run: Run, results: Results, kind: FigureKind, inliner: Inliner) -> I
     told: set[str] = set()
     for latent_dim in results.latent_dims:
         models = results.of_dim(latent_dim)
-        shared = (latent_dim, models, results.label_names, results.image_size)
-        drawing, small = kind.draw(View(*shared)), kind.draw(View(*shared, narrow=True))
+        view = View(
+            latent_dim,
+            models,
+            results.label_names,
+            results.image_size,
+            baselines=results.beside(latent_dim),
+            measures=results.measures,
+        )
+        drawing, small = kind.draw(view), kind.draw(replace(view, narrow=True))
         if drawing is None or small is None:
             continue
         name = f"{kind.name}-{latent_dim}"
@@ -107,6 +116,9 @@ def render(
         main=main,
         summary=summary(results, main),
         cards=cards(results, main),
+        matrices=[grid for d in results.latent_dims if (grid := matrix(results, d))],
+        glossary=glossary(results),
+        healths=healths(results),
         tables=[table(results, latent_dim) for latent_dim in results.latent_dims],
         sections=[
             (section, found)

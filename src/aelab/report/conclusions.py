@@ -53,10 +53,16 @@ def findings(results: Results, latent_dim: int) -> list[Finding]:
 
 
 def _compared(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
-    found = [c for c in comparisons(results, latent_dim, family) if c.measure.better]
+    found = _told(results, latent_dim, family)
     if found:
         evidence = tuple(Evidence(c.evidence, anchor(latent_dim, c.measure)) for c in found)
         yield Finding(f"At d = {latent_dim} {verdict(found)}.", evidence)
+
+
+def _told(results: Results, latent_dim: int, family: str) -> list[Comparison]:
+    """The comparisons of a family that sentences speak of."""
+    found = comparisons(results, latent_dim, family)
+    return [c for c in found if c.measure.better and c.measure.headline]
 
 
 def verdict(found: list[Comparison]) -> str:
@@ -81,7 +87,13 @@ def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]
     for measure in results.measures.values():
         bases = [(b, e) for b in results.beside(latent_dim) if (e := b.metrics.get(measure.name))]
         models = [(m, e) for m in results.of_dim(latent_dim) if (e := m.metrics.get(measure.name))]
-        if measure.family != family or measure.better is None or not bases or not models:
+        if (
+            measure.family != family
+            or measure.panel
+            or not measure.better
+            or not bases
+            or not models
+        ):
             continue
         places = decimals([estimate.value for _, estimate in (*bases, *models)])
         phrases = [
@@ -127,7 +139,7 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
             Evidence(f"{measure.title} {_value(estimate, measure)}", anchor(latent_dim, measure))
             for family in families(results)
             for measure in results.measures.values()
-            if measure.family == family and measure.name not in compared
+            if measure.family == family and measure.headline and measure.name not in compared
             if measure.better or not only_key
             if (estimate := model.metrics.get(measure.name))
         )
@@ -147,7 +159,7 @@ def summary(results: Results, latent_dim: int) -> list[Finding]:
     """Three to five sentences that a reader in a hurry can stop after."""
     sentences = [Finding(_setting(results), ())]
     for family in ("reconstruction", "representation", "generation"):
-        found = [c for c in comparisons(results, latent_dim, family) if c.measure.better]
+        found = _told(results, latent_dim, family)
         if found and len(sentences) < 3:
             key = next((c for c in found if c.difference.interval), found[0])
             evidence = Evidence(key.evidence, anchor(latent_dim, key.measure))

@@ -44,6 +44,20 @@ class Measure:
     better: Better | None
     description: str
     family: str
+    panel: str = ""  # where it is shown, if not in the table of comparison
+    quantity: str = ""  # what it shares with the others of its panel
+    sampler: str = ""
+    at: float | None = None
+
+    @property
+    def headline(self) -> bool:
+        """Whether sentences speak of it: of drawn images only the coverage is told in words."""
+        return not self.panel or self.quantity == "Coverage"
+
+    @property
+    def sampler_title(self) -> str:
+        """What the sampler is called: the title less the quantity."""
+        return self.title.removeprefix(f"{self.quantity}, ")
 
     @property
     def label(self) -> str:
@@ -181,6 +195,10 @@ def read_measure(name: str, record: Json) -> Measure:
         better=record.get("better"),
         description=record.get("description", ""),
         family=record.get("family", ""),
+        panel=record.get("panel", ""),
+        quantity=record.get("quantity", ""),
+        sampler=record.get("sampler", ""),
+        at=record.get("at"),
     )
 
 

@@ -64,6 +64,7 @@ def table(results: Results, latent_dim: int) -> Table:
             _row(latent_dim, measure, models, baselines, compared.get(measure.name), paired)
             for measure in results.measures.values()
             if measure.family == family
+            and not measure.panel
             and any(column.metrics.get(measure.name) for column in (*models, *baselines))
         )
         if rows:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from aelab.report.results import Array, Model
+from aelab.report.results import Array, Measure, Model
 from aelab.report.style import INK, RC, VARIABLES, class_colors, model_color
 
 SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
@@ -26,6 +26,8 @@ class View:
     label_names: tuple[str, ...]
     image_size: tuple[int, int]
     narrow: bool = False
+    baselines: tuple[Model, ...] = ()
+    measures: Mapping[str, Measure] = field(default_factory=dict)
 
     def having(self, *names: str) -> list[Model]:
         """The models that saved all of these arrays."""

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import Drawing, View, bare, figure, panels, show
 from aelab.report.numbers import listing, number
@@ -10,6 +11,7 @@ from aelab.report.results import Array, Model
 from aelab.report.style import INK, MUTED, SURFACE
 
 ORIGIN: Array = np.zeros(2)
+ACTIVE = 0.01  # Burda et al. (2016)
 
 
 @figure(
@@ -54,6 +56,44 @@ def _spread_note(models: list[Model]) -> dict[str, str]:
         "nothing in its loss asks for a scale; the KL pulls every posterior towards N(0, I)."
     )
     return {f"Why the {free[0].title}’s axes are longer": text}
+
+
+@figure(
+    "variances",
+    "Which dimensions vary",
+    section="Latent space",
+    reading="The variance over test images of each dimension’s posterior mean, on a logarithmic"
+    " scale. A dimension beyond the line at 0.01 is active; one far below it says the same of every"
+    " image. A wide gap between the two heaps means that the count does not hang on the"
+    " threshold.",
+)
+def variances(view: View) -> Drawing | None:
+    """A histogram of log variances, and the threshold of an active unit."""
+    models = view.having("code_variance", "posterior_std")
+    if not models:
+        return None
+    drawn, axes = panels(view, 1, len(models), height=2.1 if view.narrow else 2.3)
+    alts = []
+    for ax, model in zip(axes, models, strict=True):
+        logs_Z = np.log10(np.asarray(model.array("code_variance"), float).clip(1e-12))
+        low, high = min(float(logs_Z.min()), np.log10(ACTIVE)), max(float(logs_Z.max()), 0.0)
+        edges = np.arange(np.floor(4 * low) - 1, np.ceil(4 * high) + 2) / 4
+        ax.hist(logs_Z, edges.tolist(), color=view.color(model), rwidth=0.86)
+        ax.axvline(np.log10(ACTIVE), color=INK, lw=0.9, ls=(0, (4, 3)))
+        ax.annotate(
+            "active beyond", (np.log10(ACTIVE), 0.98), xycoords=("data", "axes fraction"),
+            xytext=(4, 0), textcoords="offset points", va="top", fontsize=7, color=MUTED,
+        )  # fmt: skip
+        ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
+        ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
+        ax.margins(y=0.25)
+        ax.set_title(model.title, color=view.color(model))
+        beyond = int((logs_Z > np.log10(ACTIVE)).sum())
+        alts.append(f"{model.title}: {beyond} of {len(logs_Z)} dimensions beyond 0.01")
+    alt = f"Histogram of the variance of latent dimensions, d = {view.latent_dim}. "
+    return Drawing(drawn, f"{alt}{listing(alts)}.")
 
 
 @figure(
