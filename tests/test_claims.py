@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -257,11 +258,9 @@ def test_a_claim_of_one_s_own_is_a_few_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(
-        '[[claim]]\nname = "neighbours"\nsays = "the VAE’s classes lie closer together"\n'
-        'favours = "vae"\nagainst = "ae"\nquantity = "5-NN accuracy, VAE − AE"\n'
-        'delta = "100 * (vae.knn_accuracy - ae.knn_accuracy)"\nthreshold = 0.5\nunit = "points"\n'
-    )
+    docs = (Path(__file__).parents[1] / "docs" / "studies.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```toml\n(.*?)```", docs, re.DOTALL)
+    path.write_text(shown, encoding="utf-8")
     claims = load_claims(path)
     assert [c.name for c in claims] == [*CLAIMS, "neighbours"]
     pairs = {s: {"ae": {"knn_accuracy": 0.9}, "vae": {"knn_accuracy": 0.95}} for s in range(10)}
@@ -332,3 +331,9 @@ def test_every_claim_compares_the_two_models_that_it_names() -> None:
     for item in CLAIMS.values():
         assert isinstance(item, Claim)
         assert {model for model, _ in item.needs} == {item.favours, item.against}
+
+
+def test_the_docs_tell_every_claim_and_its_formula() -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "studies.md").read_text(encoding="utf-8")
+    for item in CLAIMS.values():
+        assert f"| `{item.name}` | `{item.delta}` |" in docs

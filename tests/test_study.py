@@ -259,10 +259,11 @@ def test_the_verbs_take_a_study(whole: Study, tmp_path: Path, tiny_folder: Path)
     assert beside.returncode == 0, beside.stderr
     assert "seed-1" in beside.stdout
     # Goes on with what is there: nothing is lacking, so nothing is trained.
-    flags: list[str | Path] = ["--data", tiny_folder, "--latent-dim", "3", "--network.hidden", "8",
-             "--validation", "60",
-             *(w for m in ("ae", "vae", "noise") for w in (f"--{m}.epochs", "2")),
-             "--evaluation.draws", "50", "--evaluation.pairs", "20"]  # fmt: skip
+    flags: list[str | Path] = [
+        "--data", tiny_folder, "--latent-dim", "3", "--network.hidden", "8", "--validation", "60",
+        *(w for m in ("ae", "vae", "noise") for w in (f"--{m}.epochs", "2")),
+        "--evaluation.draws", "50", "--evaluation.pairs", "20",
+    ]  # fmt: skip
     grown = aelab("study", *flags, "--seeds", "2", "--vary", "vae.beta=0.5,1", "--out", whole.path)
     assert grown.returncode == 0, grown.stderr
     assert "epoch" not in grown.stdout
