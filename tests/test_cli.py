@@ -17,7 +17,8 @@ import torch
 from aelab import Run, load_exported, load_model, load_run_data
 from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
-TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60"]
+FEW = ["--evaluation.pairs", "50"]  # thousands of pairs of a hundred images would only take longer
+TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60", *FEW]
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
 
 
@@ -163,7 +164,7 @@ def test_every_optional_objective_runs_to_its_report(
     words: list[str], tiny_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    done = aelab("run", "--data", tiny_folder, "--out", out, "--latent-dim", "2", *words)
+    done = aelab("run", "--data", tiny_folder, "--out", out, "--latent-dim", "2", *FEW, *words)
     assert done.returncode == 0, done.stderr
     run = Run(out)
     if "ae" in run.experiment()["models"]:
@@ -176,7 +177,7 @@ def test_every_optional_objective_runs_to_its_report(
 def test_a_walk_through_a_real_run_on_the_bundled_digits(tmp_path: Path) -> None:
     out = tmp_path / "bundled"
     done = aelab("run", "--preset", "quick", "--out", out, "--latent-dim", "2",
-                 "--ae.epochs", "5", "--vae.epochs", "5")  # fmt: skip
+                 "--ae.epochs", "5", "--vae.epochs", "5", "--evaluation.pairs", "500")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "5,000 bundled digits: 500 test images" in done.stdout
     run = Run(out)

@@ -42,7 +42,7 @@ def test_a_new_model_and_a_new_measure_are_one_file_each(tmp_path: Path, tiny_fo
     (package / "metrics" / "robust.py").write_text(measure)
     words = ["run", "--data", tiny_folder, "--models", "ae", "sparse", "--sparse.strength", "1",
              "--latent-dim", "2", "--network.hidden", "16", "--sparse.epochs", "2",
-             "--ae.epochs", "2", "--out", "out"]  # fmt: skip
+             "--ae.epochs", "2", "--evaluation.pairs", "50", "--out", "out"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "aelab", *map(str, words)],
         cwd=tmp_path, capture_output=True, text=True, check=False,

@@ -43,7 +43,7 @@ def test_a_model_whose_loss_is_not_finite_fails_by_name_and_the_others_go_on(
     done = subprocess.run(
         [sys.executable, "-m", "aelab", "run", "--data", tiny_folder, "--out", out,
          "--latent-dim", "2", "--network.hidden", "16", "--ae.epochs", "4", "--vae.epochs", "2",
-         "--ae.learning-rate", "1e30"],
+         "--ae.learning-rate", "1e30", "--evaluation.pairs", "50"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -58,7 +58,7 @@ def prepare(folder: Path) -> Ground:
     write_set(folder / "digits", make_set(train=400, test=60, height=12, width=12))
     experiment = preset(
         "recipe", models=("vae",), latent_dim=(3,), network={"hidden": (16,)}, validation=60,
-        data=str(folder / "digits"), vae={"epochs": EPOCHS},
+        data=str(folder / "digits"), vae={"epochs": EPOCHS}, evaluation={"pairs": 50},
     )  # fmt: skip
     source = resolve_data(experiment.data)
     ground = Ground(folder, experiment, source, b"", [], 0, 0)
