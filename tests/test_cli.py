@@ -18,8 +18,7 @@ from aelab import Run, load_exported, load_model, load_run_data
 from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
 FEW = ["--evaluation.pairs", "50"]  # thousands of pairs of a hundred images would only take longer
-ONE_SIZE = ["--latent-dim", "3", "--network.hidden", "16", "--validation", "60", *FEW]
-TINY = [*ONE_SIZE[:2], "2", *ONE_SIZE[2:]]
+TINY = ["--latent-dim", "3", "2", "--network.hidden", "16", "--validation", "60", *FEW]
 EPOCHS = ["--ae.epochs", "3", "--vae.epochs", "3"]
 
 
@@ -90,7 +89,7 @@ def test_resume_after_a_kill_ends_with_the_same_bits(
     out = tmp_path / "killed"
     # So many epochs that the kill falls into the training.
     epochs = ["--ae.epochs", "60", "--vae.epochs", "60"]
-    words: list[str | Path] = ["run", "--data", tiny_folder, "--out", out, *ONE_SIZE, *epochs]
+    words: list[str | Path] = ["run", "--data", tiny_folder, "--out", out, *TINY, *epochs]
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", *map(str, words)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -125,7 +124,7 @@ def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "interrupted"
-    words = ["run", "--data", tiny_folder, "--out", out, *ONE_SIZE, "--ae.epochs", "5000"]
+    words = ["run", "--data", tiny_folder, "--out", out, *TINY, "--ae.epochs", "5000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "aelab", *map(str, words)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
