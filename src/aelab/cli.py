@@ -25,7 +25,7 @@ from aelab.flags import (
 
 if TYPE_CHECKING:
     from aelab.display import Display
-    from aelab.runs import Run
+    from aelab.runs import Run, SearchFolder
 
 PLAIN = Output()
 
@@ -40,11 +40,30 @@ def run(words: list[str]) -> None:
     _print_results(done, place)
 
 
-def resume(words: list[str]) -> None:
-    """Go on with an interrupted run from its last checkpoints."""
-    from aelab.lab import resume as resume_run
+def search(words: list[str]) -> None:
+    """Search the best settings of a model, and prove them with fresh seeds."""
+    from aelab.search import run_search
+    from aelab.search.display import SearchDisplay
+    from aelab.search.flags import Hunting
 
-    _again(resume_run, *parse(run_and(Doing, resume.__doc__), "resume", words))
+    experiment, asked = experiment_and(Hunting, "search", words, search.__doc__, table="search")
+    with SearchDisplay(asked.search, quiet=asked.quiet, stderr=asked.json_) as display:
+        done = run_search(
+            asked.search, experiment, asked.out, asked.workers, display.watch, asked.shared
+        )
+    _print_search(done, asked)
+
+
+def resume(words: list[str]) -> None:
+    """Go on with an interrupted run from its last checkpoints, or with a search."""
+    from aelab.lab import resume as resume_run
+    from aelab.runs import SearchFolder
+
+    path, doing = parse(run_and(Doing, resume.__doc__), "resume", words)
+    if SearchFolder.is_at(path):
+        _resume_search(path, doing)
+    else:
+        _again(resume_run, path, doing)
 
 
 def evaluate(words: list[str]) -> None:
@@ -66,11 +85,14 @@ def report(words: list[str]) -> None:
 
 
 def show(words: list[str]) -> None:
-    """Print the table of results of a finished run."""
-    from aelab.runs import Run
+    """Print the table of results of a finished run or search."""
+    from aelab.runs import Run, SearchFolder
 
     path, output = parse(run_and(Output, show.__doc__), "show", words)
-    _print_results(Run(path), output)
+    if SearchFolder.is_at(path):
+        _print_search(SearchFolder(path), output)
+    else:
+        _print_results(Run(path), output)
 
 
 def presets(words: list[str]) -> None:
@@ -153,7 +175,9 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, resume, evaluate, report, show, explore, export, presets, data, doctor)
+    for verb in (
+        run, search, resume, evaluate, report, show, explore, export, presets, data, doctor,
+    )
 }  # fmt: skip
 
 
@@ -186,6 +210,28 @@ def _again(function: Callable[..., "Run"], path: Path, doing: Doing) -> None:
     with _display(Run(path).model_keys(), doing) as display:
         done = function(path, doing.workers, display.watch)
     _print_results(done, doing)
+
+
+def _resume_search(path: Path, doing: Doing) -> None:
+    from aelab.runs import SearchFolder
+    from aelab.search import Search, resume_search
+    from aelab.search.display import SearchDisplay
+
+    settings = Search.model_validate(SearchFolder(path).search())
+    with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
+        done = resume_search(path, doing.workers, display.watch)
+    _print_search(done, doing)
+
+
+def _print_search(done: "SearchFolder", output: Output) -> None:
+    from aelab.search.display import print_search
+
+    if output.json_:
+        _say(json.dumps({"search": str(done.path), "proof": done.proof()} | done.results()))
+        return
+    if not output.quiet:
+        print_search(done)
+    _say(str(done.path))
 
 
 def _display(keys: Iterable[str], output: Output) -> "Display":

@@ -81,10 +81,13 @@ class _Ground:
 
 
 def experiment_and(
-    place: type[T], verb: str, words: list[str], about: str | None
+    place: type[T], verb: str, words: list[str], about: str | None, table: str | None = None
 ) -> tuple["Experiment", T]:
-    """The Experiment that the words describe, and beside it the settings of ``place``."""
-    from aelab.experiment import Experiment, load_toml, preset
+    """The Experiment that the words describe, and beside it the settings of ``place``.
+
+    ``table`` names a field of ``place`` that a TOML file may hold too.
+    """
+    from aelab.experiment import Experiment, load_toml, preset, read_toml
 
     asked = [word for word in words if word in ("-h", "--help")]
     ground, rest = tyro.cli(
@@ -92,12 +95,13 @@ def experiment_and(
         return_unknown_args=True,
     )  # fmt: skip
     base = (
-        load_toml(ground.config, ground.preset)
+        load_toml(ground.config, ground.preset, (table,) if table else ())
         if ground.config
         else preset(ground.preset or "recipe")
     )
 
-    default = place()
+    found = read_toml(ground.config).get(table) if ground.config and table else None
+    default = _validated(place, {table: found}, str(ground.config)) if found else place()
 
     def parsed(
         settings: Annotated[Experiment, Bare] = base,
@@ -108,6 +112,14 @@ def experiment_and(
     parsed.__doc__ = about
     both: tuple[Experiment, T] = parse(parsed, verb, [*rest, *asked[:1]])
     return both
+
+
+def _validated(place: type[T], settings: dict[Any, Any], where: str) -> T:
+
+    try:
+        return place(**settings)
+    except ValidationError as error:
+        raise AelabError(f"In {where}: {sentence(error)}") from None
 
 
 def run_and(place: type[Any], about: str | None) -> Any:
