@@ -18,6 +18,7 @@ from aelab.flags import (
     Exporting,
     Output,
     Place,
+    alone,
     experiment_and,
     parse,
     run_and,
@@ -25,7 +26,7 @@ from aelab.flags import (
 
 if TYPE_CHECKING:
     from aelab.display import Display
-    from aelab.runs import Run, SearchFolder
+    from aelab.runs import Run
 
 PLAIN = Output()
 
@@ -43,7 +44,7 @@ def run(words: list[str]) -> None:
 def search(words: list[str]) -> None:
     """Search the best settings of a model, and prove them with fresh seeds."""
     from aelab.search import run_search
-    from aelab.search.display import SearchDisplay
+    from aelab.search.display import SearchDisplay, print_search
     from aelab.search.flags import Hunting
 
     experiment, asked = experiment_and(Hunting, "search", words, search.__doc__, table="search")
@@ -51,7 +52,23 @@ def search(words: list[str]) -> None:
         done = run_search(
             asked.search, experiment, asked.out, asked.workers, display.watch, asked.shared
         )
-    _print_search(done, asked)
+    print_search(done, asked)
+
+
+def worker(words: list[str]) -> None:
+    """Take trials of a search in a shared database, on this machine too."""
+    from aelab.search.cluster import join_search, search_of
+    from aelab.search.display import SearchDisplay, print_trials
+    from aelab.search.flags import Working
+
+    asked = parse(alone(Working, worker.__doc__), "worker", words)
+    settings = search_of(asked.storage, asked.study)
+    with SearchDisplay(settings, quiet=asked.quiet, stderr=asked.json_) as display:
+        done = join_search(asked.storage, asked.study, watch=display.watch, **asked.place)
+    if asked.json_:
+        _say(json.dumps(done, indent=1))
+    elif not asked.quiet:
+        print_trials(done)
 
 
 def resume(words: list[str]) -> None:
@@ -87,10 +104,11 @@ def report(words: list[str]) -> None:
 def show(words: list[str]) -> None:
     """Print the table of results of a finished run or search."""
     from aelab.runs import Run, SearchFolder
+    from aelab.search.display import print_search
 
     path, output = parse(run_and(Output, show.__doc__), "show", words)
     if SearchFolder.is_at(path):
-        _print_search(SearchFolder(path), output)
+        print_search(SearchFolder(path), output)
     else:
         _print_results(Run(path), output)
 
@@ -176,7 +194,8 @@ def doctor(words: list[str]) -> None:
 VERBS = {
     verb.__name__: verb
     for verb in (
-        run, search, resume, evaluate, report, show, explore, export, presets, data, doctor,
+        run, search, worker, resume, evaluate, report, show, explore, export, presets, data,
+        doctor,
     )
 }  # fmt: skip
 
@@ -215,23 +234,12 @@ def _again(function: Callable[..., "Run"], path: Path, doing: Doing) -> None:
 def _resume_search(path: Path, doing: Doing) -> None:
     from aelab.runs import SearchFolder
     from aelab.search import Search, resume_search
-    from aelab.search.display import SearchDisplay
+    from aelab.search.display import SearchDisplay, print_search
 
     settings = Search.model_validate(SearchFolder(path).search())
     with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
         done = resume_search(path, doing.workers, display.watch)
-    _print_search(done, doing)
-
-
-def _print_search(done: "SearchFolder", output: Output) -> None:
-    from aelab.search.display import print_search
-
-    if output.json_:
-        _say(json.dumps({"search": str(done.path), "proof": done.proof()} | done.results()))
-        return
-    if not output.quiet:
-        print_search(done)
-    _say(str(done.path))
+    print_search(done, doing)
 
 
 def _display(keys: Iterable[str], output: Output) -> "Display":

@@ -136,6 +136,16 @@ def run_and(place: type[Any], about: str | None) -> Any:
     return parsed
 
 
+def alone(settings: type[Any], about: str | None) -> Any:
+    """A function for :func:`parse`: ``settings`` and nothing else."""
+
+    def parsed(asked: Annotated[settings, Bare]) -> Any:  # type: ignore[valid-type]
+        return asked
+
+    parsed.__doc__ = about
+    return parsed
+
+
 def parse(function: Any, verb: str, words: list[str]) -> Any:
     """What ``function`` makes of the words. Raises AelabError with one sentence for a bad value.
 

@@ -381,11 +381,14 @@ class SearchFolder(Folder):
         """The trials and what they say; see docs/hyperparameters.md for the shape."""
         return self.read_json("results.json")
 
-    def write_results(self, results: Mapping[str, Any], table: str, best: str) -> None:
-        """Keep the results, the trials as CSV, and the best settings as TOML."""
+    def write_results(self, results: Mapping[str, Any], table: str) -> None:
+        """Keep the results, and the trials as CSV."""
         self.write("trials.csv", table.encode())
-        self.write("best.toml", best.encode())
         self.write_json("results.json", results)
+
+    def write_best(self, settings: str) -> None:
+        """Keep the best settings as TOML."""
+        self.write("best.toml", settings.encode())
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""

@@ -1,5 +1,6 @@
 """What the terminal shows of a search: how far it is, the best so far, and what runs."""
 
+import json
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from aelab.flags import Output
 from aelab.parallel import Event
 from aelab.runs import SearchFolder
 from aelab.search.config import Search
@@ -132,9 +134,18 @@ def told(settings: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def print_search(folder: SearchFolder) -> None:
-    """The best trials of a search, and what their proof says."""
-    results = folder.results()
+def print_search(folder: SearchFolder, output: Output) -> None:
+    """The best trials of a search, then its folder; or all of it as JSON."""
+    results, proof = folder.results(), folder.proof()
+    if output.json_:
+        print(json.dumps({"search": str(folder.path), "proof": proof} | results, indent=1))  # noqa: T201
+        return
+    if not output.quiet:
+        _print_best(results)
+    print(folder.path)  # noqa: T201
+
+
+def _print_best(results: dict[str, Any]) -> None:
     states = [trial["state"] for trial in results["trials"]]
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     table = Table(
@@ -153,3 +164,14 @@ def print_search(folder: SearchFolder) -> None:
         cells = [*trial["values"], *(trial["settings"][name] for name in names)]
         table.add_row(str(number), *(f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
     Console(width=max(100, Console().width)).print(table)
+
+
+def print_trials(done: list[dict[str, Any]]) -> None:
+    """What a worker has done, and where the weights are."""
+    console = Console(highlight=False)
+    console.print(f"{len(done)} trials were taken here.")
+    for trial in done:
+        where = f"  {trial['weights']}" if trial["weights"] else ""
+        console.print(
+            f"trial {trial['trial']}: {trial['state']}{where}", markup=False, soft_wrap=True
+        )

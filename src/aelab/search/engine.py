@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -15,6 +16,7 @@ from aelab.lab import Watch, describe, load
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder, default_path
 from aelab.search.config import Search
+from aelab.search.prove import prove
 from aelab.search.results import as_csv, as_toml, collect, ranked
 from aelab.search.space import Searched, searched
 from aelab.search.storage import (
@@ -23,22 +25,26 @@ from aelab.search.storage import (
     create_study,
     fail,
     load_study,
-    open_storage,
     plain,
     put_back,
+    storage_at,
     without_password,
 )
-from aelab.search.worker import Task, work
+from aelab.search.worker import Task, me, work
 
-HEARTBEAT = 20  # seconds; three missed ones and a worker on another machine is taken for dead
+HEARTBEAT = 20  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class Shared:
-    """A database that several machines work on, and the name of the study in it."""
+    """A database that several machines work on, and the name of the study in it.
+
+    A worker that misses three heartbeats (seconds) is taken for dead.
+    """
 
     storage: str
     study: str
+    heartbeat: int = HEARTBEAT
 
 
 def run_search(
@@ -62,7 +68,8 @@ def run_search(
     found = searched(experiment, search.model, search.space)
     found.base.build(found.key, data.image_size)  # a network that does not fit fails here
     if shared:
-        open_storage(shared.storage)  # and so does an address
+        with storage_at(shared.storage):  # and so does an address
+            pass
     folder = SearchFolder.create(
         out or default_path(f"search-{found.key}"),
         search.model_dump(mode="json"),
@@ -71,6 +78,7 @@ def run_search(
         source=dataclasses.asdict(source),
         storage=without_password(shared.storage) if shared else None,
         study=shared.study if shared else LOCAL_NAME,
+        heartbeat=shared.heartbeat if shared else None,
     )
     with folder.lock():
         return _Hunt(folder, shared, workers, watch).finish()
@@ -87,7 +95,11 @@ def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: Non
         facts = folder.manifest()
         if facts["status"] == "finished":
             return folder
-        shared = Shared(facts["storage"], facts["study"]) if facts["storage"] else None
+        shared = (
+            Shared(facts["storage"], facts["study"], facts["heartbeat"])
+            if facts["storage"]
+            else None
+        )
         return _Hunt(folder, shared, workers, watch).finish()
 
 
@@ -107,7 +119,20 @@ class _Hunt:
 
     def finish(self) -> SearchFolder:
         """Whatever is left to do."""
-        storage = open_storage(self.url)
+        with storage_at(self.url) as storage:
+            best = self._hunt(storage)
+        if self.search.proof.top and len(self.search.goals) == 1:  # a front has no winner
+            proof = prove(
+                self.folder, self.search, self.found, self.source, self.workers, self.watch
+            )
+            best = next(c for c in proof["contenders"] if c["name"] == proof["chosen"])["settings"]
+            self.folder.write_proof(proof)
+        self.folder.write_best(as_toml(best, self.search.model))
+        self.folder.note(status="finished")
+        return self.folder
+
+    def _hunt(self, storage: Storage) -> dict[str, Any]:
+        """Take the trials and keep what they say; the experiment of the best one."""
         study = self._study(storage)
         began = time.perf_counter()
         try:
@@ -115,18 +140,15 @@ class _Hunt:
         finally:  # also of an interrupt: --minutes counts the whole
             spent = self.folder.manifest().get("seconds", 0.0) + time.perf_counter() - began
             self.folder.note(seconds=spent)
+        results = collect(study, self.search, self.found) | {"data": self.folder.manifest()["data"]}
+        self.folder.write_results(results, as_csv(results))
         best = ranked(study)
         if not best:
             raise TrainingError(
-                f"No trial came to its end; {self.folder.path} tells why of each. "
+                f"No trial came to its end; trials.csv in {self.folder.path} tells why of each. "
                 "Narrow the space, or give more trials."
             )
-        results = collect(study, self.search, self.found) | {"data": self.folder.manifest()["data"]}
-        self.folder.write_results(
-            results, as_csv(results), as_toml(self.found, dict(best[0].params))
-        )
-        self.folder.note(status="finished")
-        return self.folder
+        return self.found.experiment(best[0].params).model_dump(mode="json")
 
     def _study(self, storage: Storage) -> optuna.Study:
         """The study of the folder, made if an earlier process did not come to it."""
@@ -144,6 +166,7 @@ class _Hunt:
             "experiment": self.folder.experiment(),
             "sha256": self.folder.manifest()["data"]["sha256"],
             "aelab": self.folder.manifest()["environment"]["aelab"],
+            "heartbeat": self.shared.heartbeat if self.shared else None,
         }
         start = self.found.start()
         queue = [start] if start else []
@@ -158,17 +181,22 @@ class _Hunt:
             self.study_name,
             self.source,
             self.folder.trials.path,
-            heartbeat=HEARTBEAT if self.shared else None,
+            me(),
+            heartbeat=self.shared.heartbeat if self.shared else None,
             deadline=self._deadline(),
         )
         jobs = [Job(f"worker {k + 1}", work, (task,)) for k in range(self.workers)]
         while self._has_more(study, task):
             failures: dict[str, str] = {}
-            with contextlib.closing(run_jobs(jobs, self.workers)) as events:
-                for event in events:
-                    if event.kind == "failed":
-                        failures[event.job] = event.content
-                    self.watch(event)
+            try:
+                with contextlib.closing(run_jobs(jobs, self.workers)) as events:
+                    for event in events:
+                        if event.kind == "failed":
+                            failures[event.job] = event.content
+                        self.watch(event)
+            except BaseException:  # an interrupt has ended the workers within their trials
+                put_back(study, storage, me())
+                raise
             left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if not self.shared:
                 for trial in left:

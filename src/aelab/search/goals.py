@@ -91,11 +91,11 @@ def find_goal(name: str) -> Goal:
     function = metric.function
     return Goal(
         name, metric.title, metric.unit, metric.better, metric.needs, False,
-        lambda context: _number(function(context)),
+        lambda context: as_number(function(context)),
     )  # fmt: skip
 
 
-def _number(result: Any) -> float:
+def as_number(result: Any) -> float:
     """A measure's result as a number; NaN where it is not defined."""
     if isinstance(result, Estimate):
         return result.value
@@ -133,7 +133,7 @@ def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -
 @goal("reconstruction", "Reconstruction", unit="nats")
 def reconstruction(context: Context) -> float:
     """−log p(x|z) at the deterministic code."""
-    return _number(METRICS["reconstruction_nll"].function(context))
+    return as_number(METRICS["reconstruction_nll"].function(context))
 
 
 @goal("likelihood", "−ELBO", unit="nats", needs="posterior")

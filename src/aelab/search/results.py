@@ -3,7 +3,7 @@
 import csv
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -125,8 +125,7 @@ def _short(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def as_toml(found: Searched, settings: dict[str, Any]) -> str:
-    """The settings of a trial as a file for ``aelab run --config``."""
-    experiment = found.experiment(settings).model_dump(mode="json")
-    kept = ("preset", "models", "latent_dim", "likelihood", "pixels", "network", found.model)
+def as_toml(experiment: Mapping[str, Any], model: str) -> str:
+    """The settings of one model as a file for ``aelab run --config``."""
+    kept = ("preset", "models", "latent_dim", "likelihood", "pixels", "network", model)
     return to_toml({name: experiment[name] for name in kept}) + "\n"

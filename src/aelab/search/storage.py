@@ -5,18 +5,18 @@ and makes none, so that any number of workers, on any number of machines, stop a
 a trial that a dead worker leaves behind waits again.
 """
 
+import contextlib
 import json
-import os
-import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from aelab.errors import AelabError, RunError
@@ -26,7 +26,7 @@ from aelab.search.space import Stored
 LOCAL_NAME = "search"  # the study's name in a database of its own
 RETRIES = 2  # of a trial whose worker died; a trial that kills every worker must come to an end
 SQLITE_WAIT = 60.0  # seconds that a writer waits for another one
-REASON, WORKER, RETRIED = "reason", "worker", "retry_history"
+REASON, WORKER, WEIGHTS, RETRIED = "reason", "worker", "weights", "retry_history"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what trials do is told by our own events
 
@@ -49,23 +49,48 @@ class Storage(RDBStorage):
             raise BudgetUsed
         return super()._create_new_trial(study_id, template_trial)
 
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """As Optuna's; a trial that was put back must not begin with its last worker's heartbeat,
+        or it would be given up before its first.
+        """
+        if state == TrialState.RUNNING and self.heartbeat_interval is not None:
+            self.record_heartbeat(trial_id)
+        return super().set_trial_state_values(trial_id, state, values)
 
-def open_storage(url: str, heartbeat: int | None = None) -> Storage:
-    """The database at an address. Raises AelabError in a sentence if it cannot be reached.
+
+@contextlib.contextmanager
+def storage_at(url: str, heartbeat: int | None = None) -> Iterator[Storage]:
+    """The database at an address; its connections are closed at the end of the block.
+
+    Raises AelabError in a sentence if it cannot be reached.
 
     With a ``heartbeat`` (seconds), a trial whose worker has been silent for three of them is given
     up and waits again.
     """
+    storage = _open(url, heartbeat)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _open(url: str, heartbeat: int | None) -> Storage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return Storage(
+            storage = Storage(
                 str(_driver(url).render_as_string(hide_password=False)),
                 engine_kwargs=_engine(url),
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat if heartbeat else None,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
             )
+        if url.startswith("sqlite"):
+            _write_from_the_start(storage.engine)
+        return storage
     except ImportError:
         raise AelabError("A shared database needs psycopg: pip install 'aelab[cluster]'.") from None
     except (ArgumentError, NoSuchModuleError):
@@ -75,6 +100,17 @@ def open_storage(url: str, heartbeat: int | None = None) -> Storage:
     except SQLAlchemyError as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise AelabError(f"Cannot open the database {without_password(url)}: {cause}.") from None
+
+
+def _write_from_the_start(engine: Engine) -> None:
+    """Let every transaction take SQLite's lock when it begins; SQLAlchemy's recipe for it.
+
+    SQLite has no SELECT … FOR UPDATE, on which Optuna relies: of two workers that read that a trial
+    waits both would take it.
+    """
+    event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    engine.dispose()  # connections made before this
 
 
 def _driver(url: str) -> URL:
@@ -127,13 +163,16 @@ def load_study(storage: Storage, name: str) -> optuna.Study:
     return study
 
 
-def put_back(study: optuna.Study, storage: Storage, worker: str | None = None) -> int:
-    """Let the trials of a stopped worker wait again under their numbers; gives how many.
+def put_back(study: optuna.Study, storage: Storage, worker: str = "") -> int:
+    """Let the running trials of a stopped ``worker`` wait again, under their numbers; their count.
 
-    Without a ``worker`` those of all: for a search that has just been taken up, where none runs.
+    Without a name those of all: for a search that has just been taken up, when none runs.
     """
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    left = [t for t in running if worker is None or t.user_attrs.get(WORKER, "").startswith(worker)]
+    left = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if str(trial.user_attrs.get(WORKER, "")).startswith(worker)
+    ]
     for trial in left:
         storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
     return len(left)
@@ -143,11 +182,6 @@ def fail(storage: Storage, trial: FrozenTrial, reason: str) -> None:
     """End a trial whose process died, with the reason."""
     storage.set_trial_user_attr(trial._trial_id, REASON, reason)
     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def this_worker() -> str:
-    """The name of this process in the trials that it takes."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def plain(value: Any) -> Any:

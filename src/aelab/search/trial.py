@@ -1,6 +1,7 @@
 """One trial: build the suggested model, train it, measure the goals, leave where it is hopeless."""
 
 import contextlib
+import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from aelab.runs import ModelFolder
 from aelab.search.config import Search
 from aelab.search.goals import validation_context
 from aelab.search.space import Searched
-from aelab.search.storage import REASON, WORKER, this_worker
+from aelab.search.storage import REASON, WEIGHTS, WORKER
 from aelab.train import Epoch, State, Training, fit
 
 
@@ -30,12 +31,17 @@ class Objective:
     searched: Searched
     data: Data
     send: Send
-    folder: Callable[[int], ModelFolder] | None
+    folder: Callable[[int], ModelFolder]
+    worker: str
+
+    @property
+    def _epochs(self) -> int | None:
+        return None if "epochs" in self.searched.dimensions else self.search.trial_epochs
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """The goals' values at the trial's end. Raises AelabError, or TrialPruned."""
         began = time.perf_counter()
-        trial.set_user_attr(WORKER, this_worker())
+        trial.set_user_attr(WORKER, self.worker)
         try:
             with memory_told():
                 return self._train(trial)
@@ -49,7 +55,7 @@ class Objective:
         stored = self.searched.suggest(trial)
         self.send({"trial": trial.number, "settings": stored})
         experiment = self.searched.experiment(stored)
-        model, config = prepare(self.searched, experiment, self.data, self.search.trial_epochs)
+        model, config = prepare(experiment, self.data, self._epochs)
         trial.set_user_attr("parameters", sum(p.numel() for p in model.parameters()))
         # A trial that was stopped and put back has been through some epochs already.
         told = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
@@ -64,8 +70,9 @@ class Objective:
             self.send(
                 {"trial": trial.number, "epoch": epoch.index, "of": config.epochs, "value": value}
             )
-        if self.folder is not None:
-            keep(self.folder(trial.number), rows, epoch.state)
+        folder = self.folder(trial.number)
+        keep(folder, rows, epoch.state)
+        trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
         if value is not None:
             return (value,)
         context = validation_context(model, self.data, experiment)
@@ -81,18 +88,15 @@ class Objective:
             raise optuna.TrialPruned
 
 
-def prepare(
-    searched: Searched, experiment: Experiment, data: Data, epochs: int
-) -> tuple[Autoencoder, Training]:
-    """The untrained model of a trial and how to train it, for so many epochs unless those are
-    searched too. It is never stopped early: what it is compared with has had all its epochs.
+def prepare(experiment: Experiment, data: Data, epochs: int | None) -> tuple[Autoencoder, Training]:
+    """The one model of an experiment, untrained, and its training (None: its own epochs).
+
+    It is never stopped early: what it is compared with has had all its epochs.
     """
-    key = next(iter(experiment.by_key))
-    config = experiment.training(searched.model)
-    if "epochs" not in searched.dimensions:
-        config = config.model_copy(update={"epochs": epochs})
+    [(key, (name, _))] = experiment.by_key.items()
+    changes: dict[str, Any] = {"early_stopping": None} | ({"epochs": epochs} if epochs else {})
     model = experiment.build(key, data.image_size)
-    return model, config.model_copy(update={"early_stopping": None})
+    return model, experiment.training(name).model_copy(update=changes)
 
 
 def keep(folder: ModelFolder, rows: list[dict[str, Any]], state: State) -> None:

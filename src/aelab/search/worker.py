@@ -1,5 +1,7 @@
 """What a worker does: take waiting trials until none is left, or the time is up."""
 
+import os
+import platform
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from aelab.parallel import Send
 from aelab.runs import TrialFolders
 from aelab.search.config import Search
 from aelab.search.space import Searched, searched
-from aelab.search.storage import REASON, BudgetUsed, load_study, open_storage
+from aelab.search.storage import REASON, BudgetUsed, Storage, load_study, put_back, storage_at
 from aelab.search.trial import Objective
 
 POLL_SECONDS = 2.0  # how often a worker without a trial looks whether others' have come back
@@ -32,7 +34,8 @@ class Task:
     url: str
     study: str
     source: Source
-    weights: Path | None  # the folder that trials leave their weights in
+    weights: Path  # the folder that trials leave their weights in
+    worker: str  # who started it; its trials carry the name
     heartbeat: int | None = None  # seconds; None where the parent sees its workers die
     deadline: float | None = None  # seconds of the system's clock
 
@@ -45,6 +48,7 @@ class Made:
     experiment: Experiment
     sha256: Mapping[str, str]
     aelab: str
+    heartbeat: int | None
 
     @classmethod
     def of(cls, study: optuna.Study) -> "Made":
@@ -55,6 +59,7 @@ class Made:
             validate(facts["experiment"], "the study's experiment"),
             facts["sha256"],
             facts["aelab"],
+            facts["heartbeat"],
         )
 
     @property
@@ -65,7 +70,11 @@ class Made:
 
 def work(send: Send, task: Task) -> None:
     """Take trials until the budget is used; the function of a worker process."""
-    storage = open_storage(task.url, task.heartbeat)
+    with storage_at(task.url, task.heartbeat) as storage:
+        _work(send, task, storage)
+
+
+def _work(send: Send, task: Task, storage: Storage) -> None:
     study = load_study(storage, task.study)
     made = Made.of(study)
     storage.counted = made.search.trials is not None
@@ -73,31 +82,47 @@ def work(send: Send, task: Task) -> None:
     study.pruner = made.search.build_pruner()
     data = load(task.source, made.experiment)
     require_same_data(made.sha256, data)
-    folder = TrialFolders(task.weights).trial if task.weights else None
-    objective = Objective(made.search, made.searched, data, send, folder)
+    name = f"{task.worker}{os.getpid()}"
 
-    def tell(_: optuna.Study, trial: FrozenTrial) -> None:
-        send(ended(trial))
+    def say(content: Any) -> None:
+        try:
+            send(content)
+        except OSError:  # who started this worker is gone, and nobody would see its end
+            put_back(study, storage, name)
+            os._exit(1)
+
+    objective = Objective(
+        made.search, made.searched, data, say, TrialFolders(task.weights).trial, name
+    )
 
     while task.deadline is None or time.time() < task.deadline:
         left = None if task.deadline is None else max(0.0, task.deadline - time.time())
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                study.optimize(objective, timeout=left, catch=(AelabError,), callbacks=[tell])
+                study.optimize(
+                    objective,
+                    timeout=left,
+                    catch=(AelabError,),
+                    callbacks=[lambda _, trial: say(ended(trial))],
+                )
         except UpdateFinishedTrialError:
             continue  # it was silent for so long that its trial was given to another worker
         except BudgetUsed:
             if task.heartbeat is None or not _others_run(study):
                 break
             time.sleep(POLL_SECONDS)
-    storage.remove_session()
 
 
 def _others_run(study: optuna.Study) -> bool:
     """Whether a trial may yet come back, because its worker can still die."""
     states = (TrialState.RUNNING, TrialState.WAITING)
     return bool(study.get_trials(deepcopy=False, states=states))
+
+
+def me() -> str:
+    """The name of what this process starts, in the trials that it takes."""
+    return f"{platform.node()}:{os.getpid()}/"
 
 
 def ended(trial: FrozenTrial) -> dict[str, Any]:
