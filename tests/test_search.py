@@ -1,6 +1,5 @@
 """A search from its first trial to its proof, on tiny data, in processes as a person starts it."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -204,25 +203,6 @@ def test_minutes_end_a_search_too(tiny_folder: Path, tmp_path: Path) -> None:
     search = toy(trials=None, minutes=0.05, trial_epochs=1)
     folder = run_search(search, experiment(tiny_folder), tmp_path / "short", workers=1)
     assert len(folder.results()["trials"]) >= 1
-
-
-@pytest.fixture(scope="module")
-def proved(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
-    """A small search of the VAE with its proof, by the command line and a TOML file."""
-    place = tmp_path_factory.mktemp("proved")
-    config = place / "search.toml"
-    config.write_text(
-        f'data = "{tiny_folder}"\nlatent_dim = [4]\nvalidation = 60\n[network]\nhidden = [32]\n'
-        "[vae]\nepochs = 8\nlearning_rate = 1e-3\n[search]\ntrials = 30\ntrial_epochs = 3\n"
-        "[search.space]\nhidden = 32\nlearning_rate = [1e-4, 1e-2]\n[search.proof]\nseeds = 3\n"
-    )
-    done = aelab("search", "--config", config, "--out", place / "out", "--trials", "5",
-                 "--proof.top", "2", "--space.activation", "relu", "--json")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    folder = SearchFolder(place / "out")
-    printed = json.loads(done.stdout)
-    assert printed == {"search": str(folder.path), "proof": folder.proof()} | folder.results()
-    return folder
 
 
 def test_the_choice_is_made_on_validation_and_only_it_is_measured_on_test(

@@ -26,7 +26,7 @@ from aelab.flags import (
 
 if TYPE_CHECKING:
     from aelab.display import Display
-    from aelab.runs import Run
+    from aelab.runs import Run, SearchFolder
 
 PLAIN = Output()
 
@@ -91,14 +91,17 @@ def evaluate(words: list[str]) -> None:
 
 
 def report(words: list[str]) -> None:
-    """Build the figures and the report of a finished run again."""
+    """Build the figures and the report of a finished run or search again."""
     from aelab.lab import report as build
-    from aelab.runs import Run
+    from aelab.runs import Run, SearchFolder
 
     path, output = parse(run_and(Output, report.__doc__), "report", words)
-    done = Run(path)
-    build(done)
-    _print_end(done, output)
+    if SearchFolder.is_at(path):
+        _report_search(SearchFolder(path), output)
+    else:
+        done = Run(path)
+        build(done)
+        _print_end(done, output)
 
 
 def show(words: list[str]) -> None:
@@ -229,6 +232,14 @@ def _again(function: Callable[..., "Run"], path: Path, doing: Doing) -> None:
     with _display(Run(path).model_keys(), doing) as display:
         done = function(path, doing.workers, display.watch)
     _print_results(done, doing)
+
+
+def _report_search(done: "SearchFolder", output: Output) -> None:
+    from aelab.report.search import build_search_report
+    from aelab.search.display import print_search
+
+    build_search_report(done)
+    print_search(done, output)
 
 
 def _resume_search(path: Path, doing: Doing) -> None:

@@ -142,6 +142,9 @@ def print_search(folder: SearchFolder, output: Output) -> None:
         return
     if not output.quiet:
         _print_best(results)
+        if proof:
+            _print_proof(proof)
+        print(f"Report: {folder.path / 'report.html'}")  # noqa: T201
     print(folder.path)  # noqa: T201
 
 
@@ -164,6 +167,20 @@ def _print_best(results: dict[str, Any]) -> None:
         cells = [*trial["values"], *(trial["settings"][name] for name in names)]
         table.add_row(str(number), *(f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
     Console(width=max(100, Console().width)).print(table)
+
+
+def _print_proof(proof: dict[str, Any]) -> None:
+    table = Table(
+        title=f"With {len(proof['seeds'])} fresh seeds, on validation: {proof['goal']['title']}",
+        caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",
+    )
+    for title in ("setting", "epochs", "mean", "95% interval"):
+        table.add_column(title, justify="left" if title == "setting" else "right")
+    for row in proof["contenders"]:
+        mean, mark = row["mean"], "[bold]" if row["name"] == proof["chosen"] else ""
+        ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
+        table.add_row(mark + row["title"], str(row["epochs"]), f"{mean['value']:.5g}", escape(ends))
+    Console(width=max(80, Console().width)).print(table)
 
 
 def print_trials(done: list[dict[str, Any]]) -> None:

@@ -128,6 +128,9 @@ class _Hunt:
             best = next(c for c in proof["contenders"] if c["name"] == proof["chosen"])["settings"]
             self.folder.write_proof(proof)
         self.folder.write_best(as_toml(best, self.search.model))
+        from aelab.report.search import build_search_report  # matplotlib is slow to load
+
+        build_search_report(self.folder)
         self.folder.note(status="finished")
         return self.folder
 

@@ -12,6 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from aelab.experiment import to_toml
+from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.ranges import Choice
 from aelab.runs import FORMAT
@@ -29,6 +30,7 @@ def collect(study: optuna.Study, search: Search, found: Searched) -> dict[str, A
     return {
         "format": FORMAT,
         "model": search.model,
+        "title": MODELS[search.model].title,
         "key": found.key,
         "trial_epochs": search.trial_epochs,
         "goals": [
