@@ -89,7 +89,7 @@ def _open(url: str, heartbeat: int | None) -> Storage:
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
             )
         if url.startswith("sqlite"):
-            _write_from_the_start(storage.engine)
+            _tune_sqlite(storage.engine)
         return storage
     except ImportError:
         raise AelabError("A shared database needs psycopg: pip install 'aelab[cluster]'.") from None
@@ -102,13 +102,21 @@ def _open(url: str, heartbeat: int | None) -> Storage:
         raise AelabError(f"Cannot open the database {without_password(url)}: {cause}.") from None
 
 
-def _write_from_the_start(engine: Engine) -> None:
-    """Let every transaction take SQLite's lock when it begins; SQLAlchemy's recipe for it.
+def _tune_sqlite(engine: Engine) -> None:
+    """Let every transaction take SQLite's lock when it begins, and write ahead without waiting.
 
     SQLite has no SELECT … FOR UPDATE, on which Optuna relies: of two workers that read that a trial
-    waits both would take it.
+    waits both would take it; this is SQLAlchemy's recipe. A write-ahead log with NORMAL waits for
+    the disk now and then, not thirty times a trial: a power cut may take the last moments with it,
+    and the trials that they held run again.
     """
-    event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+
+    def prepare(raw: Any, _: Any) -> None:
+        raw.isolation_level = None
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute("PRAGMA synchronous = NORMAL")
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     engine.dispose()  # connections made before this
 
