@@ -154,6 +154,24 @@ def test_an_ended_search_has_nothing_to_do_for_a_late_worker(
     assert len(entered.trials) == 2
 
 
+def test_a_worker_that_is_stopped_puts_its_trial_back(
+    entered: optuna.Study, database: str, tmp_path: Path
+) -> None:
+    entered.enqueue_trial({})
+    number = len(entered.trials) - 1
+    words: list[str | Path] = ["worker", "--storage", database, "--study", "small"]
+    with started([*words, "--workers", "1"], cwd=tmp_path) as [worker]:
+        wait_for(lambda: just_begun(entered, [worker]))
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=60)
+    stopped = entered.trials[number]
+    assert stopped.state == TrialState.WAITING
+    [again] = join_search(database, "small", workers=1, weights=tmp_path)
+    assert (again["trial"], again["state"]) == (number, "complete")
+    assert entered.trials[number].params == stopped.params
+    assert len(entered.trials) == number + 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

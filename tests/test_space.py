@@ -1,5 +1,6 @@
 """The search space: found beside the settings, narrowed and fixed by words."""
 
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -129,3 +130,12 @@ def test_bad_words_are_told_in_a_sentence(
 ) -> None:
     with pytest.raises(AelabError, match=sentence):
         space(model, **changes)
+
+
+def test_the_page_about_the_space_says_what_is_declared() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
+    for model in MODELS:
+        known = Space.model_fields
+        for name, dimension in space(model, latent_dim=[2, 64], epochs=[1, 10]).dimensions.items():
+            assert name in known
+            assert f"| `{name}` | {dimension.describe()}" in page
