@@ -9,7 +9,15 @@ import pytest
 from aelab.report.results import Estimate, Measure
 from aelab.report.search import build_search_report
 from aelab.report.search.drawing import KINDS, Look
-from aelab.report.search.records import Contender, Dimension, Hunt, Luck, Proof, Trial, load
+from aelab.report.search.records import (
+    Contender,
+    Dimension,
+    Luck,
+    Proof,
+    SearchResults,
+    Trial,
+    load,
+)
 from aelab.report.search.settings import log_ticks
 from aelab.report.search.words import important, luck, summary
 from aelab.report.style import svg
@@ -30,12 +38,12 @@ def trial(number: int, value: float | None, rate: float, state: str = "complete"
     )  # fmt: skip
 
 
-def hunt(**changes: Any) -> Hunt:
+def results(**changes: Any) -> SearchResults:
     trials = (
         trial(0, 120.3, 1e-4), trial(1, 104.0, 1e-3), trial(2, None, 9e-3, "fail"),
         trial(3, None, 3e-4, "pruned"), trial(4, 101.5, 2e-3), trial(5, 110.0, 5e-3),
     )  # fmt: skip
-    made = Hunt(
+    made = SearchResults(
         name="search", model="vae", key="vae-16", model_title="VAE", latent_dim=16, trial_epochs=3,
         goals=(NATS,),
         dimensions=(
@@ -65,12 +73,12 @@ def proof(best: Luck, start: Luck | None = None) -> Proof:
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
-    made = hunt(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
-    two = hunt(
+    made = results(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
+    two = results(
         goals=(NATS, dataclasses.replace(NATS, name="rate", title="Rate")),
         trials=tuple(
             dataclasses.replace(t, values=(*t.values, 20.0 + t.number) if t.values else ())
-            for t in hunt().trials
+            for t in results().trials
         ),
     )
     drawing = KINDS[name].draw(Look(two if name == "front" else made, narrow))
@@ -81,7 +89,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_search_without_an_end_leaves_no_figure_of_values(name: str) -> None:
-    failed = hunt(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=(None,))
+    failed = results(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=(None,))
     assert KINDS[name].draw(Look(failed)) is None
 
 
@@ -96,7 +104,7 @@ def test_luck_is_told_for_what_it_is() -> None:
 
 
 def test_the_summary_says_what_was_searched_found_and_proved() -> None:
-    made = hunt(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
+    made = results(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
     text = " ".join(summary(made))
     assert "6 trials of 3 epochs searched the settings of the VAE at d = 16 on MNIST" in text
     assert "1 pruned and 1 failed" in text
@@ -104,7 +112,7 @@ def test_the_summary_says_what_was_searched_found_and_proved() -> None:
     assert "3 fresh seeds, trial 1 is the best on validation: 98.04 nats" in text
     assert "against 105.1 nats with the original recipe" in text
     assert "learning rate (93%). Schedule matters little" in text
-    assert important(hunt(importances=(None,))) == ""
+    assert important(results(importances=(None,))) == ""
 
 
 def test_ticks_of_a_logarithmic_axis() -> None:

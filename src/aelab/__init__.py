@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
     from aelab.runs import Run
+    from aelab.search import Search, resume_search, run_search
     from aelab.train import Epoch, Training, fit
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
     "aelab.runs": ("Run",),
+    "aelab.search": ("Search", "resume_search", "run_search"),
     "aelab.train": ("Epoch", "Training", "fit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -55,7 +57,7 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
-    "Run", "Epoch", "Training", "fit",
+    "Run", "Search", "resume_search", "run_search", "Epoch", "Training", "fit",
 ]  # fmt: skip
 
 

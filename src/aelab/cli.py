@@ -45,9 +45,9 @@ def search(words: list[str]) -> None:
     """Search the best settings of a model, and prove them with fresh seeds."""
     from aelab.search import run_search
     from aelab.search.display import SearchDisplay, print_search
-    from aelab.search.flags import Hunting
+    from aelab.search.flags import SearchPlace
 
-    experiment, asked = experiment_and(Hunting, "search", words, search.__doc__, table="search")
+    experiment, asked = experiment_and(SearchPlace, "search", words, search.__doc__, table="search")
     with SearchDisplay(asked.search, quiet=asked.quiet, stderr=asked.json_) as display:
         done = run_search(
             asked.search, experiment, asked.out, asked.workers, display.watch, asked.shared
@@ -59,9 +59,9 @@ def worker(words: list[str]) -> None:
     """Take trials of a search in a shared database, on this machine too."""
     from aelab.search.cluster import join_search, search_of
     from aelab.search.display import SearchDisplay, print_trials
-    from aelab.search.flags import Working
+    from aelab.search.flags import WorkerPlace
 
-    asked = parse(alone(Working, worker.__doc__), "worker", words)
+    asked = parse(alone(WorkerPlace, worker.__doc__), "worker", words)
     settings = search_of(asked.storage, asked.study)
     with SearchDisplay(settings, quiet=asked.quiet, stderr=asked.json_) as display:
         done = join_search(asked.storage, asked.study, watch=display.watch, **asked.place)

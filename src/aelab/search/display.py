@@ -153,19 +153,24 @@ def _print_best(results: dict[str, Any]) -> None:
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     table = Table(
         title=f"{results['key']} on {results['data']['name']}: {len(states)} trials ({counts})",
-        caption=f"On validation, after {results['trial_epochs']} epochs; "
-        "the best of many is lucky too: see the proof.",
+        caption=f"On validation, with one seed, after {results['trial_epochs']} epochs: the best "
+        "of many is lucky too.",
     )
     names = [dimension["name"] for dimension in results["dimensions"]]
     for title in ["trial", *(goal["title"] for goal in results["goals"])]:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right")
     trials = {trial["number"]: trial for trial in results["trials"]}
     for number in results["best"][:10]:
         trial = trials[number]
-        cells = [*trial["values"], *(trial["settings"][name] for name in names)]
-        table.add_row(str(number), *(f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
+        settings = (trial["settings"][name] for name in names)
+        values = (f"{value:.5g}" for value in trial["values"])
+        table.add_row(
+            str(number),
+            *values,
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
+        )
     Console(width=max(100, Console().width)).print(table)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import optuna
 from optuna.trial import TrialState
@@ -81,7 +81,7 @@ def run_search(
         heartbeat=shared.heartbeat if shared else None,
     )
     with folder.lock():
-        return _Hunt(folder, shared, workers, watch).finish()
+        return _Ongoing(folder, shared, workers, watch).finish()
 
 
 def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> SearchFolder:  # noqa: ARG005
@@ -100,10 +100,11 @@ def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: Non
             if facts["storage"]
             else None
         )
-        return _Hunt(folder, shared, workers, watch).finish()
+        return _Ongoing(folder, shared, workers, watch).finish()
 
 
-class _Hunt:
+@final
+class _Ongoing:
     """One process's work on a search folder."""
 
     def __init__(
@@ -120,7 +121,7 @@ class _Hunt:
     def finish(self) -> SearchFolder:
         """Whatever is left to do."""
         with storage_at(self.url) as storage:
-            best = self._hunt(storage)
+            best = self._finish_trials(storage)
         if self.search.proof.top and len(self.search.goals) == 1:  # a front has no winner
             proof = prove(
                 self.folder, self.search, self.found, self.source, self.workers, self.watch
@@ -134,7 +135,7 @@ class _Hunt:
         self.folder.note(status="finished")
         return self.folder
 
-    def _hunt(self, storage: Storage) -> dict[str, Any]:
+    def _finish_trials(self, storage: Storage) -> dict[str, Any]:
         """Take the trials and keep what they say; the experiment of the best one."""
         study = self._study(storage)
         began = time.perf_counter()

@@ -10,7 +10,7 @@ from aelab.search.config import Search
 from aelab.search.engine import HEARTBEAT, Shared
 
 
-class Hunting(Place):
+class SearchPlace(Place):
     """What is searched, and where."""
 
     search: Annotated[Search, Bare] = Field(Search(), description="What is searched, and how.")
@@ -33,7 +33,7 @@ class Hunting(Place):
         return Shared(self.storage, self.study, self.heartbeat) if self.storage else None
 
 
-class Working(Output):
+class WorkerPlace(Output):
     """Where a worker finds its trials and leaves what they made."""
 
     storage: str = Field(description="The database of the search: postgresql://user@host/name.")

@@ -11,7 +11,7 @@ from aelab.report.numbers import duration
 from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
 from aelab.report.search import course, settings, words  # noqa: F401  (figures register themselves)
 from aelab.report.search.drawing import KINDS, Kind, Look
-from aelab.report.search.records import Hunt, load
+from aelab.report.search.records import SearchResults, load
 from aelab.report.setting import flat
 from aelab.report.style import VARIABLES, Inliner, model_color, png, svg
 from aelab.runs import SearchFolder
@@ -31,14 +31,14 @@ def build_search_report(folder: SearchFolder) -> Path:
 
     The same search gives the same bytes. Raises RunError if its trials have not been collected.
     """
-    hunt, inliner = load(folder), Inliner()
-    exhibits = list(_exhibits(folder, hunt, inliner))
-    return folder.write_report(render(hunt, exhibits, inliner))
+    results, inliner = load(folder), Inliner()
+    exhibits = list(_exhibits(folder, results, inliner))
+    return folder.write_report(render(results, exhibits, inliner))
 
 
-def _exhibits(folder: SearchFolder, hunt: Hunt, inliner: Inliner) -> Iterator[Exhibit]:
+def _exhibits(folder: SearchFolder, results: SearchResults, inliner: Inliner) -> Iterator[Exhibit]:
     for kind in KINDS.values():
-        drawing, small = kind.draw(Look(hunt)), kind.draw(Look(hunt, narrow=True))
+        drawing, small = kind.draw(Look(results)), kind.draw(Look(results, narrow=True))
         if drawing is None or small is None:
             continue
         vector = svg(drawing.figure)
@@ -49,32 +49,32 @@ def _exhibits(folder: SearchFolder, hunt: Hunt, inliner: Inliner) -> Iterator[Ex
         yield Exhibit(kind, Markup(wide), Markup(narrow))
 
 
-def render(hunt: Hunt, exhibits: list[Exhibit], inliner: Inliner) -> str:
+def render(results: SearchResults, exhibits: list[Exhibit], inliner: Inliner) -> str:
     """The page, without any reading or writing."""
     style = "\n".join([shared_style(), text("aelab.report", "report.css"), inliner.css, ""])
     script = shared_script()
     templates = environment("aelab.report")
     templates.filters |= {"slug": slug, "duration": duration, "estimate": words.estimated}
-    columns, against, rows = words.test_rows(hunt)
+    columns, against, rows = words.test_rows(results)
     return templates.get_template("search.html.j2").render(
-        hunt=hunt,
-        role=VARIABLES[model_color(hunt.model, {hunt.model})],
-        summary=list(words.summary(hunt)),
+        results=results,
+        role=VARIABLES[model_color(results.model, {results.model})],
+        summary=list(words.summary(results)),
         columns=columns,
         against=against,
         rows=rows,
         contenders=[
-            (row, words.settings(hunt, row))
-            for row in (hunt.proof.contenders if hunt.proof else ())
+            (row, words.settings(results, row))
+            for row in (results.proof.contenders if results.proof else ())
         ],
-        best=words.best_trials(hunt),
-        failures=words.failures(hunt),
+        best=words.best_trials(results),
+        failures=words.failures(results),
         sections=[
             (section, [found for found in exhibits if found.kind.section == section])
             for section in dict.fromkeys(found.kind.section for found in exhibits)
         ],
-        setting=words.setting(hunt),
-        settings=list(flat(hunt.experiment)),
+        setting=words.setting(results),
+        settings=list(flat(results.experiment)),
         style=Markup(style),
         script=Markup(script),
         style_hash=policy_hash(style),

@@ -18,7 +18,7 @@ from aelab.report.style import INK, MUTED
 )
 def proof(look: Look) -> Drawing | None:
     """A row a contender."""
-    found = look.hunt.proof
+    found = look.results.proof
     if found is None:
         return None
     rows = found.contenders
@@ -55,29 +55,29 @@ def _named(title: str, chosen: bool) -> str:
 )
 def history(look: Look) -> Drawing | None:
     """Value against number."""
-    hunt = look.hunt
-    if len(hunt.goals) > 1 or not hunt.best:
+    results = look.results
+    if len(results.goals) > 1 or not results.best:
         return None
     drawn, [ax] = panels(look, 1, 1, height=2.5)
-    low, high = limits(hunt)
-    for trial in hunt.trials:
+    low, high = limits(results)
+    for trial in results.trials:
         if trial.last is None:
             ax.plot([trial.number], [high], "x", color=INK, markersize=5, clip_on=False)
         else:
             point(ax, look, trial, trial.number, (low, high))
     steps, best = [], None
-    for trial in hunt.trials:
-        if trial.complete and (best is None or hunt.better(trial.values[0], best)):
+    for trial in results.trials:
+        if trial.complete and (best is None or results.better(trial.values[0], best)):
             best = trial.values[0]
         if best is not None:
             steps.append((trial.number, best))
     ax.step(*zip(*steps, strict=True), where="post", color=look.color, linewidth=1.2)
     ax.set(xlabel="trial", ylabel=look.label, ylim=upright(low, high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    assert hunt.winner is not None
+    winner, ended = results.trials[results.best[0]], len(results.state("complete"))
     alt = (
-        f"{len(hunt.trials)} trials, {len(hunt.state('complete'))} of them to their end. The best "
-        f"so far ends at {number(hunt.winner.values[0])} with trial {hunt.winner.number}."
+        f"{len(results.trials)} trials, {ended} of them to their end. The best so far ends at "
+        f"{number(winner.values[0])} with trial {winner.number}."
     )
     return Drawing(drawn, alt)
 
@@ -91,9 +91,9 @@ def history(look: Look) -> Drawing | None:
 )
 def curves(look: Look) -> Drawing | None:
     """Value against epoch."""
-    hunt = look.hunt
-    shown = [trial for trial in hunt.trials if trial.curve]
-    if not shown or hunt.winner is None:
+    results = look.results
+    shown = [trial for trial in results.trials if trial.curve]
+    if not shown or results.winner is None:
         return None
     drawn, [ax] = panels(look, 1, 1, height=2.7)
     for trial in shown:
@@ -102,8 +102,8 @@ def curves(look: Look) -> Drawing | None:
         ax.plot(epochs, values, style, color=color, alpha=0.5, linewidth=0.9)
         if not trial.complete:
             ax.plot(epochs[-1:], values[-1:], "o", markersize=2.5, color=color)
-    ax.plot(*zip(*hunt.winner.curve, strict=True), color=look.color, linewidth=2.4)
-    low, high = limits(hunt, [value for trial in shown for _, value in trial.curve])
+    ax.plot(*zip(*results.winner.curve, strict=True), color=look.color, linewidth=2.4)
+    low, high = limits(results, [value for trial in shown for _, value in trial.curve])
     ax.set(xlabel="epoch", ylabel=look.label, ylim=upright(low, high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     lines = [Line2D([], [], color=look.color), Line2D([], [], color=MUTED, linestyle=":")]
@@ -111,11 +111,11 @@ def curves(look: Look) -> Drawing | None:
         lines, ["to the end", "pruned"], loc="lower right", bbox_to_anchor=(1, 1), ncols=2,
         borderaxespad=0,
     )  # fmt: skip
-    pruned = len(hunt.state("pruned"))
+    pruned = len(results.state("pruned"))
     spent = sum(len(trial.curve) for trial in shown)
     alt = (
         f"Learning curves of {len(shown)} trials, {pruned} of them pruned; {spent} epochs were "
-        f"trained of {len(shown) * hunt.trial_epochs} that all trials would have taken."
+        f"trained of {len(shown) * results.trial_epochs} that all trials would have taken."
     )
     return Drawing(drawn, alt)
 
@@ -128,17 +128,19 @@ def curves(look: Look) -> Drawing | None:
 )
 def front(look: Look) -> Drawing | None:
     """One goal against another."""
-    hunt = look.hunt
-    if len(hunt.goals) < 2:
+    results = look.results
+    if len(results.goals) < 2:
         return None
-    pairs = [(0, k) for k in range(1, len(hunt.goals))]
+    pairs = [(0, k) for k in range(1, len(results.goals))]
     drawn, axes = panels(look, 1, len(pairs), height=3.2)
-    best = [hunt.trials[number] for number in hunt.best]
+    best = [results.trials[number] for number in results.best]
     for ax, (a, b) in zip(axes, pairs, strict=True):
-        points = [(t.values[a], t.values[b]) for t in hunt.state("complete")]
+        points = [(t.values[a], t.values[b]) for t in results.state("complete")]
         ax.plot(*zip(*points, strict=True), "o", color=MUTED, markersize=3.5, alpha=0.7)
         line = sorted((t.values[a], t.values[b]) for t in best)
         ax.plot(*zip(*line, strict=True), "o-", color=look.color, markersize=5, linewidth=1.2)
-        ax.set(xlabel=hunt.goals[a].label, ylabel=hunt.goals[b].label)
-    titles = listing(goal.title for goal in hunt.goals)
-    return Drawing(drawn, f"{len(best)} of {len(hunt.trials)} trials form the front of {titles}.")
+        ax.set(xlabel=results.goals[a].label, ylabel=results.goals[b].label)
+    titles = listing(goal.title for goal in results.goals)
+    return Drawing(
+        drawn, f"{len(best)} of {len(results.trials)} trials form the front of {titles}."
+    )

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from aelab.report.figures.base import Drawing
 from aelab.report.numbers import number
-from aelab.report.search.records import Hunt, Trial
+from aelab.report.search.records import SearchResults, Trial
 from aelab.report.style import MUTED, RC, model_color
 
 SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances of it from the best
@@ -19,18 +19,18 @@ SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances 
 class Look:
     """A search, and the shape in which to draw it."""
 
-    hunt: Hunt
+    results: SearchResults
     narrow: bool = False
 
     @property
     def color(self) -> str:
         """The model's own."""
-        return model_color(self.hunt.model, {self.hunt.model})
+        return model_color(self.results.model, {self.results.model})
 
     @property
     def label(self) -> str:
         """What the axis of values is called; all of them are on validation."""
-        return self.hunt.goal.label
+        return self.results.goal.label
 
 
 Draw = Callable[[Look], Drawing | None]
@@ -66,14 +66,14 @@ def figure(name: str, title: str, section: str, reading: str) -> Callable[[Draw]
     return register
 
 
-def limits(hunt: Hunt, values: Sequence[float] = ()) -> tuple[float, float]:
+def limits(results: SearchResults, values: Sequence[float] = ()) -> tuple[float, float]:
     """The best value and the worst that the axis shows; what is beyond is drawn at its end."""
-    known = [trial.values[0] for trial in hunt.state("complete")]
-    best = min(known) if hunt.lower else max(known)
-    worst = max(known) if hunt.lower else min(known)
+    known = [trial.values[0] for trial in results.state("complete")]
+    best = min(known) if results.lower else max(known)
+    worst = max(known) if results.lower else min(known)
     reach = SPREAD * (float(np.median([*known, *values])) - best)
-    edge = min(worst, best + reach) if hunt.lower else max(worst, best + reach)
-    return best, edge if edge != best else best + (1 if hunt.lower else -1)
+    edge = min(worst, best + reach) if results.lower else max(worst, best + reach)
+    return best, edge if edge != best else best + (1 if results.lower else -1)
 
 
 def upright(best: float, edge: float) -> tuple[float, float]:
@@ -87,10 +87,10 @@ def point(ax: Axes, look: Look, trial: Trial, x: float, ends: tuple[float, float
     """A trial: filled, open or, beyond the axis, a triangle at its end."""
     assert trial.last is not None
     _, edge = ends
-    beyond = trial.last > edge if look.hunt.lower else trial.last < edge
-    marker = ("^" if look.hunt.lower else "v") if beyond else "o"
+    beyond = trial.last > edge if look.results.lower else trial.last < edge
+    marker = ("^" if look.results.lower else "v") if beyond else "o"
     color = look.color if trial.complete else MUTED
-    winner = look.hunt.winner is trial
+    winner = look.results.winner is trial
     ax.plot(
         [x], [edge if beyond else trial.last], marker, color=color, alpha=0.85,
         markersize=6.5 if winner else 3.8, markerfacecolor=color if trial.complete else "none",

@@ -95,7 +95,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Hunt:
+class SearchResults:
     """One search, whole."""
 
     name: str
@@ -139,28 +139,27 @@ class Hunt:
         return [trial for trial in self.trials if trial.state in names]
 
 
-def load(folder: SearchFolder) -> Hunt:
+def load(folder: SearchFolder) -> SearchResults:
     """Read the folder of a search. Raises RunError if its trials have not been collected."""
-    results, manifest, experiment = folder.results(), folder.manifest(), folder.experiment()
-    proof = folder.proof()
-    name, _, d = results["key"].rpartition("-")
-    return Hunt(
+    record, proof = folder.results(), folder.proof()
+    name, _, d = record["key"].rpartition("-")
+    return SearchResults(
         name=folder.path.name,
         model=name,
-        key=results["key"],
-        model_title=results["title"],
+        key=record["key"],
+        model_title=record["title"],
         latent_dim=int(d),
-        trial_epochs=results["trial_epochs"],
-        goals=tuple(_measure(goal["name"], goal) for goal in results["goals"]),
-        dimensions=tuple(_dimension(record) for record in results["dimensions"]),
-        trials=tuple(_trial(record) for record in results["trials"]),
-        best=tuple(results["best"]),
-        importances=tuple(results["importances"]),
+        trial_epochs=record["trial_epochs"],
+        goals=tuple(_measure(goal["name"], goal) for goal in record["goals"]),
+        dimensions=tuple(_dimension(found) for found in record["dimensions"]),
+        trials=tuple(_trial(found) for found in record["trials"]),
+        best=tuple(record["best"]),
+        importances=tuple(record["importances"]),
         proof=_proof(proof) if proof else None,
         search=folder.search(),
-        experiment=experiment,
-        manifest=manifest,
-        data=results["data"],
+        experiment=folder.experiment(),
+        manifest=folder.manifest(),
+        data=record["data"],
     )
 
 

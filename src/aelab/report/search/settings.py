@@ -25,10 +25,10 @@ JITTER = 0.16  # of a place on an axis of options
 )
 def importances(look: Look) -> Drawing | None:
     """A bar a setting."""
-    shares = look.hunt.importances[0]
+    shares = look.results.importances[0]
     if not shares:
         return None
-    titles = {dimension.name: dimension.title for dimension in look.hunt.dimensions}
+    titles = {dimension.name: dimension.title for dimension in look.results.dimensions}
     rows = sorted(shares.items(), key=lambda row: -row[1])
     drawn, [ax] = panels(look, 1, 1, height=0.5 + 0.27 * len(rows))
     ax.barh(range(len(rows)), [share for _, share in rows], height=0.62, color=look.color)
@@ -55,25 +55,25 @@ def importances(look: Look) -> Drawing | None:
 )
 def slices(look: Look) -> Drawing | None:
     """A small panel a setting."""
-    hunt = look.hunt
-    if not hunt.best:
+    results = look.results
+    if not results.best:
         return None
     columns = 2 if look.narrow else 3
-    rows = -(-len(hunt.dimensions) // columns)
+    rows = -(-len(results.dimensions) // columns)
     drawn = Figure(figsize=(NARROW if look.narrow else WIDE, 1.75 * rows), layout="constrained")
     grid = list(drawn.subplots(rows, columns, squeeze=False, sharey=True).ravel())
-    low, high = limits(hunt)
-    for ax, dimension in zip(grid, hunt.dimensions, strict=False):
-        for trial in hunt.trials:
+    low, high = limits(results)
+    for ax, dimension in zip(grid, results.dimensions, strict=False):
+        for trial in results.trials:
             if trial.last is not None and dimension.name in trial.settings:
                 x = _place(dimension, trial.settings[dimension.name], trial.number)
                 point(ax, look, trial, x, (low, high))
         _axis(ax, dimension, look.narrow)
         ax.set(title=dimension.title, ylim=upright(low, high))
-    for ax in grid[len(hunt.dimensions) :]:
+    for ax in grid[len(results.dimensions) :]:
         ax.set_visible(False)
     drawn.supylabel(look.label, fontsize=8, color=MUTED)
-    names = listing(dimension.title for dimension in hunt.dimensions)
+    names = listing(dimension.title for dimension in results.dimensions)
     return Drawing(drawn, f"{look.label} of every trial by {names}.")
 
 
@@ -86,31 +86,31 @@ def slices(look: Look) -> Drawing | None:
 )
 def parallel(look: Look) -> Drawing | None:
     """Parallel coordinates; on a phone the axes lie one under the other."""
-    hunt = look.hunt
-    complete = hunt.state("complete")
-    if len(hunt.dimensions) < 2 or len(complete) < 2:
+    results = look.results
+    complete = results.state("complete")
+    if len(results.dimensions) < 2 or len(complete) < 2:
         return None
-    top = set(hunt.best[: max(1, round(len(complete) / 10))])
-    count = len(hunt.dimensions)
+    top = set(results.best[: max(1, round(len(complete) / 10))])
+    count = len(results.dimensions)
     height = 0.46 * count + 0.3 if look.narrow else 2.7
     drawn, [ax] = panels(look, 1, 1, height=height)
     for trial in sorted(complete, key=lambda t: t.number in top):
-        shares = [_share(d, trial.settings[d.name], trial.number) for d in hunt.dimensions]
+        shares = [_share(d, trial.settings[d.name], trial.number) for d in results.dimensions]
         best = trial.number in top
         x, y = (shares, range(count)) if look.narrow else (range(count), shares)
         ax.plot(x, y, color=look.color if best else MUTED, alpha=0.9 if best else 0.25,
                 linewidth=1.4 if best else 0.7)  # fmt: skip
-    for place, dimension in enumerate(hunt.dimensions):
+    for place, dimension in enumerate(results.dimensions):
         _parallel_axis(ax, dimension, place, look.narrow)
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
     if look.narrow:
         ax.set(xlim=(-0.03, 1.03), ylim=(count - 0.5, -0.6), xticks=[])
-        ax.set_yticks(range(count), [dimension.title for dimension in hunt.dimensions])
+        ax.set_yticks(range(count), [dimension.title for dimension in results.dimensions])
     else:
         ax.set(ylim=(-0.12, 1.12), xlim=(-0.3, count - 0.7), yticks=[])
-        titles = [dimension.title.replace(" ", "\n") for dimension in hunt.dimensions]
+        titles = [dimension.title.replace(" ", "\n") for dimension in results.dimensions]
         ax.set_xticks(range(count), titles)
     alt = f"Parallel coordinates of {len(complete)} trials; coloured: " + listing(
         f"trial {n}" for n in sorted(top)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aelab.report.numbers import decimals, difference, duration, interval, listing, number
 from aelab.report.results import Estimate, Measure
-from aelab.report.search.records import Contender, Hunt, Luck, Proof
+from aelab.report.search.records import Contender, Luck, Proof, SearchResults
 from aelab.report.setting import Group
 
 SHOWN_TRIALS = 10
@@ -31,22 +31,23 @@ class TestRow:
     differences: tuple[Cell, ...]
 
 
-def summary(hunt: Hunt) -> Iterator[str]:
+def summary(results: SearchResults) -> Iterator[str]:
     """The search in at most five sentences."""
-    goal, winner = hunt.goal, hunt.winner
-    d = f"the {hunt.model_title} at d = {hunt.latent_dim} on {hunt.data['name']}"
-    pruned, failed = len(hunt.state("pruned")), len(hunt.state("fail"))
+    goal, winner = results.goal, results.winner
+    d = f"the {results.model_title} at d = {results.latent_dim} on {results.data['name']}"
+    pruned, failed = len(results.state("pruned")), len(results.state("fail"))
     ended = listing([f"{pruned} pruned"] * bool(pruned) + [f"{failed} failed"] * bool(failed))
+    goals = listing(goal.title for goal in results.goals)
     yield (
-        f"{len(hunt.trials)} trials of {hunt.trial_epochs} epochs searched the settings of {d} for "
-        f"{listing(g.title for g in hunt.goals)}{f'; {ended}' if ended else ''}."
+        f"{len(results.trials)} trials of {results.trial_epochs} epochs searched the settings of "
+        f"{d} for {goals}{f'; {ended}' if ended else ''}."
     )
     if winner is None:
         return
-    if len(hunt.goals) > 1:
-        yield f"{len(hunt.best)} of them form the front: none beats another by every goal."
+    if len(results.goals) > 1:
+        yield f"{len(results.best)} of them form the front: none beats another by every goal."
         return
-    start = hunt.trials[0]
+    start = results.trials[0]
     of_start = (
         f", where the search’s own start had {_valued(start.values[0], goal)}"
         if start.complete and start is not winner
@@ -54,10 +55,10 @@ def summary(hunt: Hunt) -> Iterator[str]:
     )
     reached = _valued(winner.values[0], goal)
     yield f"The best one, trial {winner.number}, reached {reached}{of_start}."
-    if hunt.proof:
-        yield _proved(hunt.proof, goal)
-        yield luck(hunt.proof, goal)
-    if matters := important(hunt):
+    if results.proof:
+        yield _proved(results.proof, goal)
+        yield luck(results.proof, goal)
+    if matters := important(results):
         yield matters
 
 
@@ -107,12 +108,12 @@ def _told_luck(found: Luck, goal: Measure) -> str:
     return f"{amount} were luck" if found.luck > 0 else f"no luck, but {amount} of bad luck"
 
 
-def important(hunt: Hunt) -> str:
+def important(results: SearchResults) -> str:
     """Which settings explain most of the variance."""
-    shares = hunt.importances[0]
+    shares = results.importances[0]
     if not shares:
         return ""
-    titles = {dimension.name: dimension.title for dimension in hunt.dimensions}
+    titles = {dimension.name: dimension.title for dimension in results.dimensions}
     most = [(titles[n], s) for n, s in shares.items() if s >= MATTERS]
     rest = [titles[n] for n, s in shares.items() if s < MATTERS]
     told = listing(f"{title} ({share:.0%})" for title, share in most)
@@ -122,9 +123,9 @@ def important(hunt: Hunt) -> str:
     return f"Among the complete trials, most of the variance comes with {told}.{little}"
 
 
-def test_rows(hunt: Hunt) -> tuple[list[Contender], list[Contender], list[TestRow]]:
+def test_rows(results: SearchResults) -> tuple[list[Contender], list[Contender], list[TestRow]]:
     """The columns, those of them that the choice is compared with, and the rows of the test."""
-    proof = hunt.proof
+    proof = results.proof
     if proof is None:
         return [], [], []
     columns = [proof.contender(name) for name in proof.test]
@@ -154,11 +155,11 @@ def estimated(found: Estimate) -> str:
     return f"{number(found.value, places)} {interval(found, places)}"
 
 
-def settings(hunt: Hunt, contender: Contender) -> list[tuple[str, str]]:
+def settings(results: SearchResults, contender: Contender) -> list[tuple[str, str]]:
     """What the search has chosen for a contender, name and value."""
-    model, network = contender.settings[hunt.model], contender.settings["network"]
+    model, network = contender.settings[results.model], contender.settings["network"]
     values: dict[str, Any] = {**model, **network, "latent_dim": contender.settings["latent_dim"]}
-    return [(d.title, shown(values[d.name])) for d in hunt.dimensions]
+    return [(d.title, shown(values[d.name])) for d in results.dimensions]
 
 
 def shown(value: Any) -> str:
@@ -168,52 +169,53 @@ def shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def best_trials(hunt: Hunt) -> list[tuple[str, ...]]:
+def best_trials(results: SearchResults) -> list[tuple[str, ...]]:
     """The first rows of the ranking: number, values, settings, time."""
     places = [
-        decimals([t.values[k] for t in hunt.state("complete")]) for k in range(len(hunt.goals))
+        decimals([t.values[k] for t in results.state("complete")])
+        for k in range(len(results.goals))
     ]
     return [
         (
             str(trial.number),
             *(number(value, p) for value, p in zip(trial.values, places, strict=True)),
-            *(shown(trial.settings[dimension.name]) for dimension in hunt.dimensions),
+            *(shown(trial.settings[dimension.name]) for dimension in results.dimensions),
             duration(trial.seconds) if trial.seconds is not None else "–",
         )
-        for trial in (hunt.trials[n] for n in hunt.best[:SHOWN_TRIALS])
+        for trial in (results.trials[n] for n in results.best[:SHOWN_TRIALS])
     ]
 
 
-def failures(hunt: Hunt) -> list[tuple[int, str]]:
+def failures(results: SearchResults) -> list[tuple[int, str]]:
     """The failed trials, each with its reason."""
-    return [(trial.number, trial.reason or "no reason is known") for trial in hunt.state("fail")]
+    return [(trial.number, trial.reason or "no reason is known") for trial in results.state("fail")]
 
 
-def setting(hunt: Hunt) -> list[Group]:
+def setting(results: SearchResults) -> list[Group]:
     """Data, search and machine, as terms and facts."""
-    search: Mapping[str, Any] = hunt.search
+    search: Mapping[str, Any] = results.search
     sampler, pruner = search["sampler"], search["pruner"]
     data = {
-        "name": hunt.data["name"],
-        "why": hunt.data["why"],
-        "split": hunt.data["split"],
-        "protocol": hunt.experiment["pixels"],
-        **{f"SHA-256 {name}": digest for name, digest in hunt.data["sha256"].items()},
+        "name": results.data["name"],
+        "why": results.data["why"],
+        "split": results.data["split"],
+        "protocol": results.experiment["pixels"],
+        **{f"SHA-256 {name}": digest for name, digest in results.data["sha256"].items()},
     }
     searched = {
-        "model": f"{hunt.model_title}, d = {hunt.latent_dim}",
-        "goal": listing(goal.name for goal in hunt.goals),
+        "model": f"{results.model_title}, d = {results.latent_dim}",
+        "goal": listing(goal.name for goal in results.goals),
         "budget": listing(f"{search[u]:g} {u}" for u in ("trials", "minutes") if search[u]),
         "epochs of a trial": search["trial_epochs"],
         "sampler": ", ".join(f"{name} {value}" for name, value in sampler.items()),
         "pruner": ", ".join(f"{name} {value}" for name, value in pruner.items()),
-        "seed": hunt.experiment["seed"],
-        **{f"space: {dimension.title}": dimension.text for dimension in hunt.dimensions},
+        "seed": results.experiment["seed"],
+        **{f"space: {dimension.title}": dimension.text for dimension in results.dimensions},
     }
     machine = {
-        **{name.replace("_", " "): v for name, v in hunt.manifest["environment"].items()},
-        "storage": hunt.manifest.get("storage") or "a file in the folder",
-        "time of the trials": duration(hunt.manifest.get("seconds", 0.0)),
+        **{name.replace("_", " "): v for name, v in results.manifest["environment"].items()},
+        "storage": results.manifest.get("storage") or "a file in the folder",
+        "time of the trials": duration(results.manifest.get("seconds", 0.0)),
     }
     return [
         Group(title, tuple((name, str(fact)) for name, fact in facts.items()))
