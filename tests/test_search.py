@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import optuna
 import pytest
 
+from aelab.data import Source
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, load_toml, preset
 from aelab.parallel import Event
 from aelab.runs import SearchFolder
 from aelab.search import Proof, Pruner, Sampler, Search, Space, resume_search, run_search
-from aelab.search.prove import over_seeds
+from aelab.search.prove import over_seeds, prove
+from aelab.search.space import searched
 from aelab.search.storage import WORKER, BudgetUsed, create_study, load_study, storage_at
 from aelab.search.trial import memory_told
 from tests.test_cli import aelab
@@ -232,6 +235,28 @@ def test_the_choice_is_made_on_validation_and_only_it_is_measured_on_test(
     assert winner.training("vae").model_dump() == {
         **finalists[proof["chosen"]]["settings"]["vae"], "early_stopping": None,
     }  # fmt: skip
+
+
+def test_a_finalist_that_a_fresh_seed_breaks_is_out(
+    done: SearchFolder, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """The best trial is made to have failed with one seed; the proof goes on without it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(done.path, copy)
+    folder = SearchFolder(copy)
+    search = toy(proof=Proof(top=2, seeds=2), trial_epochs=5)
+    best, second = folder.results()["best"][:2]
+    broken = folder.retrained(f"trial-{best:04d}-8-epochs", 2)
+    broken.write_json("metrics.json", {"values": None, "reason": "The loss is not finite."})
+    found = searched(experiment(tiny_folder), "ae", search.space)
+    source = Source(**folder.manifest()["source"])
+    proof = prove(folder, search, found, source, 2, lambda _: None)
+    assert proof["chosen"] == f"trial-{second:04d}-8-epochs"
+    assert [(c["title"], c["reason"]) for c in proof["failed"]] == [
+        (f"trial {best}", "With seed 2: The loss is not finite.")
+    ]
+    assert len(proof["contenders"]) == 2  # the other finalist, and the recipe
+    assert proof["luck"]["best"]["trial"] == best  # for the epochs of a trial it holds
 
 
 def test_luck_is_what_fresh_seeds_take_away(proved: SearchFolder) -> None:

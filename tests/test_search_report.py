@@ -67,7 +67,7 @@ def proof(best: Luck, start: Luck | None = None) -> Proof:
         contender("trial-0004", "trial 4", 4, 98.2), contender("trial-0001", "trial 1", 1, 98.04),
         contender("recipe", "original recipe", None, 105.1),
     )  # fmt: skip
-    return Proof((1, 2, 3), rows, "trial-0001", best, start, {}, {}, {})
+    return Proof((1, 2, 3), rows, "trial-0001", (), best, start, {}, {}, {})
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -101,6 +101,8 @@ def test_luck_is_told_for_what_it_is() -> None:
     assert "of its lead of 18.5 nats over the start, 18.2 nats hold with fresh seeds" in text
     lucky = Luck(4, 3, 101.5, Estimate(101.0, 100, 102), -0.5)
     assert "no luck, but 0.500 nats of bad luck" in luck(proof(lucky), NATS)
+    broken = dataclasses.replace(proof(lucky), best=None)
+    assert "cannot be trained with every fresh seed" in luck(broken, NATS)
 
 
 def test_the_summary_says_what_was_searched_found_and_proved() -> None:

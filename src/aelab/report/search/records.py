@@ -83,7 +83,8 @@ class Proof:
     seeds: tuple[int, ...]
     contenders: tuple[Contender, ...]
     chosen: str
-    best: Luck
+    failed: tuple[tuple[str, str], ...]  # title and reason of those that a fresh seed broke
+    best: Luck | None
     start: Luck | None
     measures: Mapping[str, Measure]
     test: Mapping[str, Mapping[str, Estimate]]  # contender -> measure -> mean over the seeds
@@ -195,8 +196,8 @@ def _estimate(record: Json) -> Estimate:
 def _proof(record: Json) -> Proof:
     test = record["test"]
 
-    def luck(found: Json) -> Luck:
-        return Luck(**{**found, "fresh": _estimate(found["fresh"])})
+    def luck(found: Json | None) -> Luck | None:
+        return Luck(**{**found, "fresh": _estimate(found["fresh"])}) if found else None
 
     def means(rows: Json) -> dict[str, dict[str, Estimate]]:
         return {key: {n: _estimate(e) for n, e in row.items()} for key, row in rows.items()}
@@ -210,8 +211,12 @@ def _proof(record: Json) -> Proof:
             for found in record["contenders"]
         ),
         chosen=record["chosen"],
-        best=luck(record["luck"]["best"]),
-        start=luck(record["luck"]["start"]) if record["luck"]["start"] else None,
+        failed=tuple(
+            (f"{found['title']}, {found['epochs']} epochs", found["reason"])
+            for found in record["failed"]
+        ),
+        best=luck(record["luck"].get("best")),
+        start=luck(record["luck"].get("start")),
         measures={name: _measure(name, found) for name, found in test["measures"].items()},
         test=means(test["rows"]),
         differences=means(test["differences"]),

@@ -83,6 +83,8 @@ def _proved(proof: Proof, goal: Measure) -> str:
 def luck(proof: Proof, goal: Measure) -> str:
     """How much of the apparent gain was luck of the search."""
     found = proof.best
+    if found is None:
+        return "The best trial of the search cannot be trained with every fresh seed."
     text = (
         f"Trial {found.trial} gave {_valued(found.searched, goal)} in the search and "
         f"{_valued(found.fresh.value, goal)} with fresh seeds after the same {found.epochs} "
