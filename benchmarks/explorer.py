@@ -14,8 +14,9 @@ from typing import Any
 
 MOVES = 200
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-# The views answer within the event, so a move has been drawn when dispatchEvent returns.
-MEASURE = """(moves) => {
+# The views answer within the event, so a move has been drawn when dispatchEvent returns. A frame is
+# waited for between moves, as a browser gives one move a frame to a page.
+MEASURE = """async (moves) => {
   const { planes } = aelab.views.plane, [{ canvas }] = planes, box = canvas.getBoundingClientRect();
   const times = [];
   for (let k = 0; k < moves; k++) {
@@ -28,6 +29,7 @@ MEASURE = """(moves) => {
     const began = performance.now();
     canvas.dispatchEvent(new PointerEvent("pointermove", at));
     times.push(performance.now() - began);
+    await new Promise(requestAnimationFrame);
   }
   return times;
 }"""
