@@ -1,7 +1,10 @@
 """What several tests need: tiny synthetic data, the real data where they are, no silent skips."""
 
 import gzip
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 import torch
 
 from aelab.data import Data, Split
+from aelab.runs import SearchFolder
 
 MNIST = Path(__file__).parents[2] / "shared" / "mnist"
 
@@ -80,6 +84,28 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split = tiny_split(count, seed)
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", split.images.reshape(-1, 28, 28))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", split.labels.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def proved(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
+    """A small search of the VAE with its proof, by the command line and a TOML file."""
+    place = tmp_path_factory.mktemp("proved")
+    (place / "search.toml").write_text(
+        f'data = "{tiny_folder}"\nlatent_dim = [4]\nvalidation = 60\n[network]\nhidden = [32]\n'
+        "[vae]\nepochs = 8\nlearning_rate = 1e-3\n[search]\ntrials = 30\ntrial_epochs = 3\n"
+        "[search.space]\nhidden = 32\nlearning_rate = [1e-4, 1e-2]\n[search.proof]\nseeds = 3\n"
+    )
+    flags = ["--trials", "5", "--proof.top", "2", "--space.activation", "relu", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "aelab", "search", "--config", place / "search.toml",
+         "--out", place / "out", *flags],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    folder = SearchFolder(place / "out")
+    printed = json.loads(done.stdout)
+    assert printed == {"search": str(folder.path), "proof": folder.proof()} | folder.results()
     return folder
 
 

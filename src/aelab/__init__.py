@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
     from aelab.runs import Run, Study
+    from aelab.search import Search, resume_search, run_search
     from aelab.study import evaluate_study, report_study, resume_study, run_study
     from aelab.train import Epoch, Training, fit
 
@@ -48,6 +49,7 @@ _HOMES = {
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
     "aelab.runs": ("Run", "Study"),
+    "aelab.search": ("Search", "resume_search", "run_search"),
     "aelab.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
     "aelab.train": ("Epoch", "Training", "fit"),
 }
@@ -63,7 +65,7 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
-    "Run", "Study",
+    "Run", "Study", "Search", "resume_search", "run_search",
     "evaluate_study", "report_study", "resume_study", "run_study",
     "Epoch", "Training", "fit",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from aelab.flags import (
     Output,
     Place,
     Studying,
+    alone,
     experiment_and,
     parse,
     run_and,
@@ -26,7 +27,7 @@ from aelab.flags import (
 
 if TYPE_CHECKING:
     from aelab.display import Display
-    from aelab.runs import Run, Study
+    from aelab.runs import Run, SearchFolder, Study
 
 PLAIN = Output()
 
@@ -79,12 +80,47 @@ def compare(words: list[str]) -> None:
         comparison_table(found)
 
 
+def search(words: list[str]) -> None:
+    """Search the best settings of a model, and prove them with fresh seeds."""
+    from aelab.search import run_search
+    from aelab.search.display import SearchDisplay, print_search
+    from aelab.search.flags import SearchPlace
+
+    experiment, asked = experiment_and(SearchPlace, "search", words, search.__doc__, table="search")
+    with SearchDisplay(asked.search, quiet=asked.quiet, stderr=asked.json_) as display:
+        done = run_search(
+            asked.search, experiment, asked.out, asked.workers, display.watch, asked.shared
+        )
+    print_search(done, asked)
+
+
+def worker(words: list[str]) -> None:
+    """Take trials of a search in a shared database, on this machine too."""
+    from aelab.search.cluster import join_search, search_of
+    from aelab.search.display import SearchDisplay, print_trials
+    from aelab.search.flags import WorkerPlace
+
+    asked = parse(alone(WorkerPlace, worker.__doc__), "worker", words)
+    settings = search_of(asked.storage, asked.study)
+    with SearchDisplay(settings, quiet=asked.quiet, stderr=asked.json_) as display:
+        done = join_search(asked.storage, asked.study, watch=display.watch, **asked.place)
+    if asked.json_:
+        _say(json.dumps(done, indent=1))
+    elif not asked.quiet:
+        print_trials(done)
+
+
 def resume(words: list[str]) -> None:
-    """Go on with an interrupted run or study from its last checkpoints."""
+    """Go on with an interrupted run or study from its last checkpoints, or with a search."""
     from aelab.lab import resume as resume_run
+    from aelab.runs import SearchFolder
     from aelab.study import resume_study
 
-    _again(resume_run, resume_study, *parse(run_and(Doing, resume.__doc__), "resume", words))
+    path, doing = parse(run_and(Doing, resume.__doc__), "resume", words)
+    if SearchFolder.is_at(path):
+        _resume_search(path, doing)
+    else:
+        _again(resume_run, resume_study, path, doing)
 
 
 def evaluate(words: list[str]) -> None:
@@ -97,12 +133,15 @@ def evaluate(words: list[str]) -> None:
 
 
 def report(words: list[str]) -> None:
-    """Build the figures and the report of a finished run or study again."""
+    """Build the figures and the report of a finished run, study or search again."""
     from aelab.lab import report as build
-    from aelab.runs import Study, opened
+    from aelab.runs import SearchFolder, Study, opened
     from aelab.study import report_study
 
     path, output = parse(run_and(Output, report.__doc__), "report", words)
+    if SearchFolder.is_at(path):
+        _report_search(SearchFolder(path), output)
+        return
     done = opened(path)
     if isinstance(done, Study):
         report_study(done)
@@ -112,11 +151,15 @@ def report(words: list[str]) -> None:
 
 
 def show(words: list[str]) -> None:
-    """Print the results of a finished run or study."""
-    from aelab.runs import opened
+    """Print the results of a finished run, study or search."""
+    from aelab.runs import SearchFolder, opened
+    from aelab.search.display import print_search
 
     path, output = parse(run_and(Output, show.__doc__), "show", words)
-    _print_results(opened(path), output)
+    if SearchFolder.is_at(path):
+        print_search(SearchFolder(path), output)
+    else:
+        _print_results(opened(path), output)
 
 
 def presets(words: list[str]) -> None:
@@ -199,8 +242,8 @@ def doctor(words: list[str]) -> None:
 
 VERBS = {
     verb.__name__: verb
-    for verb in (run, study, compare, resume, evaluate, report, show, explore, export, presets,
-                 data, doctor)
+    for verb in (run, study, compare, search, worker, resume, evaluate, report, show, explore,
+                 export, presets, data, doctor)
 }  # fmt: skip
 
 
@@ -249,6 +292,25 @@ def _finish_study(done: "Study", output: Output) -> None:
         raise TrainingError(
             f"{len(failures)} of the models of {done.path} failed; aelab resume tries them again."
         )
+
+
+def _report_search(done: "SearchFolder", output: Output) -> None:
+    from aelab.report.search import build_search_report
+    from aelab.search.display import print_search
+
+    build_search_report(done)
+    print_search(done, output)
+
+
+def _resume_search(path: Path, doing: Doing) -> None:
+    from aelab.runs import SearchFolder
+    from aelab.search import Search, resume_search
+    from aelab.search.display import SearchDisplay, print_search
+
+    settings = Search.model_validate(SearchFolder(path).search())
+    with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
+        done = resume_search(path, doing.workers, display.watch)
+    print_search(done, doing)
 
 
 def _display(keys: Iterable[str] | None, output: Output) -> "Display":

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aelab.experiment import PRESET_HELP, PRESETS, preset
+from aelab.experiment import PRESET_HELP, PRESETS, preset, to_toml
 from aelab.parallel import Event
 from aelab.runs import Run
 
@@ -170,20 +170,7 @@ def print_presets(name: str | None) -> None:
         for key in PRESETS:
             console.print(f"[bold]{key:<8}[/] {PRESET_HELP[key]}", highlight=False)
         return
-    settings = preset(name).model_dump(mode="json", exclude_none=True)
-    tables = {key: value for key, value in settings.items() if isinstance(value, dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in settings.items() if key not in tables]
-    for key, values in tables.items():
-        lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in values.items())]
-    console.print("\n".join(lines), markup=False, highlight=False)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    console.print(to_toml(preset(name).model_dump(mode="json")), markup=False, highlight=False)
 
 
 def print_data(found: list[dict[str, Any]]) -> None:

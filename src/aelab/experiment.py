@@ -1,7 +1,7 @@
-"""The whole configuration of a lab run, its presets, and TOML in."""
+"""The whole configuration of a lab run, its presets, TOML in and out."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -195,16 +195,42 @@ def validate(settings: Mapping[str, Any], where: str) -> Experiment:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 
 
-def load_toml(path: Path, base: str | None = None, **changes: Any) -> Experiment:
+def load_toml(
+    path: Path, base: str | None = None, beside: Collection[str] = (), **changes: Any
+) -> Experiment:
     """The Experiment of a TOML file laid over its preset (``base`` overrules the file's own).
 
-    ``changes`` lie between the two.
+    ``changes`` lie between the two; tables ``beside`` it are not its own.
     """
+    settings = {name: value for name, value in read_toml(path).items() if name not in beside}
+    name = str(base or settings.get("preset", "recipe"))
+    return _over(name, merge(changes, settings), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as plain settings. Raises AelabError if there is none."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AelabError(f"{path} is not TOML: {error}.") from None
-    name = str(base or settings.get("preset", "recipe"))
-    return _over(name, merge(changes, settings), str(path))
+
+
+def to_toml(settings: Mapping[str, Any]) -> str:
+    """Plain settings as TOML, one table deep; what is None is left out."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    tables = {key: value for key, value in given.items() if isinstance(value, Mapping)}
+    lines = [f"{key} = {_toml(value)}" for key, value in given.items() if key not in tables]
+    for key, values in tables.items():
+        rows = [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
+        lines += ["", f"[{key}]", *rows] if rows else []
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

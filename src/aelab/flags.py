@@ -98,13 +98,19 @@ class _Ground:
 
 
 def experiment_and(
-    place: type[T], verb: str, words: list[str], about: str | None, **defaults: Any
+    place: type[T],
+    verb: str,
+    words: list[str],
+    about: str | None,
+    table: str | None = None,
+    **defaults: Any,
 ) -> tuple["Experiment", T]:
     """The Experiment that the words describe, and beside it the settings of ``place``.
 
-    ``defaults`` lie between the preset and the file.
+    ``defaults`` lie between the preset and the file; ``table`` names a field of ``place`` that a
+    TOML file may hold too.
     """
-    from aelab.experiment import Experiment, load_toml, preset
+    from aelab.experiment import Experiment, load_toml, preset, read_toml
 
     asked = [word for word in words if word in ("-h", "--help")]
     ground, rest = tyro.cli(
@@ -112,12 +118,13 @@ def experiment_and(
         return_unknown_args=True,
     )  # fmt: skip
     base = (
-        load_toml(ground.config, ground.preset, **defaults)
+        load_toml(ground.config, ground.preset, (table,) if table else (), **defaults)
         if ground.config
         else preset(ground.preset or "recipe", **defaults)
     )
 
-    default = place()
+    found = read_toml(ground.config).get(table) if ground.config and table else None
+    default = _validated(place, {table: found}, str(ground.config)) if found else place()
 
     def parsed(
         settings: Annotated[Experiment, Bare] = base,
@@ -130,6 +137,14 @@ def experiment_and(
     return both
 
 
+def _validated(place: type[T], settings: dict[Any, Any], where: str) -> T:
+
+    try:
+        return place(**settings)
+    except ValidationError as error:
+        raise AelabError(f"In {where}: {sentence(error)}") from None
+
+
 def run_and(place: type[Any], about: str | None) -> Any:
     """A function for :func:`parse`: a run folder, and the settings of ``place`` beside it."""
     default = place()
@@ -139,6 +154,16 @@ def run_and(place: type[Any], about: str | None) -> Any:
         beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
     ) -> Any:
         return run, beside
+
+    parsed.__doc__ = about
+    return parsed
+
+
+def alone(settings: type[Any], about: str | None) -> Any:
+    """A function for :func:`parse`: ``settings`` and nothing else."""
+
+    def parsed(asked: Annotated[settings, Bare]) -> Any:  # type: ignore[valid-type]
+        return asked
 
     parsed.__doc__ = about
     return parsed

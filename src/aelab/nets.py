@@ -7,7 +7,7 @@ decoder begins with d and ends in one logit a pixel.
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -15,6 +15,7 @@ from torch import nn
 from aelab.config import Config
 from aelab.errors import AelabError
 from aelab.randomness import stream
+from aelab.ranges import Choice
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 Size = tuple[int, int]
@@ -25,14 +26,18 @@ class Network(Config):
     """The network that the models of a pair share."""
 
     kind: Literal["mlp", "conv"] = Field("mlp", description="Dense (mlp) or convolutional (conv).")
-    hidden: tuple[int, ...] = Field(
+    hidden: Annotated[
+        tuple[int, ...],
+        Choice(((200,), (400,), (800,), (400, 200), (800, 400)), where=("kind", "mlp")),
+        Choice(((16, 32), (32, 64), (64, 128)), where=("kind", "conv")),
+    ] = Field(
         (400,),
         min_length=1,
         description="Widths of the hidden layers of the encoder, the decoder mirrors them "
         "(mlp: units, conv: channels, each layer halving the image).",
     )
-    activation: Literal["relu", "tanh", "gelu"] = Field(
-        "relu", description="Nonlinearity of the hidden layers."
+    activation: Annotated[Literal["relu", "tanh", "gelu"], Choice(("relu", "tanh", "gelu"))] = (
+        Field("relu", description="Nonlinearity of the hidden layers.")
     )
 
 

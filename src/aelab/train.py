@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -23,6 +23,7 @@ from aelab.losses import weighted_total
 from aelab.models import Autoencoder
 from aelab.pixels import Batches, Protocol, freeze, prepare
 from aelab.randomness import stream
+from aelab.ranges import Choice, Range
 from aelab.steps import Step, make_step
 
 VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
@@ -31,14 +32,22 @@ VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
 class Training(Config):
     """How a model is trained."""
 
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
-    batch_size: int = Field(64, ge=1, description="Images a step.")
-    epochs: int = Field(50, ge=1, description="Passes over the training images.")
-    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (AdamW).")
-    schedule: Literal["constant", "cosine"] = Field(
+    learning_rate: Annotated[float, Range(1e-4, 1e-2, log=True)] = Field(
+        1e-3, gt=0, description="Adam's step size."
+    )
+    batch_size: Annotated[int, Choice((32, 64, 128, 256, 512))] = Field(
+        64, ge=1, description="Images a step."
+    )
+    epochs: Annotated[int, Range(1, 10, whole=True, by_default=False)] = Field(
+        50, ge=1, description="Passes over the training images."
+    )
+    weight_decay: Annotated[float, Range(1e-6, 1e-1, log=True)] = Field(
+        0.0, ge=0, description="Decoupled weight decay (AdamW)."
+    )
+    schedule: Annotated[Literal["constant", "cosine"], Choice(("constant", "cosine"))] = Field(
         "constant", description="Learning rate over the steps; cosine ends at zero."
     )
-    warmup_epochs: float = Field(
+    warmup_epochs: Annotated[float, Range(0, 2)] = Field(
         0.0, ge=0, description="Epochs in which the learning rate rises linearly from 0."
     )
     early_stopping: int | None = Field(

@@ -5,7 +5,7 @@ Shape legend: B images, D pixels, Z latent dimensions (d in the text).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from aelab.config import Config
 from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll
 from aelab.nets import Network, Size, build, initialise
+from aelab.ranges import Range
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
 RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -27,7 +28,9 @@ class Architecture(Config):
 
     network: Network = Network()
     image_size: Size = (28, 28)
-    latent_dim: int = Field(16, ge=1, description="Size d of the latent code.")
+    latent_dim: Annotated[int, Range(2, 64, log=True, whole=True, by_default=False)] = Field(
+        16, ge=1, description="Size d of the latent code."
+    )
     likelihood: Likelihood = Field("bernoulli", description="The reconstruction term.")
 
 

@@ -1,6 +1,6 @@
 """The variational autoencoder."""
 
-from typing import final
+from typing import Annotated, final
 
 import torch
 from pydantic import Field
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aelab.losses import Loss, gaussian_kl
 from aelab.models.base import GaussianAutoencoder, Objective, model, reparameterise
+from aelab.ranges import Range
 
 
 @final
@@ -18,8 +19,10 @@ class VAE(GaussianAutoencoder):
     class Config(Objective):
         """The weight of the KL term and how it is reached."""
 
-        beta: float = Field(1.0, ge=0, description="Weight β of the KL term (1 is the ELBO).")
-        kl_warmup: float = Field(
+        beta: Annotated[float, Range(0.25, 4, log=True)] = Field(
+            1.0, ge=0, description="Weight β of the KL term (1 is the ELBO)."
+        )
+        kl_warmup: Annotated[float, Range(0, 5)] = Field(
             0.0, ge=0, description="Epochs over which β rises linearly from 0 to its value."
         )
 

@@ -1,0 +1,223 @@
+"""What a search has left, read once into plain frozen records; its page sees nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aelab.report.results import Estimate, Json, Measure
+from aelab.runs import SearchFolder
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that was searched: two ends, or options."""
+
+    name: str
+    text: str
+    options: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.name.replace("_", " ").replace("kl", "KL")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: how it ended, what it gave, and the value after each epoch."""
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    settings: Json
+    curve: tuple[tuple[int, float], ...]
+    seconds: float | None
+    reason: str | None
+    retried: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end."""
+        return self.state == "complete"
+
+    @property
+    def last(self) -> float | None:
+        """Its value, or the last one before it was pruned."""
+        if self.values:
+            return self.values[0]
+        return self.curve[-1][1] if self.curve else None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A setting that was trained with every fresh seed."""
+
+    name: str
+    title: str
+    trial: int | None
+    epochs: int
+    settings: Json
+    values: tuple[float, ...]
+    mean: Estimate
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Luck:
+    """A trial of the search beside the same training with fresh seeds; positive is luck."""
+
+    trial: int
+    epochs: int
+    searched: float
+    fresh: Estimate
+    luck: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The winners trained anew, and the one look at the test images."""
+
+    seeds: tuple[int, ...]
+    contenders: tuple[Contender, ...]
+    chosen: str
+    failed: tuple[tuple[str, str], ...]  # title and reason of those that a fresh seed broke
+    best: Luck | None
+    start: Luck | None
+    measures: Mapping[str, Measure]
+    test: Mapping[str, Mapping[str, Estimate]]  # contender -> measure -> mean over the seeds
+    differences: Mapping[str, Mapping[str, Estimate]]  # the choice less a yardstick
+
+    def contender(self, name: str) -> Contender:
+        """The contender of that name."""
+        return next(found for found in self.contenders if found.name == name)
+
+
+@dataclass(frozen=True)
+class SearchResults:
+    """One search, whole."""
+
+    name: str
+    model: str
+    key: str
+    model_title: str
+    latent_dim: int
+    trial_epochs: int
+    goals: tuple[Measure, ...]
+    dimensions: tuple[Dimension, ...]
+    trials: tuple[Trial, ...]
+    best: tuple[int, ...]
+    importances: tuple[Mapping[str, float] | None, ...]
+    proof: Proof | None
+    search: Json
+    experiment: Json
+    manifest: Json
+    data: Json
+
+    @property
+    def goal(self) -> Measure:
+        """What was searched for, or the first of several."""
+        return self.goals[0]
+
+    @property
+    def lower(self) -> bool:
+        """Whether a lower value of the goal is better."""
+        return self.goal.better == "lower"
+
+    @property
+    def winner(self) -> Trial | None:
+        """The best trial of the search."""
+        return self.trials[self.best[0]] if self.best else None
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether a is better than b by the goal."""
+        return a < b if self.lower else a > b
+
+    def state(self, *names: str) -> list[Trial]:
+        """The trials that ended so."""
+        return [trial for trial in self.trials if trial.state in names]
+
+
+def load(folder: SearchFolder) -> SearchResults:
+    """Read the folder of a search. Raises RunError if its trials have not been collected."""
+    record, proof = folder.results(), folder.proof()
+    name, _, d = record["key"].rpartition("-")
+    return SearchResults(
+        name=folder.path.name,
+        model=name,
+        key=record["key"],
+        model_title=record["title"],
+        latent_dim=int(d),
+        trial_epochs=record["trial_epochs"],
+        goals=tuple(_measure(goal["name"], goal) for goal in record["goals"]),
+        dimensions=tuple(_dimension(found) for found in record["dimensions"]),
+        trials=tuple(_trial(found) for found in record["trials"]),
+        best=tuple(record["best"]),
+        importances=tuple(record["importances"]),
+        proof=_proof(proof) if proof else None,
+        search=folder.search(),
+        experiment=folder.experiment(),
+        manifest=folder.manifest(),
+        data=record["data"],
+    )
+
+
+def _measure(name: str, record: Json) -> Measure:
+    return Measure(
+        name=name, title=record["title"], unit=record["unit"], better=record["better"],
+        description="", family="",
+    )  # fmt: skip
+
+
+def _dimension(record: Json) -> Dimension:
+    known = {key: record[key] for key in ("name", "text", "low", "high", "log") if key in record}
+    return Dimension(**known, options=tuple(record.get("options", ())))
+
+
+def _trial(record: Json) -> Trial:
+    return Trial(
+        number=record["number"],
+        state=record["state"],
+        values=tuple(record["values"] or ()) if record["state"] == "complete" else (),
+        settings=record["settings"],
+        curve=tuple((int(epoch), float(value)) for epoch, value in record["curve"]),
+        seconds=record["seconds"],
+        reason=record["reason"],
+        retried=record["retried"],
+    )
+
+
+def _estimate(record: Json) -> Estimate:
+    return Estimate(record["value"], record["low"], record["high"])
+
+
+def _proof(record: Json) -> Proof:
+    test = record["test"]
+
+    def luck(found: Json | None) -> Luck | None:
+        return Luck(**{**found, "fresh": _estimate(found["fresh"])}) if found else None
+
+    def means(rows: Json) -> dict[str, dict[str, Estimate]]:
+        return {key: {n: _estimate(e) for n, e in row.items()} for key, row in rows.items()}
+
+    return Proof(
+        seeds=tuple(record["seeds"]),
+        contenders=tuple(
+            Contender(
+                **{**found, "values": tuple(found["values"]), "mean": _estimate(found["mean"])}
+            )
+            for found in record["contenders"]
+        ),
+        chosen=record["chosen"],
+        failed=tuple(
+            (f"{found['title']}, {found['epochs']} epochs", found["reason"])
+            for found in record["failed"]
+        ),
+        best=luck(record["luck"].get("best")),
+        start=luck(record["luck"].get("start")),
+        measures={name: _measure(name, found) for name, found in test["measures"].items()},
+        test=means(test["rows"]),
+        differences=means(test["differences"]),
+    )

@@ -1,0 +1,199 @@
+"""What the terminal shows of a search: how far it is, the best so far, and what runs."""
+
+import json
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from aelab.flags import Output
+from aelab.parallel import Event
+from aelab.runs import SearchFolder
+from aelab.search.config import Search
+
+LINE_SECONDS = 10.0  # without a terminal: lines about trials that change nothing, at most so often
+
+
+class SearchDisplay:
+    """Shows the events of a search: a live table on a terminal, lines elsewhere."""
+
+    def __init__(self, search: Search, *, quiet: bool = False, stderr: bool = False) -> None:
+        self.search = search
+        self.console = Console(quiet=quiet, stderr=stderr)
+        self.errors = Console(stderr=True)
+        self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+        self.shown = self.console.is_terminal and not quiet
+        self.running: dict[int, str] = {}
+        self.counts = dict.fromkeys(("complete", "pruned", "fail"), 0)
+        self.best: dict[str, Any] | None = None
+        self.said = -LINE_SECONDS
+        self.phase = ""
+
+    def __enter__(self) -> Self:
+        if self.shown:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.shown:
+            self.live.stop()
+
+    def watch(self, event: Event) -> None:
+        """Show one event."""
+        content = event.content
+        if event.kind == "failed":
+            self.errors.print(f"{event.job}: {content}", style="red", markup=False)
+        elif isinstance(content, str):
+            self.console.print(content, markup=False)
+        elif isinstance(content, dict) and "state" in content:
+            self._ended(content)
+        elif isinstance(content, dict) and "trial" in content:
+            self._goes_on(content)
+        elif isinstance(content, dict) and "phase" in content:
+            self._phase(event.job, content["phase"])
+        if self.shown:
+            self.live.update(self._table())
+
+    def _goes_on(self, content: dict[str, Any]) -> None:
+        text = "starting"
+        if "epoch" in content:
+            value = "" if content["value"] is None else f"  {self._value(content['value'])}"
+            text = f"epoch {content['epoch']}/{content['of']}{value}"
+        self.running[content["trial"]] = text
+
+    def _ended(self, content: dict[str, Any]) -> None:
+        number, state = content["trial"], content["state"]
+        self.running.pop(number, None)
+        self.counts[state] += 1
+        if state == "fail":
+            self.errors.print(f"trial {number}: {content['reason']}", style="yellow", markup=False)
+        better = state == "complete" and len(self.search.goals) == 1 and self._is_best(content)
+        if better:
+            self.best = content
+        if not self.shown and (better or time.monotonic() - self.said >= LINE_SECONDS):
+            self.said = time.monotonic()
+            values = ", ".join(self._value(v, k) for k, v in enumerate(content["values"] or ()))
+            mark = f"  best so far: {told(content['settings'])}" if better else ""
+            self.console.print(
+                f"{self._done()}: trial {number} {state} {values}{mark}", soft_wrap=True
+            )
+
+    def _phase(self, job: str, phase: str) -> None:
+        self.phase = f"{job}: {phase}"
+        if not self.shown and time.monotonic() - self.said >= LINE_SECONDS:
+            self.said = time.monotonic()
+            self.console.print(self.phase, markup=False)
+
+    def _is_best(self, content: dict[str, Any]) -> bool:
+        if self.best is None:
+            return True
+        new, old = content["values"][0], self.best["values"][0]
+        return bool(new < old if self.search.goals[0].better == "lower" else new > old)
+
+    def _value(self, value: float, place: int = 0) -> str:
+        unit = self.search.goals[place].unit
+        return f"{value:.4g}{' ' + unit if unit else ''}"
+
+    def _done(self) -> str:
+        ended = sum(self.counts.values())
+        return f"{ended}/{self.search.trials} trials" if self.search.trials else f"{ended} trials"
+
+    def _table(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        ended = sum(self.counts.values())
+        if self.search.trials:
+            bar = ProgressBar(self.search.trials, ended, width=30)
+            table.add_row(self._done(), bar)
+        pruned, failed = self.counts["pruned"], self.counts["fail"]
+        table.add_row("", f"[dim]{pruned} pruned, {failed} failed")
+        if self.best:
+            value = self._value(self.best["values"][0])
+            table.add_row(f"[bold green]best {value}", f"trial {self.best['trial']}")
+            table.add_row("", escape(told(self.best["settings"])))
+        for number, text in sorted(self.running.items()):
+            table.add_row(f"trial {number}", escape(text))
+        return Group(table, escape(self.phase)) if self.phase else table
+
+
+def told(settings: dict[str, Any]) -> str:
+    """Settings in a line."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in settings.items()
+    )  # fmt: skip
+
+
+def print_search(folder: SearchFolder, output: Output) -> None:
+    """The best trials of a search, then its folder; or all of it as JSON."""
+    results, proof = folder.results(), folder.proof()
+    if output.json_:
+        print(json.dumps({"search": str(folder.path), "proof": proof} | results, indent=1))  # noqa: T201
+        return
+    if not output.quiet:
+        _print_best(results)
+        if proof:
+            _print_proof(proof)
+        print(f"Report: {folder.path / 'report.html'}")  # noqa: T201
+    print(folder.path)  # noqa: T201
+
+
+def _print_best(results: dict[str, Any]) -> None:
+    states = [trial["state"] for trial in results["trials"]]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    table = Table(
+        title=f"{results['key']} on {results['data']['name']}: {len(states)} trials ({counts})",
+        caption=f"On validation, with one seed, after {results['trial_epochs']} epochs: the best "
+        "of many is lucky too.",
+    )
+    names = [dimension["name"] for dimension in results["dimensions"]]
+    for title in ["trial", *(goal["title"] for goal in results["goals"])]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    trials = {trial["number"]: trial for trial in results["trials"]}
+    for number in results["best"][:10]:
+        trial = trials[number]
+        settings = (trial["settings"][name] for name in names)
+        values = (f"{value:.5g}" for value in trial["values"])
+        table.add_row(
+            str(number),
+            *values,
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
+        )
+    Console(width=max(100, Console().width)).print(table)
+
+
+def _print_proof(proof: dict[str, Any]) -> None:
+    table = Table(
+        title=f"With {len(proof['seeds'])} fresh seeds, on validation: {proof['goal']['title']}",
+        caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",
+    )
+    for title in ("setting", "epochs", "mean", "95% interval"):
+        table.add_column(title, justify="left" if title == "setting" else "right")
+    for row in proof["contenders"]:
+        mean, mark = row["mean"], "[bold]" if row["name"] == proof["chosen"] else ""
+        ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
+        table.add_row(mark + row["title"], str(row["epochs"]), f"{mean['value']:.5g}", escape(ends))
+    Console(width=max(80, Console().width)).print(table)
+
+
+def print_trials(done: list[dict[str, Any]]) -> None:
+    """What a worker has done, and where the weights are."""
+    console = Console(highlight=False)
+    console.print(f"{len(done)} trials were taken here.")
+    for trial in done:
+        where = f"  {trial['weights']}" if trial["weights"] else ""
+        console.print(
+            f"trial {trial['trial']}: {trial['state']}{where}", markup=False, soft_wrap=True
+        )

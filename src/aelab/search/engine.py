@@ -1,0 +1,223 @@
+"""A search from its folder to its report: trials, results, proof; interrupted, it goes on."""
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, final
+
+import optuna
+from optuna.trial import TrialState
+
+from aelab.data import Source, resolve_data
+from aelab.errors import RunError, TrainingError
+from aelab.experiment import Experiment, validate
+from aelab.lab import Watch, describe, load
+from aelab.parallel import Event, Job, run_jobs
+from aelab.runs import SearchFolder, default_path
+from aelab.search.config import Search
+from aelab.search.prove import prove
+from aelab.search.results import as_csv, as_toml, collect, ranked
+from aelab.search.space import Searched, searched
+from aelab.search.storage import (
+    LOCAL_NAME,
+    Storage,
+    create_study,
+    fail,
+    load_study,
+    plain,
+    put_back,
+    storage_at,
+    without_password,
+)
+from aelab.search.worker import Task, me, work
+
+HEARTBEAT = 20  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """A database that several machines work on, and the name of the study in it.
+
+    A worker that misses three heartbeats (seconds) is taken for dead.
+    """
+
+    storage: str
+    study: str
+    heartbeat: int = HEARTBEAT
+
+
+def run_search(
+    search: Search,
+    experiment: Experiment,
+    out: Path | None = None,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+    shared: Shared | None = None,
+) -> SearchFolder:
+    """Search the best settings of a model, prove the winners and write the report.
+
+    The trials are kept in the folder, or in a ``shared`` database that other machines work on too.
+    With one worker, the same settings give the same trials and the same winner.
+    """
+    source = resolve_data(
+        experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
+    )
+    data = load(source, experiment)
+    watch(Event("data", "message", f"{data.why} Split: {data.split}."))
+    found = searched(experiment, search.model, search.space)
+    found.base.build(found.key, data.image_size)  # a network that does not fit fails here
+    if shared:
+        with storage_at(shared.storage):  # and so does an address
+            pass
+    folder = SearchFolder.create(
+        out or default_path(f"search-{found.key}"),
+        search.model_dump(mode="json"),
+        experiment.model_dump(mode="json"),
+        data=describe(data),
+        source=dataclasses.asdict(source),
+        storage=without_password(shared.storage) if shared else None,
+        study=shared.study if shared else LOCAL_NAME,
+        heartbeat=shared.heartbeat if shared else None,
+    )
+    with folder.lock():
+        return _Ongoing(folder, shared, workers, watch).finish()
+
+
+def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> SearchFolder:  # noqa: ARG005
+    """Go on with an interrupted search to its budget; a finished one is left as it is.
+
+    A database on another machine is opened without a password of ours: libpq knows PGPASSWORD and
+    ~/.pgpass.
+    """
+    folder = SearchFolder(path)
+    with folder.lock():
+        facts = folder.manifest()
+        if facts["status"] == "finished":
+            return folder
+        shared = (
+            Shared(facts["storage"], facts["study"], facts["heartbeat"])
+            if facts["storage"]
+            else None
+        )
+        return _Ongoing(folder, shared, workers, watch).finish()
+
+
+@final
+class _Ongoing:
+    """One process's work on a search folder."""
+
+    def __init__(
+        self, folder: SearchFolder, shared: Shared | None, workers: int, watch: Watch
+    ) -> None:
+        self.folder, self.shared, self.workers, self.watch = folder, shared, workers, watch
+        self.search = Search.model_validate(folder.search())
+        self.experiment = validate(folder.experiment(), f"{folder.path}/experiment.json")
+        self.found: Searched = searched(self.experiment, self.search.model, self.search.space)
+        self.source = Source(**folder.manifest()["source"])
+        self.url = shared.storage if shared else f"sqlite:///{folder.database.absolute()}"
+        self.study_name = shared.study if shared else LOCAL_NAME
+
+    def finish(self) -> SearchFolder:
+        """Whatever is left to do."""
+        with storage_at(self.url) as storage:
+            best = self._finish_trials(storage)
+        if self.search.proof.top and len(self.search.goals) == 1:  # a front has no winner
+            proof = prove(
+                self.folder, self.search, self.found, self.source, self.workers, self.watch
+            )
+            best = next(c for c in proof["contenders"] if c["name"] == proof["chosen"])["settings"]
+            self.folder.write_proof(proof)
+        self.folder.write_best(as_toml(best, self.search.model))
+        from aelab.report.search import build_search_report  # matplotlib is slow to load
+
+        build_search_report(self.folder)
+        self.folder.note(status="finished")
+        return self.folder
+
+    def _finish_trials(self, storage: Storage) -> dict[str, Any]:
+        """Take the trials and keep what they say; the experiment of the best one."""
+        study = self._study(storage)
+        began = time.perf_counter()
+        try:
+            self._take_trials(study, storage)
+        finally:  # also of an interrupt: --minutes counts the whole
+            spent = self.folder.manifest().get("seconds", 0.0) + time.perf_counter() - began
+            self.folder.note(seconds=spent)
+        results = collect(study, self.search, self.found) | {"data": self.folder.manifest()["data"]}
+        self.folder.write_results(results, as_csv(results))
+        best = ranked(study)
+        if not best:
+            raise TrainingError(
+                f"No trial came to its end; trials.csv in {self.folder.path} tells why of each. "
+                "Narrow the space, or give more trials."
+            )
+        return self.found.experiment(best[0].params).model_dump(mode="json")
+
+    def _study(self, storage: Storage) -> optuna.Study:
+        """The study of the folder, made if an earlier process did not come to it."""
+        if not self.shared:
+            with contextlib.suppress(RunError):
+                study = load_study(storage, self.study_name)
+                put_back(study, storage)
+                return study
+            with contextlib.suppress(KeyError):  # made, but not to its end
+                optuna.delete_study(storage=storage, study_name=self.study_name)
+        elif self.folder.manifest().get("entered"):
+            return load_study(storage, self.study_name)
+        facts = {
+            "search": self.folder.search(),
+            "experiment": self.folder.experiment(),
+            "sha256": self.folder.manifest()["data"]["sha256"],
+            "aelab": self.folder.manifest()["environment"]["aelab"],
+            "heartbeat": self.shared.heartbeat if self.shared else None,
+        }
+        start = self.found.start()
+        queue = [start] if start else []
+        queue += self.found.quasi_random(self.search.sampler.start)
+        study = create_study(storage, self.study_name, self.search, plain(facts), queue)
+        self.folder.note(entered=True)
+        return study
+
+    def _take_trials(self, study: optuna.Study, storage: Storage) -> None:
+        task = Task(
+            self.url,
+            self.study_name,
+            self.source,
+            self.folder.trials.path,
+            me(),
+            heartbeat=self.shared.heartbeat if self.shared else None,
+            deadline=self._deadline(),
+        )
+        jobs = [Job(f"worker {k + 1}", work, (task,)) for k in range(self.workers)]
+        while self._has_more(study, task):
+            failures: dict[str, str] = {}
+            try:
+                with contextlib.closing(run_jobs(jobs, self.workers)) as events:
+                    for event in events:
+                        if event.kind == "failed":
+                            failures[event.job] = event.content
+                        self.watch(event)
+            except BaseException:  # an interrupt has ended the workers within their trials
+                put_back(study, storage, me())
+                raise
+            left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if not self.shared:
+                for trial in left:
+                    fail(storage, trial, "Its process was ended from outside: out of memory?")
+            if failures and not left:  # not a death within a trial, and it would come again
+                raise TrainingError(" ".join(failures.values()))
+            if self.search.trials is None:
+                break
+
+    def _deadline(self) -> float | None:
+        if self.search.minutes is None:
+            return None
+        spent: float = self.folder.manifest().get("seconds", 0.0)
+        return time.time() + 60 * self.search.minutes - spent
+
+    def _has_more(self, study: optuna.Study, task: Task) -> bool:
+        if task.deadline is not None and time.time() >= task.deadline:
+            return False
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        return self.search.trials is None or bool(study.get_trials(deepcopy=False, states=states))

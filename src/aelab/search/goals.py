@@ -1,0 +1,178 @@
+"""What a search looks for: a number measured on the validation images, never on test.
+
+A goal of this file is cheap enough for every epoch, so that trials can be pruned by it. Every
+registered measure with a better side is a goal too, by its name: it is measured once, at the end of
+a trial, with the validation images in the place of the test images.
+"""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from aelab.data import Data, Split
+from aelab.errors import AelabError, TrainingError
+from aelab.experiment import Experiment
+from aelab.losses import gaussian_kl
+from aelab.metrics import METRICS, Context, Estimate
+from aelab.metrics.base import LEVELS, Needs
+from aelab.metrics.context import BATCH
+from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
+from aelab.models.base import reparameterise
+from aelab.randomness import stream
+
+PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
+PROBE_C = 1.0
+
+Measure = Callable[[Context], float]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number to make low or high; ``every_epoch`` if it is cheap enough to prune by."""
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["lower", "higher"]
+    needs: Needs
+    every_epoch: bool
+    measure: Measure
+
+    def applies_to(self, model: str) -> bool:
+        """Whether the model has it."""
+        return LEVELS.index(self.needs) <= LEVELS.index(_level(model))
+
+    def of(self, context: Context) -> float:
+        """The number, on a context of :func:`validation_context`. Raises TrainingError if NaN."""
+        value = self.measure(context)
+        if not math.isfinite(value):
+            raise TrainingError(f"The {self.title} on validation is not finite.")
+        return value
+
+
+GOALS: dict[str, Goal] = {}
+
+
+def goal(
+    name: str,
+    title: str,
+    *,
+    unit: str = "",
+    better: Literal["lower", "higher"] = "lower",
+    needs: Needs = "model",
+) -> Callable[[Measure], Measure]:
+    """Register a goal that is measured after every epoch."""
+
+    def register(measure: Measure) -> Measure:
+        assert name not in GOALS, f"two goals are named {name}"
+        GOALS[name] = Goal(name, title, unit, better, needs, True, measure)
+        return measure
+
+    return register
+
+
+def find_goal(name: str) -> Goal:
+    """A goal by its name, or a measure with a better side. Raises AelabError if there is none."""
+    if name in GOALS:
+        return GOALS[name]
+    metric = METRICS.get(name)
+    if metric is None or metric.better is None:
+        known = [*GOALS, *(key for key, found in METRICS.items() if found.better)]
+        raise AelabError(f"There is no goal {name}: choose from {', '.join(known)}.")
+    function = metric.function
+    return Goal(
+        name, metric.title, metric.unit, metric.better, metric.needs, False,
+        lambda context: as_number(function(context)),
+    )  # fmt: skip
+
+
+def as_number(result: Any) -> float:
+    """A measure's result as a number; NaN where it is not defined."""
+    if isinstance(result, Estimate):
+        return result.value
+    return float(np.mean(result, dtype=np.float64)) if result is not None else math.nan
+
+
+def default_goal(model: str) -> str:
+    """The likelihood of a model that has one, else the reconstruction."""
+    return "likelihood" if GOALS["likelihood"].applies_to(model) else "reconstruction"
+
+
+def _level(model: str) -> Needs:
+    return "posterior" if issubclass(MODELS[model], GaussianAutoencoder) else "model"
+
+
+def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -> Context:
+    """The model on the validation images, put in the place of the test images.
+
+    A measure that chooses something on validation chooses it on the last training images instead,
+    as many; a measure thus cannot reach a test image, nor choose on what it is measured on.
+    """
+    count = min(len(data.validation), len(data.train) // 5)
+    chosen = Split(data.train.images[-count:], data.train.labels[-count:])
+    rest = Split(data.train.images[:-count], data.train.labels[:-count])
+    shifted = dataclasses.replace(data, train=rest, validation=chosen, test=data.validation)
+    return Context(
+        model=model,
+        data=shifted,
+        seed=experiment.seed,
+        protocol=experiment.pixels,
+        settings=experiment.evaluation,
+    )
+
+
+@goal("reconstruction", "Reconstruction", unit="nats")
+def reconstruction(context: Context) -> float:
+    """−log p(x|z) at the deterministic code."""
+    return as_number(METRICS["reconstruction_nll"].function(context))
+
+
+@goal("likelihood", "−ELBO", unit="nats", needs="posterior")
+def likelihood(context: Context) -> float:
+    """−ELBO with β = 1, whatever β trained the model; one posterior draw an image."""
+    return distortion(context) + rate(context)
+
+
+@goal("distortion", "Distortion", unit="nats", needs="posterior")
+@torch.inference_mode()
+def distortion(context: Context) -> float:
+    """−log p(x|z) at one draw of the posterior an image; the same draws for every trial."""
+    generator = stream(context.seed, "search", "draws")
+    total = 0.0
+    parts = (part.split(BATCH) for part in context.posterior)
+    for x_BD, mean_BZ, log_variance_BZ in zip(context.batches("test"), *parts, strict=True):
+        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
+        total += float(
+            context.model.reconstruction(context.model.decode(z_BZ), x_BD).double().sum()
+        )
+    return total / len(context.data.test)
+
+
+@goal("rate", "Rate", unit="nats", needs="posterior")
+def rate(context: Context) -> float:
+    """KL(q(z|x) ‖ p(z)): Alemi et al. (2018) draw distortion against it."""
+    return float(gaussian_kl(*context.posterior).sum(-1).double().mean())
+
+
+@goal("representation", "Linear probe accuracy", better="higher")
+def representation(context: Context) -> float:
+    """Accuracy of logistic regression on the codes of 5,000 training images."""
+    train = Split(
+        context.data.train.images[:PROBE_IMAGES], context.data.train.labels[:PROBE_IMAGES]
+    )
+    small = dataclasses.replace(context, data=dataclasses.replace(context.data, train=train))
+    scaler = StandardScaler().fit(small.codes("train"))
+    probe = LogisticRegression(C=PROBE_C, max_iter=200)
+    with warnings.catch_warnings():  # short of its optimum it still ranks codes
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        probe.fit(scaler.transform(small.codes("train")), train.labels)
+    return float(probe.score(scaler.transform(small.codes("test")), small.data.test.labels))

@@ -1,0 +1,200 @@
+"""Workers on a real PostgreSQL server: every trial ends, none is lost, none is run twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from aelab.errors import RunError
+from aelab.runs import Folder, SearchFolder, TrialFolders
+from aelab.search.cluster import join_search
+from aelab.search.storage import RETRIED, WEIGHTS, WORKER, load_study, storage_at
+from tests import postgres
+
+TRIALS, EPOCHS = 12, 40
+SETTINGS: list[str | Path] = [
+    *("--model", "ae", "--latent-dim", "3", "--validation", "60", "--network.hidden", "16"),
+    *("--space.hidden", "16", "--space.activation", "relu", "--space.batch-size", "8"),
+    *("--trial-epochs", str(EPOCHS), "--pruner.kind", "none", "--sampler.start", "4"),
+    *("--proof.top", "0"),
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    if postgres.programs() is None:
+        pytest.skip("no PostgreSQL server (Debian's package postgresql)")
+    with postgres.server() as address:
+        yield address
+
+
+def start(*words: str | Path, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "aelab", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=cwd,
+    )  # fmt: skip
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def started(*commands: list[str | Path], cwd: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that do not outlive the block."""
+    processes = [start(*words, cwd=cwd) for words in commands]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
+def test_a_killed_worker_loses_nothing_and_nothing_is_run_twice(
+    database: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out, weights = tmp_path / "search", tmp_path / "shared-weights"
+    shared: list[str | Path] = ["--storage", database, "--study", "kill", "--workers", "1"]
+    search = ["search", "--data", tiny_folder, "--out", out, "--trials", str(TRIALS),
+              "--heartbeat", "1", *shared, *SETTINGS]  # fmt: skip
+    worker = ["worker", *shared, "--weights", weights, "--json"]
+    with started(search, cwd=tmp_path) as [head], storage_at(database) as storage:
+        wait_for(lambda: SearchFolder.is_at(out) and Folder(out).manifest().get("entered"))
+        study = load_study(storage, "kill")
+        with started(worker, worker, worker, cwd=tmp_path) as workers:
+            victim, lost = wait_for(lambda: just_begun(study, workers))
+            os.killpg(victim.pid, signal.SIGKILL)
+            victim.communicate()
+            others = [process for process in workers if process is not victim]
+            ends = [process.communicate(timeout=180) for process in others]
+        _, complaint = head.communicate(timeout=180)
+        trials = study.get_trials()
+    assert head.returncode == 0, complaint
+    assert [process.returncode for process in others] == [0, 0], ends
+
+    again = [trial for trial in trials if lost in trial.system_attrs.get(RETRIED, [])]
+    assert trials[lost].state == TrialState.FAIL
+    assert [trial.state for trial in again] == [TrialState.COMPLETE]
+    assert trials[lost].params.items() <= again[0].params.items()
+    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    assert len(ended) == TRIALS
+    assert len(trials) == TRIALS + 1
+    # Nothing was run twice to its end: what was suggested differs from trial to trial.
+    assert len({tuple(trial.params.values()) for trial in ended}) == TRIALS
+
+    listed = [trial for out, _ in ends for trial in json.loads(out)]
+    assert listed, "the two workers did nothing"
+    by_workers = {trial.number for trial in ended if str(weights) in trial.user_attrs[WEIGHTS]}
+    assert {trial["trial"] for trial in listed if trial["state"] == "complete"} <= by_workers
+    for number in by_workers:
+        folder = TrialFolders(weights).trial(number)
+        assert len(folder.history()) == EPOCHS
+        assert folder.read("weights.safetensors")
+
+
+def just_begun(
+    study: optuna.Study, workers: list[subprocess.Popen[str]]
+) -> tuple[subprocess.Popen[str], int] | None:
+    """A worker in the first half of a trial, and the trial's number."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for process in workers:
+            mine = f":{process.pid}/" in trial.user_attrs.get(WORKER, "")
+            if mine and 0 < len(trial.intermediate_values) < EPOCHS / 2:
+                return process, trial.number
+    return None
+
+
+@pytest.fixture(scope="module")
+def entered(
+    database: str, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[optuna.Study]:
+    """A search of two trials, done."""
+    place = tmp_path_factory.mktemp("entered")
+    done = start("search", "--data", tiny_folder, "--out", place / "search", "--trials", "2",
+                 "--storage", database, "--study", "small", *SETTINGS, cwd=place)  # fmt: skip
+    _, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    with storage_at(database) as storage:
+        yield load_study(storage, "small")
+
+
+def test_other_data_are_refused(entered: optuna.Study, database: str) -> None:
+    with pytest.raises(RunError, match=r"not the data of the search: the checksums differ"):
+        join_search(database, "small", data="bundled")
+
+
+def test_another_version_is_refused(
+    entered: optuna.Study, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aelab.search.cluster.version", lambda _: "9.9")
+    with pytest.raises(RunError, match=r"This worker has aelab 9\.9 .* install that version"):
+        join_search(database, "small")
+
+
+def test_an_ended_search_has_nothing_to_do_for_a_late_worker(
+    entered: optuna.Study, database: str, tmp_path: Path
+) -> None:
+    assert join_search(database, "small", workers=1, weights=tmp_path) == []
+    assert len(entered.trials) == 2
+
+
+def test_a_worker_that_is_stopped_puts_its_trial_back(
+    entered: optuna.Study, database: str, tmp_path: Path
+) -> None:
+    entered.enqueue_trial({})
+    number = len(entered.trials) - 1
+    words: list[str | Path] = ["worker", "--storage", database, "--study", "small"]
+    with started([*words, "--workers", "1"], cwd=tmp_path) as [worker]:
+        wait_for(lambda: just_begun(entered, [worker]))
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=60)
+    stopped = entered.trials[number]
+    assert stopped.state == TrialState.WAITING
+    [again] = join_search(database, "small", workers=1, weights=tmp_path)
+    assert (again["trial"], again["state"]) == (number, "complete")
+    assert entered.trials[number].params == stopped.params
+    assert len(entered.trials) == number + 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--study", "none"], "The database has no study none"),
+        (["--storage", "postgresql://aelab@127.0.0.1:1/x"], "Cannot open the database"),
+        (["--storage", "elsewhere"], "is no address of a database"),
+    ],
+)
+def test_a_worker_without_a_search_is_told_so(
+    words: list[str], sentence: str, database: str, tmp_path: Path
+) -> None:
+    given = ["--storage", database, *words]
+    _, err = (done := start("worker", *given, cwd=tmp_path)).communicate(timeout=60)
+    assert done.returncode in (2, 4)
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_a_name_that_is_taken_is_refused(
+    entered: optuna.Study, database: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    done = start("search", "--data", tiny_folder, "--out", tmp_path / "s", "--storage", database,
+                 "--study", "small", *SETTINGS, cwd=tmp_path)  # fmt: skip
+    _, err = done.communicate(timeout=60)
+    assert done.returncode == 4
+    assert "has a study small already" in err
