@@ -21,6 +21,51 @@ SMOOTHNESS_CODES = 1_000
 RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
 
 
+@metric("hole_share", title="Holes", better="lower", family="latent")
+def hole_share(context: Context) -> Estimate | None:
+    """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
+    found = scene(context, "gaussian")
+    if found is None:
+        return None
+    inside_M = found.balls.precision_M
+    return Estimate(1 - float(inside_M.mean()), None, None, len(inside_M))
+
+
+@metric("decoder_smoothness", title="Decoder ‖J Σ^½‖", better="lower", family="latent")
+def decoder_smoothness(context: Context) -> Estimate:
+    """Mean ‖J_g Σ_z^½‖_F at test codes: how far an image moves when its code moves by one σ."""
+    norms_N = sensitivity(context).square().sum(-1).sqrt().numpy()
+    return estimate_means(norms_N[:, None], context.seed)[0]
+
+
+@once
+def sensitivity(context: Context) -> Tensor:
+    """‖J_g a_j‖ at test codes for each column a_j of Σ_z^½, float64 ``(N, Z)``.
+
+    J_g is the Jacobian of the shown pixels by the code, Σ_z the covariance of the training codes;
+    exact, by one directional derivative a column.
+    """
+    values_Z, vectors_ZZ = np.linalg.eigh(moments(context.codes("train"))[1])
+    root_ZZ: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
+    return movement(context, root_ZZ)
+
+
+def movement(context: Context, directions_RZ: Array) -> Tensor:
+    """‖J_g a‖ for each direction a, a row ``(Z,)``, at test codes; float64 ``(N, R)``."""
+    count = len(context.data.test)
+    chosen = numpy_stream(context.seed, "smoothness codes").permutation(count)[:SMOOTHNESS_CODES]
+    z_NZ = torch.from_numpy(context.codes("test")[np.sort(chosen)]).to(context.device)
+
+    def shown(z: Tensor) -> Tensor:
+        return context.model.pixels(context.model.decode(z))
+
+    columns = []
+    for direction_Z in torch.from_numpy(directions_RZ).to(z_NZ):
+        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, direction_Z.expand_as(z_NZ))[1]
+        columns.append(moved_ND.double().square().sum(-1).sqrt().cpu())
+    return torch.stack(columns, dim=1)
+
+
 @metric("mmd2", title="MMD² to N(0, I)", better="lower", family="latent")
 def mmd2(context: Context) -> Estimate | None:
     """Unbiased MMD² of whitened test codes to N(0, I), inverse multiquadric kernel; 0 if normal."""
@@ -83,48 +128,3 @@ def mmd2_with_null(a_NR: Array, b_NR: Array, seed: int) -> tuple[float, Array]:
     within, across = (total + forms) / 2, (total - forms) / 4
     statistics = within / (n * (n - 1)) - 2 * across / n**2
     return float(statistics[0]), statistics[1:]
-
-
-@metric("hole_share", title="Holes", better="lower", family="latent")
-def hole_share(context: Context) -> Estimate | None:
-    """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
-    found = scene(context, "gaussian")
-    if found is None:
-        return None
-    inside_M = found.balls.precision_M
-    return Estimate(1 - float(inside_M.mean()), None, None, len(inside_M))
-
-
-@metric("decoder_smoothness", title="Decoder ‖J Σ^½‖", better="lower", family="latent")
-def decoder_smoothness(context: Context) -> Estimate:
-    """Mean ‖J_g Σ_z^½‖_F at test codes: how far an image moves when its code moves by one σ."""
-    norms_N = sensitivity(context).square().sum(-1).sqrt().numpy()
-    return estimate_means(norms_N[:, None], context.seed)[0]
-
-
-@once
-def sensitivity(context: Context) -> Tensor:
-    """‖J_g a_j‖ at test codes for each column a_j of Σ_z^½, float64 ``(N, Z)``.
-
-    J_g is the Jacobian of the shown pixels by the code, Σ_z the covariance of the training codes;
-    exact, by one directional derivative a column.
-    """
-    values_Z, vectors_ZZ = np.linalg.eigh(moments(context.codes("train"))[1])
-    root_ZZ: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
-    return movement(context, root_ZZ)
-
-
-def movement(context: Context, directions_RZ: Array) -> Tensor:
-    """‖J_g a‖ for each direction a, a row ``(Z,)``, at test codes; float64 ``(N, R)``."""
-    count = len(context.data.test)
-    chosen = numpy_stream(context.seed, "smoothness codes").permutation(count)[:SMOOTHNESS_CODES]
-    z_NZ = torch.from_numpy(context.codes("test")[np.sort(chosen)]).to(context.device)
-
-    def shown(z: Tensor) -> Tensor:
-        return context.model.pixels(context.model.decode(z))
-
-    columns = []
-    for direction_Z in torch.from_numpy(directions_RZ).to(z_NZ):
-        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, direction_Z.expand_as(z_NZ))[1]
-        columns.append(moved_ND.double().square().sum(-1).sqrt().cpu())
-    return torch.stack(columns, dim=1)

@@ -18,6 +18,11 @@ class Line:
     cells: tuple[Cell, ...]
     ids: tuple[str, ...]
 
+    @property
+    def defined(self) -> bool:
+        """Whether the model has this sampler."""
+        return any(cell.defined for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -46,7 +51,6 @@ def matrix(results: Results, latent_dim: int) -> Matrix | None:
                 *(e.value for m in measures if m.quantity == quantity for e in _known(models, m)),
                 floors[quantity],
             ],
-            significant=3,
         )
         for quantity in quantities
     }

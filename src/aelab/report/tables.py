@@ -114,6 +114,17 @@ def _gap(estimate: Estimate | None) -> Cell:
     return Cell(NOT_MEASURED, defined=False) if estimate is None else Cell(*difference(estimate))
 
 
+def _drawn(results: Results, latent_dim: int) -> tuple[Row, ...]:
+    """What is told of drawn images in few words, as rows; the table of samplers holds the rest."""
+    models = results.of_dim(latent_dim)
+    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
+    return tuple(
+        _row(latent_dim, measure, models, (), compared.get(measure.name), bool(compared))
+        for measure in results.measures.values()
+        if measure.panel and measure.headline
+    )
+
+
 @dataclass(frozen=True)
 class Card:
     """A key number of every model of one size."""
@@ -125,11 +136,18 @@ class Card:
 
 
 def cards(results: Results, latent_dim: int, most: int = 6) -> tuple[Card, ...]:
-    """The first measure of each family that has a better side, then second ones until ``most``."""
-    rows = [
-        [row for row in rows if row.measure.better] for _, rows in table(results, latent_dim).groups
-    ]
+    """The first measure of each family that has a better side, then second ones until ``most``.
+
+    Within a family those come first that every model has; coverage stands for the drawn images.
+    """
     models = results.of_dim(latent_dim)
+    rows = [
+        sorted(
+            (row for row in rows if row.measure.better),
+            key=lambda row: not all(cell.defined for cell in row.cells),
+        )
+        for _, rows in (*table(results, latent_dim).groups, ("", _drawn(results, latent_dim)))
+    ]
     order = [
         row
         for place in range(max(map(len, rows), default=0))
