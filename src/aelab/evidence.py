@@ -78,7 +78,7 @@ def compose(study: Study, plan: Sequence[Entry]) -> tuple[dict[str, Any], str]:
         "pair_differs_in": validate(study.experiment(), str(study.path)).pair_differs_in(),
         "claims_hash": study.manifest()["claims_hash"],
         "level": LEVEL,
-        "seeds": sorted({entry.seed for entry in plan if entry.point == BASE}),
+        "seeds": sorted({row.entry.seed for row in rows if row.entry.point == BASE}),
         "seeds_needed": seeds_needed(len(claims)),
         "measures": _measures(study, plan),
         "titles": {row.name: row.record["title"] for row in rows},

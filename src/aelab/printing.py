@@ -7,7 +7,7 @@ from rich.table import Table
 
 from aelab.compare import Comparison
 from aelab.report.numbers import decimals, number
-from aelab.report.study.conclusions import p_text
+from aelab.report.study.conclusions import p_text, reasons
 from aelab.report.study.results import load
 from aelab.runs import Study
 
@@ -15,7 +15,7 @@ _STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "no
 
 
 def claims_table(study: Study) -> None:
-    """Print every claim of a study with its verdict, and why where it is not decided."""
+    """Print every claim of a study with its verdict, and beneath why some are not decided."""
     found = load(study)
     count = len(found.seeds)
     table = Table(
@@ -27,24 +27,19 @@ def claims_table(study: Study) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for item in found.claims:
-        undecided = item.verdict in ("inconclusive", "not measured")
-        said = f"{item.place} {item.says}" + (f"\n  [dim]{item.why}" if undecided else "")
         value, ends = item.amount.text(item.summary.estimate) if item.summary else ("–", "")
-        numbers = [
-            "–" if found_ is None else text(found_)
-            for found_, text in (
-                (item.effect, lambda effect: number(effect, 1)),
-                (item.p, p_text),
-                (item.holm, p_text),
-            )
-        ]
-        style = _STYLES[item.verdict]
-        table.add_row(
-            said, f"{value}\n{ends}".strip(), item.amount.threshold_text, *numbers,
-            f"[{style}]{item.verdict}",
-        )  # fmt: skip
-    console = Console(highlight=False)
-    Console(width=max(100, console.width), highlight=False).print(table)
+        if item.summary and item.summary.confidence and item.summary.confidence < 0.95:
+            ends += f" {item.summary.confidence:.0%}"
+        effect = "–" if item.effect is None else number(item.effect, 1)
+        ps = ["–" if p is None else p_text(p) for p in (item.p, item.holm)]
+        delta = f"{value}\n{ends}".strip()
+        verdict = f"[{_STYLES[item.verdict]}]{item.verdict}"
+        said = f"{item.place} {item.says}"
+        table.add_row(said, delta, item.amount.threshold_text, effect, *ps, verdict)
+    console = Console(width=max(100, Console().width), highlight=False)
+    console.print(table)
+    for which, why in reasons(found):
+        console.print(f"{which}: {why}", markup=False)
 
 
 def comparison_table(found: Comparison) -> None:
@@ -72,8 +67,7 @@ def comparison_table(found: Comparison) -> None:
         settings.add_column(run, no_wrap=True)
     for name, each in found.differing.items():
         settings.add_row(name, *map(_shown, each))
-    console = Console(highlight=False)
-    width = max(console.width, 30 + 14 * len(found.columns))
+    width = max(Console().width, 30 + 14 * len(found.columns))
     console = Console(width=width, highlight=False)
     console.print(table)
     console.print(settings if found.differing else "The runs do not differ in any setting.")

@@ -20,7 +20,7 @@ from aelab.report.plates import pictures
 from aelab.report.results import Measure
 from aelab.report.setting import flat
 from aelab.report.study import curves
-from aelab.report.study.conclusions import conclusions, course, headline, p_text
+from aelab.report.study.conclusions import conclusions, course, headline, p_text, reasons
 from aelab.report.study.results import Found, Sweep, load, setting_title
 from aelab.report.study.setting import setting
 from aelab.report.study.strips import strips
@@ -139,6 +139,7 @@ def _render(found: Found, seeds: Exhibit | None, sections: list[Section], inline
         seeds=seeds,
         sections=[(section, course(found, section.sweep)) for section in sections],
         table=list(table(found)),
+        reasons=reasons(found),
         conclusions=conclusions(found),
         setting=setting(found),
         settings=list(flat(found.experiment)),

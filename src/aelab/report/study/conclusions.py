@@ -30,7 +30,8 @@ def headline(found: Found) -> list[Finding]:
 def _setting(found: Found) -> str:
     titles = [f"{'an' if (t := found.title(m))[:1] in 'AEIO' else 'a'} {t}" for m in found.models]
     many = "was" if len(titles) == 1 else "were"
-    seeds = f"each of {len(found.seeds)} seeds" if len(found.seeds) > 1 else "one seed"
+    count = len(found.seeds)
+    seeds = f"each of {count} seeds" if count > 1 else "one seed" if count else "no seed yet"
     counts = found.data["counts"]
     text = (
         f"{listing(titles)} {many} trained for {seeds} on {counts['train']:,} images of "
@@ -62,11 +63,16 @@ def _warnings(found: Found) -> Iterator[Finding]:
             (),
         )
     if len(found.seeds) < found.seeds_needed:
+        count = len(found.seeds)
         yield Finding(
-            f"{len(found.seeds)} seeds are too few to support {len(found.claims)} claims together, "
-            f"however clear: that takes {found.seeds_needed}.",
+            f"{count} seed{'s are' if count != 1 else ' is'} too few to support "
+            f"{len(found.claims)} claims together, however clear: that takes {found.seeds_needed}.",
             (),
         )
+    waiting = [run for run in found.runs if run["status"] not in ("finished", "failed")]
+    if waiting:
+        text = f"{len(waiting)} of the {len(found.runs)} runs are not finished yet:"
+        yield Finding(text, (Evidence("what is said here will change", "runs"),))
     if found.failures:
         evidence = tuple(
             Evidence(f"{item['run']}: {item['model']}", "runs") for item in found.failures
@@ -77,6 +83,18 @@ def _warnings(found: Found) -> Iterator[Finding]:
             f"The runs come from {len(found.environments)} environments, which the setting lists.",
             (),
         )
+
+
+def reasons(found: Found) -> list[tuple[str, str]]:
+    """Why claims are not decided: which ones, and the sentence that they share."""
+    shared: dict[str, list[str]] = {}
+    for item in found.claims:
+        if item.verdict in ("inconclusive", "not measured"):
+            shared.setdefault(item.why, []).append(str(item.place))
+    return [
+        (f"Claim{'s' * (len(places) > 1)} {listing(places)}", why)
+        for why, places in shared.items()
+    ]  # fmt: skip
 
 
 def conclusions(found: Found) -> list[Finding]:
