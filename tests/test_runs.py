@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from aelab.checkpoints import newest_state, write_state
 from aelab.errors import RunError
-from aelab.lab import best_epoch, newest_state
+from aelab.lab import best_epoch
 from aelab.runs import FORMAT, Folder, ModelFolder, Run, default_path
+from aelab.train import State
 
 
 @pytest.fixture
@@ -92,23 +95,21 @@ def test_one_writer_at_a_time(run: Run) -> None:
 
 
 def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
-    import safetensors.torch
-    import torch
-
     folder = run.model("ae-2")
     for epoch in (1, 2, 3):
-        data = safetensors.torch.save({"x": torch.tensor([float(epoch)])})
-        folder.write_checkpoint(epoch, data)
-    assert folder.checkpoints() == [2, 3]
+        state = State(epoch, {"x": torch.tensor([float(epoch)])})
+        write_state(folder, state, [{"epoch": 1}] * epoch)
+    assert folder.checkpoints() == [(2, 0), (3, 0)]
     assert len(list((folder.path / "checkpoints").iterdir())) == 2
     newest = max((folder.path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-1] + b"\x00")
-    state, warnings = newest_state(folder)
-    assert state is not None
-    assert state.epoch == 2
-    assert state.tensors["x"].item() == 2
+    found, rows, warnings = newest_state(folder)
+    assert found is not None
+    assert (found.epoch, found.step, len(rows)) == (2, 0, 2)
+    assert found.tensors["x"].item() == 2
     assert len(warnings) == 1
     assert newest.name in warnings[0]
+    assert folder.checkpoints() == [(2, 0)]
 
 
 def test_arrays_and_history_round_trip(run: Run) -> None:

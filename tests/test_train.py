@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -10,7 +11,7 @@ from aelab.errors import TrainingError
 from aelab.experiment import Experiment, preset
 from aelab.losses import Loss
 from aelab.models import MODELS
-from aelab.train import Epoch, State, Training, fit, measure
+from aelab.train import Epoch, State, Training, fit, fit_in_parts, measure
 
 SMALL = {"models": tuple(MODELS), "latent_dim": (4,), "network": {"hidden": (32,)}}
 
@@ -46,6 +47,48 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run(
     rest = train(experiment, name, tiny_data, 4, start=half[-1].state)
     assert same(whole[-1].state, rest[-1].state)
     assert [e.validation for e in whole[2:]] == [e.validation for e in rest]
+
+
+@pytest.mark.parametrize("pixels", ["grey", "dynamic", "static"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_state_from_the_middle_of_an_epoch_ends_with_the_same_bits(
+    name: str, pixels: str, tiny_data: Data
+) -> None:
+    """Also in a warm-up and on a cosine; the record of the cut epoch is the whole one's."""
+    config = Training(epochs=3, batch_size=64, schedule="cosine", warmup_epochs=0.5)
+    experiment = small(pixels=pixels)
+
+    def parts(start: State | None = None) -> Iterator[Epoch | State]:
+        return fit_in_parts(
+            experiment.build(f"{name}-4"), tiny_data, config, seed=3, protocol=experiment.pixels,
+            start=start, pause=lambda: True,
+        )  # fmt: skip
+
+    whole = list(parts())
+    states = [part for part in whole if isinstance(part, State)]
+    epochs = [part for part in whole if isinstance(part, Epoch)]
+    assert [(s.epoch, s.step) for s in states] == [(e, k) for e in range(3) for k in (1, 2, 3)]
+    for start in (states[0], states[4]):
+        rest = [part for part in parts(start) if isinstance(part, Epoch)]
+        assert same(rest[-1].state, epochs[-1].state)
+        assert [timeless(e) for e in rest] == [timeless(e) for e in epochs[start.epoch :]]
+        assert rest[0].seconds > start.tensors["partway/seconds"].item() > 0
+
+
+def timeless(epoch: Epoch) -> dict[str, object]:
+    return epoch.row() | {"seconds": 0, "images_per_second": 0}
+
+
+def test_weights_that_are_not_finite_are_never_a_state(tiny_data: Data) -> None:
+    """A loss is measured before its step: what the step made of the weights is looked at too."""
+    experiment = small()
+    model = experiment.build("ae-4")
+    parts = fit_in_parts(model, tiny_data, experiment.training("ae"), seed=0, pause=lambda: True)
+    next(parts)
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = math.inf
+    with pytest.raises(TrainingError, match=r"not finite (at|after) step 2 of epoch 1"):
+        next(parts)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -5,19 +5,23 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aelab.checkpoints import Due
 from aelab.errors import RunError
+from aelab.lab import _train_and_evaluate
 from aelab.runs import Run
 from tests.processes import wait_for_the_end_of_session
-from tests.torture import TRIALS, Ground, prepare
+from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run, prepare
 
 TIMES = {
     "killed_at_a_failpoint": 8,
-    "killed_at_a_moment": 4,
+    "killed_at_a_moment": 3,
+    "told_to_end": 3,
     "full_disk": 4,
     "damaged_file": 60,
     "bad_idx": 200,
@@ -103,6 +107,29 @@ def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: 
         for name, data in sound.items():
             folder.write(name, data)
     assert not canary.exists()
+
+
+def test_whoever_is_told_to_end_leaves_the_step_it_is_at(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked, steps = new_run(ground, "told"), Due.__call__, count()
+    heard: list[str] = []
+
+    def told(due: Due) -> bool:
+        if next(steps) == 8:  # six steps are an epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return asked(due)
+
+    monkeypatch.setattr(Due, "__call__", told)
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+    try:
+        with pytest.raises(SystemExit, match="143"):
+            _train_and_evaluate(lambda _: None, path, KEY, ground.source)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == ["SIGTERM"]
+    assert Run(path).model(KEY).checkpoints() == [(1, 0), (1, 3)]
+    assert "within an epoch" in check_the_end(ground, path, [])
 
 
 def test_sigterm_ends_with_143_and_no_orphan(tiny_folder: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Ground:
     source: Source
     weights: bytes
     history: list[dict[str, Any]]
-    points: int  # failpoints that a run without faults passes
+    points: dict[bool, int]  # failpoints that a run passes, with a checkpoint a step or an epoch
     seconds: float  # that it takes
 
 
@@ -61,10 +61,11 @@ def prepare(folder: Path) -> Ground:
         data=str(folder / "digits"), vae={"epochs": EPOCHS}, evaluation={"pairs": 50},
     )  # fmt: skip
     source = resolve_data(experiment.data)
-    ground = Ground(folder, experiment, source, b"", [], 0, 0)
+    ground = Ground(folder, experiment, source, b"", [], {}, 0)
+    often = finish(ground, new_run(ground, "often", often=True))[-1]["points"]
     path = new_run(ground, "reference")
     began = time.monotonic()
-    points = finish(ground, path)[-1]["points"]
+    points = {False: finish(ground, path)[-1]["points"], True: often}
     left = Run(path).model(KEY)
     return Ground(
         folder, experiment, source, left.read("weights.safetensors"), timeless(left.history()),
@@ -72,10 +73,11 @@ def prepare(folder: Path) -> Ground:
     )  # fmt: skip
 
 
-def new_run(ground: Ground, name: str) -> Path:
-    """A run folder in which nothing has been trained."""
+def new_run(ground: Ground, name: str, often: bool = False) -> Path:
+    """A run folder in which nothing has been trained; ``often`` keeps a state after every step."""
     data = ground.source.load(validation=ground.experiment.validation)
     settings = ground.experiment.model_dump(mode="json")
+    settings["checkpoint_minutes"] = 1e-9 if often else None
     source = asdict(ground.source)
     return Run.create(ground.folder / name, settings, data=describe(data), source=source).path
 
@@ -186,19 +188,21 @@ def finish(ground: Ground, path: Path) -> list[Any]:
 
 
 def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
-    """Go on after an accident: at most one epoch is lost, and the bits are the reference's."""
+    """Go on after an accident: no epoch that was told is lost, and the bits are the reference's."""
     done = max((said["epoch"] for said in before if "epoch" in said), default=0)
     after = finish(ground, path)
-    resumed = [said["resumed"] for said in after if "resumed" in said]
+    resumed = [said for said in after if "resumed" in said]
     trained = [said["epoch"] for said in after if "epoch" in said]
-    begin = resumed[0] if resumed else trained[0] - 1 if trained else EPOCHS
-    assert begin >= done - 1, f"{done} epochs were done and it went on from {begin}"
+    begin = resumed[0]["resumed"] if resumed else trained[0] - 1 if trained else EPOCHS
+    assert begin >= done, f"{done} epochs were done and it went on from {begin}"
     left = Run(path).model(KEY)
     assert left.read("weights.safetensors") == ground.weights, "other weights"
     assert timeless(left.history()) == ground.history, "another history"
     for name in left.manifest()["files"]:
         left.read(name)
     shutil.rmtree(path)
+    if resumed and resumed[0]["step"]:
+        return "resumed within an epoch, equal to the bit"
     return "resumed, equal to the bit"
 
 
@@ -207,18 +211,40 @@ def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
 
 def killed_at_a_failpoint(ground: Ground, rng: Rng) -> str:
     """SIGKILL around a write, flush, rename or removal."""
-    path = new_run(ground, f"killed-{rng.integers(2**60)}")
-    before = listen(*start(ground, path, at=int(rng.integers(1, ground.points + 1))))
+    often = bool(rng.random() < 0.5)
+    path = new_run(ground, f"killed-{rng.integers(2**60)}", often)
+    before = listen(*start(ground, path, at=int(rng.integers(1, ground.points[often] + 1))))
     return check_the_end(ground, path, before)
 
 
 def killed_at_a_moment(ground: Ground, rng: Rng) -> str:
     """SIGKILL at any time."""
-    path = new_run(ground, f"moment-{rng.integers(2**60)}")
+    path = new_run(ground, f"moment-{rng.integers(2**60)}", often=bool(rng.random() < 0.5))
     receiver, process = start(ground, path)
-    time.sleep(float(rng.random()) * ground.seconds)
+    before = some_moment(ground, rng, receiver)
     process.kill()
-    return check_the_end(ground, path, listen(receiver, process))
+    return check_the_end(ground, path, before + listen(receiver, process))
+
+
+def told_to_end(ground: Ground, rng: Rng) -> str:
+    """SIGTERM at any time: whoever trains leaves the step it is at, and ends by the signal."""
+    path = new_run(ground, f"told-{rng.integers(2**60)}")
+    receiver, process = start(ground, path)
+    before = some_moment(ground, rng, receiver)
+    process.terminate()
+    before += listen(receiver, process)
+    assert process.exitcode in (0, -signal.SIGTERM), f"exit code {process.exitcode}"
+    return check_the_end(ground, path, before)
+
+
+def some_moment(ground: Ground, rng: Rng, receiver: Connection) -> list[Any]:
+    """Wait until some moment, half of the times one in the training; gives what was heard."""
+    if rng.random() < 0.5:
+        time.sleep(float(rng.random()) * ground.seconds)
+        return []
+    heard = [receiver.recv() for _ in range(rng.integers(1, EPOCHS))]  # a message an epoch
+    time.sleep(float(rng.random()) * 0.02)  # an epoch and its checkpoint take about as long
+    return heard
 
 
 def full_disk(ground: Ground, rng: Rng) -> str:
@@ -337,7 +363,8 @@ def bad_toml(ground: Ground, rng: Rng) -> str:
 TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
     trial.__name__: trial
     for trial in (
-        killed_at_a_failpoint, killed_at_a_moment, full_disk, damaged_file, bad_idx, bad_toml,
+        killed_at_a_failpoint, killed_at_a_moment, told_to_end, full_disk, damaged_file, bad_idx,
+        bad_toml,
     )
 }  # fmt: skip
 CHEAP = {"damaged_file": 20, "bad_idx": 40, "bad_toml": 100}  # a round has so many of these

@@ -87,7 +87,9 @@ class Display:
         elif "epoch" in content:
             self._epoch(event.job, content)
         elif "resumed" in content:
-            self.console.print(f"{event.job}: resumed after epoch {content['resumed']}.")
+            epochs, steps = content["resumed"], content["step"]
+            place = f"step {steps} of epoch {epochs + 1}" if steps else f"epoch {epochs}"
+            self.console.print(f"{event.job}: resumed after {place}.", highlight=False)
         elif "warning" in content:
             self.errors.print(f"{event.job}: {content['warning']}", style="yellow", markup=False)
         else:

@@ -61,6 +61,14 @@ class _Shared(Config):
     likelihood: Likelihood = Field(
         "bernoulli", description="Reconstruction term; continuous-bernoulli needs grey pixels."
     )
+    checkpoint_epochs: int = Field(
+        1, ge=1, description="Keep a checkpoint after so many epochs, and at the end."
+    )
+    checkpoint_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Keep one after so many minutes instead, also in the middle of an epoch.",
+    )
     network: Network = Field(Network(), description="The network that the models share.")
     evaluation: Measuring = Field(Measuring(), description="The effort of the measures.")
     baselines: tuple[Baseline, ...] = Field(

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from aelab.checkpoints import Due, newest_state, write_state
 from aelab.data import Data, Source, resolve_data
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, validate
@@ -28,7 +29,7 @@ from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.runs import FORMAT, ModelFolder, Run, default_path
-from aelab.train import State, fit, load_weights
+from aelab.train import Epoch, State, Training, fit_in_parts, load_weights
 
 Watch = Callable[[Event], None]
 CLASSIFIER = "classifier"  # the name of the job that makes it
@@ -288,42 +289,63 @@ def _train(
 ) -> None:
     """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
     config = experiment.training(experiment.by_key[key][0])
-    start, warnings = newest_state(folder)
+    start, rows, warnings = newest_state(folder)
     for text in warnings:
         send({"warning": text})
-    rows = folder.history()[: start.epoch if start else 0]
     if start:
-        send({"resumed": start.epoch})
+        send({"resumed": start.epoch, "step": start.step})
     weights = start.tensors if start else {}
-    stopped = bool(rows) and _stop(rows, config.early_stopping)
-    if not stopped:
-        for epoch in fit(
-            model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start
-        ):
-            rows.append(epoch.row())
-            weights = epoch.state.tensors
-            if config.early_stopping and best_epoch(rows) == len(rows):
-                folder.write("best.safetensors", _bytes(weights, only_model=True))
-            folder.write_history(rows)
-            folder.write_checkpoint(epoch.index, _bytes(weights))
-            send({"epoch": epoch.index, "epochs": config.epochs, "row": rows[-1]})
-            if _stop(rows, config.early_stopping):
-                break
+    if not _ended(rows, start, config):
+        weights = _walk(send, experiment, key, model, data, folder, start, rows)
     if config.early_stopping:
         weights = safetensors.torch.load(folder.read("best.safetensors"))
     load_weights(model, weights)
     folder.write("weights.safetensors", _bytes(weights, only_model=True))
 
 
-def newest_state(folder: ModelFolder) -> tuple[State | None, list[str]]:
-    """The newest checkpoint that verifies, and a sentence for each damaged one passed over."""
-    warnings: list[str] = []
-    for epoch in reversed(folder.checkpoints()):
-        try:
-            return State(epoch, safetensors.torch.load(folder.read_checkpoint(epoch))), warnings
-        except RunError as error:
-            warnings.append(f"{error} Falling back to the checkpoint before it.")
-    return None, warnings
+def _walk(
+    send: Send,
+    experiment: Experiment,
+    key: str,
+    model: Autoencoder,
+    data: Data,
+    folder: ModelFolder,
+    start: State | None,
+    rows: list[dict[str, Any]],
+) -> Mapping[str, torch.Tensor]:
+    """Train to the end from ``start``, of which ``rows`` is the history; gives the last weights."""
+    config = experiment.training(experiment.by_key[key][0])
+    due = Due(experiment.checkpoint_epochs, experiment.checkpoint_minutes)
+    parts = fit_in_parts(
+        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start,
+        pause=due,
+    )  # fmt: skip
+    with due.told_to_end():
+        for part in parts:
+            state = part.state if isinstance(part, Epoch) else part
+            if isinstance(part, Epoch):
+                rows.append(part.row())
+                if config.early_stopping and best_epoch(rows) == len(rows):
+                    folder.write("best.safetensors", _bytes(state.tensors, only_model=True))
+                folder.write_history(rows)
+            ended = _ended(rows, state, config)
+            if ended or due.at(state):
+                write_state(folder, state, rows)
+                due.kept()
+            if isinstance(part, Epoch):
+                send({"epoch": part.index, "epochs": config.epochs, "row": rows[-1]})
+            if ended or due.to_end:
+                break
+    return state.tensors
+
+
+def _ended(rows: list[dict[str, Any]], state: State | None, config: Training) -> bool:
+    """Whether training is over: at an epoch's end, by the number of epochs or by patience."""
+    if not rows or (state and state.step):
+        return False
+    patience = config.early_stopping
+    stopped = patience is not None and len(rows) - best_epoch(rows) >= patience
+    return stopped or len(rows) == config.epochs
 
 
 def best_epoch(rows: list[dict[str, Any]]) -> int:
@@ -335,10 +357,6 @@ def best_epoch(rows: list[dict[str, Any]]) -> int:
     comparable = [row for row in rows if row["validation"]["weights"] == weights]
     best: int = min(comparable, key=lambda row: row["validation"]["total"])["epoch"]
     return best
-
-
-def _stop(rows: list[dict[str, Any]], patience: int | None) -> bool:
-    return patience is not None and len(rows) - best_epoch(rows) >= patience
 
 
 def _bytes(tensors: Mapping[str, torch.Tensor], only_model: bool = False) -> bytes:

@@ -4,9 +4,11 @@ A pool of the standard library dies as a whole with one of its workers; here a w
 fails its own job, by name, and the others go on.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any, Literal
 
 from aelab.errors import AelabError
 
+SECONDS_TO_END = 30.0  # for the step that is being done, and for writing the state after it
 Send = Callable[[Any], None]
 
 
@@ -39,8 +42,8 @@ class Event:
 def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time; ends when all have ended.
 
-    When the caller leaves early (an interrupt), every process is ended. Raises AelabError if
-    ``workers`` is below 1.
+    When the caller leaves early (an interrupt), every process is told to end by SIGTERM, has time
+    to leave a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
     """
     if workers < 1:
         raise AelabError(f"The number of workers must be at least 1, not {workers}.")
@@ -80,10 +83,22 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
                     process.join()
                 yield event
     finally:
-        for receiver, (_, process) in running.items():
-            process.terminate()
-            process.join()
-            receiver.close()
+        _end(running)
+
+
+def _end(running: dict[Connection, tuple[Job, Any]]) -> None:
+    for _, process in running.values():
+        process.terminate()
+    deadline = time.monotonic() + SECONDS_TO_END
+    for receiver, (_, process) in running.items():
+        # Whoever waits for room in its pipe can't leave a checkpoint, so all of them are heard out.
+        with contextlib.suppress(EOFError, OSError):
+            while (left := deadline - time.monotonic()) > 0 and receiver.poll(left):
+                receiver.recv()
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()
+        process.join()
+        receiver.close()
 
 
 def _work(sender: Connection, job: Job) -> None:

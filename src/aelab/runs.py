@@ -11,6 +11,7 @@ import io
 import json
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ FORMAT = 1
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 RUNS = "runs"  # the folder of a study's runs
 Arrays = dict[str, NDArray[Any]]
+Place = tuple[int, int]  # in a training: epochs done, and steps of the next one
 
 
 class Folder:
@@ -151,7 +153,7 @@ class ModelFolder(Folder):
     """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
-        """Replace the history; it is written before the checkpoint that belongs to its end."""
+        """Replace the history; a checkpoint has the rows up to it too."""
         self.write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def history(self) -> list[dict[str, Any]]:
@@ -160,20 +162,24 @@ class ModelFolder(Folder):
             return []
         return [json.loads(line) for line in self.read("history.jsonl").splitlines()]
 
-    def checkpoints(self) -> list[int]:
-        """The epochs after which a checkpoint was kept, oldest first."""
-        names = [n for n in self.manifest()["files"] if n.startswith("checkpoints/epoch-")]
-        return sorted(int(name[len("checkpoints/epoch-") :].split(".")[0]) for name in names)
+    def checkpoints(self) -> list[Place]:
+        """Where in the training a checkpoint was kept, oldest first."""
+        found = map(_CHECKPOINT.fullmatch, self.manifest()["files"])
+        return sorted((int(name["epoch"]), int(name["step"] or 0)) for name in found if name)
 
-    def write_checkpoint(self, epoch: int, data: bytes) -> None:
+    def write_checkpoint(self, place: Place, data: bytes) -> None:
         """Keep a state (safetensors bytes), and let go of the ones no longer needed."""
-        self.write(_checkpoint(epoch), data)
+        self.write(_checkpoint(place), data)
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            self.remove(_checkpoint(old))
+            self.drop_checkpoint(old)
 
-    def read_checkpoint(self, epoch: int) -> bytes:
+    def read_checkpoint(self, place: Place) -> bytes:
         """The bytes of a checkpoint, verified."""
-        return self.read(_checkpoint(epoch))
+        return self.read(_checkpoint(place))
+
+    def drop_checkpoint(self, place: Place) -> None:
+        """Let go of a checkpoint."""
+        self.remove(_checkpoint(place))
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
         """Keep a part of a long measurement, so that an interrupt does not cost it."""
@@ -476,8 +482,12 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _checkpoint(epoch: int) -> str:
-    return f"checkpoints/epoch-{epoch:05d}.safetensors"
+_CHECKPOINT = re.compile(r"checkpoints/epoch-(?P<epoch>\d+)(-step-(?P<step>\d+))?\.safetensors")
+
+
+def _checkpoint(place: Place) -> str:
+    epoch, step = place
+    return f"checkpoints/epoch-{epoch:05d}" + f"-step-{step:07d}" * (step > 0) + ".safetensors"
 
 
 _BLOCKS = "blocks/"

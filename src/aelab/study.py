@@ -24,7 +24,7 @@ from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.runs import Run, Study, default_path
 
 # Not part of what makes two studies' runs comparable: they may grow from call to call.
-_GROWING = {"models", "baselines", "preset"}
+_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes"}
 
 
 def run_study(

@@ -2,12 +2,13 @@
 
 Progress, early stopping, pruning and checkpoints live in whoever iterates. Whatever is random in
 an epoch is drawn from streams named after the seed and the epoch, so that a loop started from a
-saved state walks the same path, to the bit, as one that was never stopped.
+saved state walks the same path, to the bit, as one that was never stopped. A state from the middle
+of an epoch adds the steps done, what they measured, and where the stream of noise has come to.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,8 @@ from aelab.ranges import Choice, Range
 from aelab.steps import Step, make_step
 
 VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
+# What a state from the middle of an epoch has beside weights and optimizer.
+_ROWS, _NOISE, _SECONDS = "partway/rows", "partway/noise", "partway/seconds"
 
 
 class Training(Config):
@@ -91,6 +94,11 @@ class State:
     epoch: int
     tensors: Mapping[str, Tensor]
 
+    @property
+    def step(self) -> int:
+        """The steps done of the epoch that follows."""
+        return len(self.tensors[_ROWS]) if _ROWS in self.tensors else 0
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -133,6 +141,27 @@ def fit(
     The images stay uint8 in memory, on the device; a batch is converted when it is used.
     Raises :class:`TrainingError` at the end of an epoch in which a term was not finite.
     """
+    parts = fit_in_parts(
+        model, data, config, seed=seed, protocol=protocol, start=start, device=device
+    )
+    return (part for part in parts if isinstance(part, Epoch))
+
+
+def fit_in_parts(
+    model: Autoencoder,
+    data: Data,
+    config: Training,
+    *,
+    seed: int,
+    protocol: Protocol = "grey",
+    start: State | None = None,
+    device: torch.device | str = "cpu",
+    pause: Callable[[], bool] = lambda: False,
+) -> Iterator[Epoch | State]:
+    """:func:`fit`, with a state from the middle of an epoch wherever ``pause`` says yes.
+
+    ``pause`` is asked after every step but an epoch's last one.
+    """
     model.to(device)
     train_u8, validation_u8 = (
         torch.from_numpy(
@@ -146,18 +175,23 @@ def fit(
     if start is not None:
         _restore(model, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
-        began = time.perf_counter()
-        train, norm = _train_epoch(model, step, optimizer, present, config, seed, index)
-        trained = time.perf_counter()
+        train, norm, seconds = yield from _train_epoch(
+            model, step, optimizer, present, config, seed, index, start, pause
+        )
+        start, trained = None, time.perf_counter()
+        validation = measure(model, validation_u8, seed, protocol, index + 1)
+        where = f"after epoch {index + 1}"
+        if not math.isfinite(validation.total):
+            raise _not_finite("validation total", where, optimizer.rate)
         yield Epoch(
             index=index + 1,
             train=train,
-            validation=measure(model, validation_u8, seed, protocol, index + 1),
+            validation=validation,
             learning_rate=optimizer.rate,
-            images_per_second=len(train_u8) / (trained - began),
+            images_per_second=len(train_u8) / seconds,
             gradient_norm=norm,
-            seconds=time.perf_counter() - began,
-            state=State(index + 1, _tensors(model, optimizer)),
+            seconds=seconds + time.perf_counter() - trained,
+            state=State(index + 1, _tensors(model, optimizer, where)),
         )
 
 
@@ -169,25 +203,45 @@ def _train_epoch(
     config: Training,
     seed: int,
     index: int,
-) -> tuple[Measured, float]:
+    start: State | None,
+    pause: Callable[[], bool],
+) -> Generator[State, None, tuple[Measured, float, float]]:
+    """Yields states from its middle; returns what was measured, gradient norm and seconds."""
     images, device = len(present.images_u8), present.images_u8.device
     order = torch.randperm(images, generator=stream(seed, "shuffle", index)).to(device)
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
     rows: list[Tensor] = []  # sums of the terms, squared gradient norm; read once, after the epoch
-    for number, batch in enumerate(batches):
+    began = time.perf_counter()
+    if start is not None and start.step:
+        rows = list(start.tensors[_ROWS].to(device))
+        generator.set_state(start.tensors[_NOISE])
+        began -= float(start.tensors[_SECONDS])
+    for number in range(len(rows), len(batches)):
         at = index + number / len(batches)
-        rows.append(step(present(batch, generator), generator, at))
+        rows.append(step(present(batches[number], generator), generator, at))
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
         optimizer.step(config.learning_rate_at(ahead))
+        if pause() and number + 1 < len(batches):
+            table, paused = torch.stack(rows), time.perf_counter()
+            _require_finite(table, step.terms, index, optimizer.rate)
+            partway = {
+                _ROWS: table.cpu(),
+                _NOISE: generator.get_state(),
+                _SECONDS: torch.tensor(paused - began, dtype=torch.float64),
+            }
+            where = f"after step {number + 1} of epoch {index + 1}"
+            yield State(index, _tensors(model, optimizer, where) | partway)
+            began += time.perf_counter() - paused  # what was done with the state is not training
     table = torch.stack(rows).double().cpu()
+    seconds = time.perf_counter() - began
     _require_finite(table, step.terms, index, optimizer.rate)
     terms = dict(zip(step.terms, (table[:, :-1].sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
     measured = Measured(terms, model.weights(at))
-    return measured, float(table[:, -1].sqrt().mean())
+    return measured, float(table[:, -1].sqrt().mean()), seconds
 
 
 @torch.inference_mode()
@@ -221,16 +275,22 @@ def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: flo
     if len(bad):
         step, column = bad[0].tolist()
         what = names[column] if column < len(names) else "gradient norm"
-        raise TrainingError(
-            f"The {what} is not finite at step {step + 1} of epoch {index + 1} with learning rate "
-            f"{rate:g}: lower the learning rate or add --*.warmup-epochs, and resume."
-        )
+        raise _not_finite(what, f"at step {step + 1} of epoch {index + 1}", rate)
 
 
-def _tensors(model: Autoencoder, optimizer: Adam) -> dict[str, Tensor]:
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"optimizer/{name}": value for name, value in optimizer.tensors().items()}
-    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+def _not_finite(what: str, where: str, rate: float) -> TrainingError:
+    return TrainingError(
+        f"The {what} is not finite {where} with learning rate {rate:g}: start another run with a "
+        "lower learning rate or with --*.warmup-epochs."
+    )
+
+
+def _tensors(model: Autoencoder, optimizer: Adam, where: str) -> dict[str, Tensor]:
+    weights = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise _not_finite("weights", where, optimizer.rate)
+    state = {f"optimizer/{name}": value for name, value in optimizer.tensors().items()}
+    return {name: value.detach().cpu().clone() for name, value in (weights | state).items()}
 
 
 def _restore(model: Autoencoder, optimizer: Adam, state: State) -> None:

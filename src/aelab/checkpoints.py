@@ -1,0 +1,85 @@
+"""Checkpoints of a training: when one is due, what is in it, and which one serves.
+
+A checkpoint holds the state of the loop and the history up to it, so that it is all a resume needs.
+"""
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, final
+
+import safetensors.torch
+import torch
+
+from aelab.errors import RunError
+from aelab.runs import ModelFolder
+from aelab.train import State
+
+_HISTORY = "history"  # JSON as bytes, among the tensors
+
+
+@final
+class Due:
+    """Says when a checkpoint is due: after epochs or minutes, and when the process is to end."""
+
+    def __init__(self, epochs: int, minutes: float | None) -> None:
+        self.epochs = epochs if minutes is None else 0
+        self.seconds = math.inf if minutes is None else 60 * minutes
+        self.to_end = False
+        self.kept()
+
+    def kept(self) -> None:
+        """A checkpoint has been kept: the minutes begin anew."""
+        self.next = time.monotonic() + self.seconds
+
+    def __call__(self) -> bool:
+        """Whether one is due wherever training stands; asked at every step."""
+        return self.to_end or time.monotonic() >= self.next
+
+    def at(self, state: State) -> bool:
+        """Whether one is due at this state."""
+        whole = not state.step and self.epochs > 0 and state.epoch % self.epochs == 0
+        return whole or self()
+
+    @contextlib.contextmanager
+    def told_to_end(self) -> Iterator[None]:
+        """Within it SIGTERM asks for a last checkpoint; the process ends when it is left."""
+        before = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "to_end", True))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        if self.to_end:
+            signal.raise_signal(signal.SIGTERM)  # ends it as the signal would have
+            sys.exit(128 + signal.SIGTERM)  # nothing after an untimely end may believe in the end
+
+
+def write_state(folder: ModelFolder, state: State, rows: list[dict[str, Any]]) -> None:
+    """Keep a checkpoint: a state, and the history up to it."""
+    history = torch.frombuffer(bytearray(json.dumps(rows).encode()), dtype=torch.uint8)
+    data = safetensors.torch.save({**state.tensors, _HISTORY: history})
+    folder.write_checkpoint((state.epoch, state.step), data)
+
+
+def newest_state(folder: ModelFolder) -> tuple[State | None, list[dict[str, Any]], list[str]]:
+    """The newest state that verifies, the history up to it, and what was wrong with newer ones.
+
+    A damaged checkpoint is let go of.
+    """
+    warnings: list[str] = []
+    for place in reversed(folder.checkpoints()):
+        try:
+            tensors = safetensors.torch.load(folder.read_checkpoint(place))
+        except RunError as error:
+            folder.drop_checkpoint(place)
+            warnings.append(f"{error} Falling back to the checkpoint before it.")
+            continue
+        history = tensors.pop(_HISTORY, None)  # before format 2 it stood in the folder only
+        if history is None:
+            return State(place[0], tensors), folder.history()[: place[0]], warnings
+        return State(place[0], tensors), json.loads(bytes(history.numpy())), warnings
+    return None, [], warnings
