@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format study screenshots reproduce bench docs torture pins clean
+.PHONY: help lab test check format study screenshots reproduce bench golden docs torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -72,6 +72,9 @@ bench: $(BENCH)/.peers ## speed beside other programs and the machine's limit (Q
 
 torture: $(VENV)/.dev ## kills, full disks, damage, bad inputs: make torture MINUTES=20
 	$(BIN)/python -m tests.torture --minutes $(MINUTES)
+
+golden: $(VENV)/.dev ## write the golden run folder of a new run format (tests/golden/)
+	PYTHONPATH=. $(BIN)/python tools/golden.py
 
 docs: $(VENV)/.dev ## run the notebook and render it to docs/lab.md
 	$(BIN)/python tools/notebook.py render

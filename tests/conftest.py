@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from aelab.data import Data, Split
-from aelab.runs import SearchFolder
+from aelab.lab import run_lab
+from aelab.runs import Run, SearchFolder
+from tests.torture import Ground, prepare
 
 MNIST = Path(__file__).parents[2] / "shared" / "mnist"
 
@@ -85,6 +87,18 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", split.images.reshape(-1, 28, 28))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", split.labels.astype(np.uint8))
     return folder
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """One tiny model, trained and measured, that accidents are compared with."""
+    return prepare(tmp_path_factory.mktemp("torture"))
+
+
+@pytest.fixture(scope="session")
+def whole(ground: Ground) -> Run:
+    """The finished run of that model, with its report; whoever changes it takes a copy."""
+    return run_lab(ground.experiment, ground.folder / "whole")
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.checkpoints import newest_state, write_state
+from aelab.checkpoints import best_epoch, newest_state, write_state
 from aelab.errors import RunError
-from aelab.lab import best_epoch
-from aelab.runs import FORMAT, Folder, ModelFolder, Run, default_path
+from aelab.runs import FORMAT, UNSEALED, Folder, ModelFolder, Run, default_path
 from aelab.train import State
 
 
@@ -85,6 +84,32 @@ def test_another_format_is_refused_with_a_remedy(run: Run) -> None:
     path.write_text(json.dumps(run.manifest() | {"format": FORMAT + 1}))
     with pytest.raises(RunError, match="open it with the version that wrote it"):
         run.manifest()
+
+
+def test_the_format_before_opens_and_is_sealed_by_the_next_write(run: Run) -> None:
+    path = run.path / "manifest.json"
+    path.write_text(json.dumps(run.manifest() | {"format": UNSEALED}))
+    assert run.experiment()["models"] == ["ae"]
+    run.note(status="finished")
+    assert run.manifest()["format"] == FORMAT
+    path.write_bytes(path.read_bytes().replace(b"finished", b"finishes"))
+    with pytest.raises(RunError, match=r"manifest\.json is damaged: put a copy of it back"):
+        run.manifest()
+
+
+def test_any_flipped_bit_and_any_cut_of_a_manifest_is_told(run: Run) -> None:
+    path = run.path / "manifest.json"
+    sound = path.read_bytes()
+    harms = [sound[:length] for length in range(len(sound))]
+    harms += [
+        sound[:place] + bytes([sound[place] ^ 1 << bit]) + sound[place + 1 :]
+        for place in range(len(sound))
+        for bit in range(8)
+    ]
+    for harm in harms:
+        path.write_bytes(harm)
+        with pytest.raises(RunError, match=r"manifest\.json (is damaged|says run format)"):
+            run.manifest()
 
 
 def test_one_writer_at_a_time(run: Run) -> None:

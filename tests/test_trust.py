@@ -16,7 +16,7 @@ from aelab.errors import RunError
 from aelab.lab import _train_and_evaluate
 from aelab.runs import Run
 from tests.processes import wait_for_the_end_of_session
-from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run, prepare
+from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run
 
 TIMES = {
     "killed_at_a_failpoint": 8,
@@ -27,11 +27,6 @@ TIMES = {
     "bad_idx": 200,
     "bad_toml": 200,
 }
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return prepare(tmp_path_factory.mktemp("torture"))
 
 
 @pytest.mark.parametrize("name", TRIALS)

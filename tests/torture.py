@@ -30,7 +30,7 @@ from rich.table import Table
 
 from aelab.data import Source, resolve_data
 from aelab.errors import AelabError, DataError, RunError
-from aelab.experiment import Experiment, preset, validate
+from aelab.experiment import Experiment, merge, preset, validate
 from aelab.lab import _train_and_evaluate, describe
 from aelab.runs import Folder, Run
 from tests.idx_files import idx_bytes, make_set, write_set
@@ -62,7 +62,7 @@ def prepare(folder: Path) -> Ground:
     )  # fmt: skip
     source = resolve_data(experiment.data)
     ground = Ground(folder, experiment, source, b"", [], {}, 0)
-    often = finish(ground, new_run(ground, "often", often=True))[-1]["points"]
+    often = finish(ground, new_run(ground, "often", **OFTEN))[-1]["points"]
     path = new_run(ground, "reference")
     began = time.monotonic()
     points = {False: finish(ground, path)[-1]["points"], True: often}
@@ -73,11 +73,13 @@ def prepare(folder: Path) -> Ground:
     )  # fmt: skip
 
 
-def new_run(ground: Ground, name: str, often: bool = False) -> Path:
-    """A run folder in which nothing has been trained; ``often`` keeps a state after every step."""
+OFTEN = {"checkpoint_minutes": 1e-9}  # keeps a state after every step
+
+
+def new_run(ground: Ground, name: str | Path, **changes: Any) -> Path:
+    """A run folder in which nothing has been trained."""
     data = ground.source.load(validation=ground.experiment.validation)
-    settings = ground.experiment.model_dump(mode="json")
-    settings["checkpoint_minutes"] = 1e-9 if often else None
+    settings = merge(ground.experiment.model_dump(mode="json"), changes)
     source = asdict(ground.source)
     return Run.create(ground.folder / name, settings, data=describe(data), source=source).path
 
@@ -212,14 +214,15 @@ def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
 def killed_at_a_failpoint(ground: Ground, rng: Rng) -> str:
     """SIGKILL around a write, flush, rename or removal."""
     often = bool(rng.random() < 0.5)
-    path = new_run(ground, f"killed-{rng.integers(2**60)}", often)
+    path = new_run(ground, f"killed-{rng.integers(2**60)}", **(OFTEN if often else {}))
     before = listen(*start(ground, path, at=int(rng.integers(1, ground.points[often] + 1))))
     return check_the_end(ground, path, before)
 
 
 def killed_at_a_moment(ground: Ground, rng: Rng) -> str:
     """SIGKILL at any time."""
-    path = new_run(ground, f"moment-{rng.integers(2**60)}", often=bool(rng.random() < 0.5))
+    often = OFTEN if rng.random() < 0.5 else {}
+    path = new_run(ground, f"moment-{rng.integers(2**60)}", **often)
     receiver, process = start(ground, path)
     before = some_moment(ground, rng, receiver)
     process.kill()
@@ -281,8 +284,16 @@ def damaged_file(ground: Ground, rng: Rng) -> str:
 
 def damage(sound: bytes, rng: Rng) -> bytes:
     """The bytes with one bit flipped, or cut short."""
-    if rng.random() < 0.5:
-        return sound[: rng.integers(len(sound))]
+    return cut(sound, rng) if rng.random() < 0.5 else flipped(sound, rng)
+
+
+def cut(sound: bytes, rng: Rng) -> bytes:
+    """The bytes without some at the end."""
+    return sound[: rng.integers(len(sound))]
+
+
+def flipped(sound: bytes, rng: Rng) -> bytes:
+    """The bytes with one bit flipped."""
     place, bit = int(rng.integers(len(sound))), int(rng.integers(8))
     return sound[:place] + bytes([sound[place] ^ 1 << bit]) + sound[place + 1 :]
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: when one is due, what is in it, and which one serves.
+"""What a training keeps on its way and at its end: checkpoints, the best weights, the chosen ones.
 
 A checkpoint holds the state of the loop and the history up to it, so that it is all a resume needs.
 """
@@ -9,15 +9,16 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from aelab.errors import RunError
 from aelab.runs import ModelFolder
-from aelab.train import State
+from aelab.train import State, Training
 
 _HISTORY = "history"  # JSON as bytes, among the tensors
 
@@ -56,6 +57,48 @@ class Due:
         if self.to_end:
             signal.raise_signal(signal.SIGTERM)  # ends it as the signal would have
             sys.exit(128 + signal.SIGTERM)  # nothing after an untimely end may believe in the end
+
+
+def ended(rows: list[dict[str, Any]], state: State | None, config: Training) -> bool:
+    """Whether training is over: at an epoch's end, by the number of epochs or by patience."""
+    if not rows or (state and state.step):
+        return False
+    patience = config.early_stopping
+    stopped = patience is not None and len(rows) - best_epoch(rows) >= patience
+    return stopped or len(rows) == config.epochs
+
+
+def best_epoch(rows: list[dict[str, Any]]) -> int:
+    """The epoch (from 1) with the lowest validation total, among those with today's weights.
+
+    Totals under different weights, as in a KL warm-up, are different objectives.
+    """
+    weights = rows[-1]["validation"]["weights"]
+    comparable = [row for row in rows if row["validation"]["weights"] == weights]
+    best: int = min(comparable, key=lambda row: row["validation"]["total"])["epoch"]
+    return best
+
+
+def keep_best(folder: ModelFolder, state: State) -> None:
+    """Keep the weights of the best epoch so far, for a training that may stop early."""
+    folder.write("best.safetensors", _weights(state.tensors))
+
+
+def keep_chosen(
+    folder: ModelFolder, last: Mapping[str, Tensor], config: Training
+) -> Mapping[str, Tensor]:
+    """Keep the weights that a training gives, those of its last or of its best epoch."""
+    if config.early_stopping:
+        last = safetensors.torch.load(folder.read("best.safetensors"))
+    folder.write("weights.safetensors", _weights(last))
+    return last
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> bytes:
+    data: bytes = safetensors.torch.save(
+        {name: value for name, value in tensors.items() if name.startswith("model/")}
+    )
+    return data
 
 
 def write_state(folder: ModelFolder, state: State, rows: list[dict[str, Any]]) -> None:

@@ -134,7 +134,7 @@ def evaluate(words: list[str]) -> None:
 
 def report(words: list[str]) -> None:
     """Build the figures and the report of a finished run, study or search again."""
-    from aelab.lab import report as build
+    from aelab.lab import rebuild
     from aelab.runs import SearchFolder, Study, opened
     from aelab.study import report_study
 
@@ -146,7 +146,8 @@ def report(words: list[str]) -> None:
     if isinstance(done, Study):
         report_study(done)
     else:
-        build(done)
+        with _display((), output) as display:
+            rebuild(path, display.watch)
     _print_end(done, output)
 
 
@@ -258,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(f"aelab: there is no verb {words[0]}; see aelab --help.", error=True)
         sys.exit(2)
     else:
-        # A polite end, by which the workers are ended too; every epoch has left its checkpoint.
+        # A polite end: the workers are told too, and leave their last checkpoints.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             VERBS[words[0]](words[1:])
@@ -266,7 +267,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _say(f"aelab: {error}", error=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            _say("aelab: interrupted; aelab resume RUN goes on from the last epoch.", error=True)
+            _say(
+                "aelab: interrupted; aelab resume RUN goes on from the last checkpoint.", error=True
+            )
             sys.exit(130)
 
 

@@ -11,11 +11,20 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from aelab.checkpoints import Due, newest_state, write_state
+from aelab.checkpoints import (
+    Due,
+    best_epoch,
+    ended,
+    keep_best,
+    keep_chosen,
+    newest_state,
+    write_state,
+)
 from aelab.data import Data, Source, resolve_data
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, validate
 from aelab.export import Format, write_models
+from aelab.mending import mend
 from aelab.metrics import (
     METRICS,
     Context,
@@ -28,8 +37,8 @@ from aelab.metrics import (
 from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.parallel import Event, Job, Send, run_jobs
-from aelab.runs import FORMAT, ModelFolder, Run, default_path
-from aelab.train import Epoch, State, Training, fit_in_parts, load_weights
+from aelab.runs import FORMAT, ModelFolder, Run, default_path, environment
+from aelab.train import Epoch, State, fit_in_parts, load_weights
 
 Watch = Callable[[Event], None]
 CLASSIFIER = "classifier"  # the name of the job that makes it
@@ -65,12 +74,18 @@ def run_lab(
 
 
 def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
-    """Go on with an interrupted run from its last checkpoints; a finished one is left as it is."""
+    """Go on with an interrupted run from its last checkpoints; a finished one is left as it is.
+
+    What is damaged is told and made again (see :func:`aelab.mending.mend`).
+    """
     run = Run(path)
     experiment = validate(run.experiment(), f"{path}/experiment.json")
     with run.lock():
+        mend(run, experiment, warner(watch))
         if run.manifest().get("status") == "finished":
             return run
+        for text in elsewhere(run):
+            warner(watch)(text)
         source = Source(**run.manifest()["source"])
         _same_data(run, load(source, experiment))
         return _finish(run, experiment, source, workers, watch)
@@ -83,6 +98,7 @@ def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) ->
     """
     run = Run(path)
     with run.lock():
+        mend(run, validate(run.experiment(), f"{path}/experiment.json"), warner(watch))
         untrained = [k for k in run.model_keys() if not run.model(k).has("weights.safetensors")]
         if untrained:
             raise RunError(
@@ -145,7 +161,7 @@ def explore(run: Run) -> Path:
 
 def explorer_page(run: Run) -> Path:
     """The run's explorer, built first (and the report again, which links to it) if need be."""
-    if run.explorer is None:
+    if run.explorer is None or "explorer.html" in run.damaged():
         explore(run)
         report(run)
     assert run.explorer is not None
@@ -237,11 +253,55 @@ def report(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
     return path
 
 
+def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+    """Build the report of a measured run again; what is damaged is told and made again.
+
+    Raises RunError if that takes measuring.
+    """
+    run = Run(path)
+    experiment = validate(run.experiment(), f"{path}/experiment.json")
+    with run.lock():
+        mend(run, experiment, warner(watch))
+        keys = [*experiment.by_key, *experiment.baseline_keys]
+        missing = [key for key in keys if not run.model(key).has("metrics.json")]
+        if missing:
+            raise RunError(
+                f"{path} holds no measures of {', '.join(missing)}: aelab resume makes them."
+            )
+        if run.has("metrics.json"):
+            report(run, watch)
+        else:
+            complete(run, experiment, watch)
+        run.note(status="finished")
+    return run
+
+
+def warner(watch: Watch) -> Callable[[str], None]:
+    """What passes a warning about the run folder on to ``watch``."""
+    return lambda text: watch(Event("run folder", "message", {"warning": text}))
+
+
+def elsewhere(run: Run) -> list[str]:
+    """A sentence if the run was begun under other versions or on another machine."""
+    there, here = run.manifest()["environment"], environment()
+    differing = [
+        f"{name} {value} there, {here[name]} here"
+        for name, value in there.items()
+        if name != "cpus" and here.get(name, value) != value
+    ]
+    if not differing:
+        return []
+    return [
+        f"It was begun elsewhere ({'; '.join(differing)}): what is trained from here on may differ "
+        "in its last bits."
+    ]
+
+
 def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None:
     run = Run(path)
     folder = run.model(key)
     experiment = validate(run.experiment(), str(path))
-    if folder.has("metrics.json"):
+    if folder.has("metrics.json") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
     _same_data(run, data)
@@ -250,6 +310,8 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         load_weights(model, safetensors.torch.load(folder.read("weights.safetensors")))
     else:
         _train(send, experiment, key, model, data, folder)
+    if folder.has("metrics.json"):  # only the weights were lost, and they are the same again
+        return
     send({"phase": "evaluating"})
     context = Context(
         model=model,
@@ -295,12 +357,9 @@ def _train(
     if start:
         send({"resumed": start.epoch, "step": start.step})
     weights = start.tensors if start else {}
-    if not _ended(rows, start, config):
+    if not ended(rows, start, config):
         weights = _walk(send, experiment, key, model, data, folder, start, rows)
-    if config.early_stopping:
-        weights = safetensors.torch.load(folder.read("best.safetensors"))
-    load_weights(model, weights)
-    folder.write("weights.safetensors", _bytes(weights, only_model=True))
+    load_weights(model, keep_chosen(folder, weights, config))
 
 
 def _walk(
@@ -326,43 +385,17 @@ def _walk(
             if isinstance(part, Epoch):
                 rows.append(part.row())
                 if config.early_stopping and best_epoch(rows) == len(rows):
-                    folder.write("best.safetensors", _bytes(state.tensors, only_model=True))
+                    keep_best(folder, state)
                 folder.write_history(rows)
-            ended = _ended(rows, state, config)
-            if ended or due.at(state):
+            over = ended(rows, state, config)
+            if over or due.at(state):
                 write_state(folder, state, rows)
                 due.kept()
             if isinstance(part, Epoch):
                 send({"epoch": part.index, "epochs": config.epochs, "row": rows[-1]})
-            if ended or due.to_end:
+            if over or due.to_end:
                 break
     return state.tensors
-
-
-def _ended(rows: list[dict[str, Any]], state: State | None, config: Training) -> bool:
-    """Whether training is over: at an epoch's end, by the number of epochs or by patience."""
-    if not rows or (state and state.step):
-        return False
-    patience = config.early_stopping
-    stopped = patience is not None and len(rows) - best_epoch(rows) >= patience
-    return stopped or len(rows) == config.epochs
-
-
-def best_epoch(rows: list[dict[str, Any]]) -> int:
-    """The epoch (from 1) with the lowest validation total, among those with today's weights.
-
-    Totals under different weights, as in a KL warm-up, are different objectives.
-    """
-    weights = rows[-1]["validation"]["weights"]
-    comparable = [row for row in rows if row["validation"]["weights"] == weights]
-    best: int = min(comparable, key=lambda row: row["validation"]["total"])["epoch"]
-    return best
-
-
-def _bytes(tensors: Mapping[str, torch.Tensor], only_model: bool = False) -> bytes:
-    kept = {k: v for k, v in tensors.items() if not only_model or k.startswith("model/")}
-    data: bytes = safetensors.torch.save(kept)
-    return data
 
 
 def _obtain_classifier(send: Send, path: Path, source: Source) -> None:

@@ -1,8 +1,8 @@
 """The run folder: the only module that knows file names.
 
 Every file is written to a temporary name, flushed to the disk and renamed, and its SHA-256 stands
-in the manifest of its folder; reading checks it. One writer a folder: the parent process writes the
-run's own files, each worker those of its model.
+in the manifest of its folder; reading checks it. The manifest ends in a checksum of itself. One
+writer a folder: the parent process writes the run's own files, each worker those of its model.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from aelab.cache import cache_path
 from aelab.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
+UNSEALED = 1  # the format before: no checksum of the manifest, no history in checkpoints
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 RUNS = "runs"  # the folder of a study's runs
 Arrays = dict[str, NDArray[Any]]
@@ -41,25 +42,35 @@ class Folder:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest: what is known about the folder, and the SHA-256 of each file."""
+        path = self.path / "manifest.json"
         try:
-            manifest = json.loads((self.path / "manifest.json").read_bytes())
+            raw = path.read_bytes()
+            manifest: dict[str, Any] = json.loads(raw)
+            form = manifest["format"]
         except FileNotFoundError:
             return {"format": FORMAT, "files": {}}
-        except (OSError, ValueError):
-            raise RunError(f"{self.path / 'manifest.json'} is damaged or unreadable.") from None
-        if manifest.get("format") != FORMAT:
+        except (OSError, ValueError, TypeError, KeyError):
+            raise RunError(f"{path} is damaged or unreadable: {self.remedy}.") from None
+        if form not in (UNSEALED, FORMAT):
             raise RunError(
-                f"{self.path} has run format {manifest.get('format')}, this aelab reads {FORMAT}: "
-                "open it with the version that wrote it."
+                f"{path} says run format {form}, and this aelab reads {UNSEALED} and {FORMAT}: "
+                f"open it with the version that wrote it ({_writer(manifest)}) or a newer one."
             )
-        files: dict[str, Any] = manifest
-        return files
+        if form != UNSEALED and raw != _sealed(raw.rpartition(_SEAL)[0]):
+            raise RunError(f"{path} is damaged: {self.remedy}.")
+        manifest.pop("sha256", None)
+        return manifest
+
+    @property
+    def remedy(self) -> str:
+        """What can be done where the manifest itself is damaged."""
+        return "put a copy of it back, for nothing else says what the folder held"
 
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest."""
-        _write_atomically(
-            self.path / "manifest.json", json.dumps(self.manifest() | facts, indent=1).encode()
-        )
+        content = self.manifest() | facts | {"format": FORMAT}
+        body = json.dumps(content, indent=1).encode().removesuffix(b"\n}")
+        _write_atomically(self.path / "manifest.json", _sealed(body))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -104,6 +115,16 @@ class Folder:
             raise RunError(f"{self.path / name} is damaged: its SHA-256 is not the manifest's.")
         return data
 
+    def damaged(self) -> dict[str, str]:
+        """The files that are not what was written, each with a sentence that says so."""
+        found = {}
+        for name in self.manifest()["files"]:
+            try:
+                self.read(name)
+            except RunError as error:
+                found[name] = str(error)
+        return found
+
     def has(self, name: str) -> bool:
         """Whether a file of that name was written."""
         return name in self.manifest()["files"]
@@ -131,6 +152,11 @@ class CacheFolder(Folder):
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(cache_path() / kind / key[:16])
 
+    @property
+    def remedy(self) -> str:
+        """What is in a cache can be made again."""
+        return f"delete the folder {self.path}"
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Wait until nobody else makes it; whoever comes second finds it made."""
@@ -151,6 +177,11 @@ class CacheFolder(Folder):
 
 class ModelFolder(Folder):
     """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
+
+    @property
+    def remedy(self) -> str:
+        """The folder follows from the settings and the seed."""
+        return f"put a copy of it back, or delete {self.path} and aelab resume makes it anew"
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Replace the history; a checkpoint has the rows up to it too."""
@@ -495,6 +526,20 @@ _BLOCKS = "blocks/"
 
 def _block(name: str) -> str:
     return f"{_BLOCKS}{name}.npy"
+
+
+_SEAL = b',\n "sha256": '
+
+
+def _sealed(body: bytes) -> bytes:
+    """A manifest that ends in the checksum of all that comes before it."""
+    return body + _SEAL + b'"%s"\n}' % hashlib.sha256(body).hexdigest().encode()
+
+
+def _writer(manifest: Mapping[str, Any]) -> str:
+    environment = manifest.get("environment")
+    known = isinstance(environment, dict) and environment.get("aelab")
+    return f"aelab {known}" if known else "see its environment"
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

@@ -20,6 +20,7 @@ from aelab.errors import AelabError, RunError
 from aelab.evidence import Entry, compose
 from aelab.experiment import Experiment, validate
 from aelab.lab import Watch
+from aelab.mending import mend
 from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.runs import Run, Study, default_path
 
@@ -192,7 +193,7 @@ def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
     study.note(status="running")
     failures: dict[str, dict[str, str]] = {}
     with contextlib.ExitStack() as locks:
-        unfinished = list(_unfinished(study, base, source))
+        unfinished = list(_unfinished(study, base, source, watch))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
         _pool(_open_jobs(study, unfinished, source), workers, watch, failures)
@@ -214,7 +215,9 @@ def _name(study: Study, run: Run) -> str:
     return run.path.relative_to(study.run_path("")).as_posix()
 
 
-def _unfinished(study: Study, base: Experiment, source: Source) -> Iterable[tuple[Run, Experiment]]:
+def _unfinished(
+    study: Study, base: Experiment, source: Source, watch: Watch
+) -> Iterable[tuple[Run, Experiment]]:
     """The runs of the plan that are not finished, made where they are not there yet."""
     facts: dict[Any, dict[str, Any]] = {}
     for entry in _plan(study):
@@ -230,8 +233,11 @@ def _unfinished(study: Study, base: Experiment, source: Source) -> Iterable[tupl
                 source=dataclasses.asdict(source),
             )
         run = Run(path)
+        experiment = validate(run.experiment(), f"{path}/experiment.json")
+        with run.lock():
+            mend(run, experiment, lab.warner(watch))
         if run.manifest().get("status") != "finished":
-            yield run, validate(run.experiment(), f"{path}/experiment.json")
+            yield run, experiment
 
 
 def _experiment(base: Experiment, entry: Entry) -> Experiment:
