@@ -7,7 +7,7 @@ saved state walks the same path, to the bit, as one that was never stopped.
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,8 @@ from aelab.randomness import stream
 from aelab.ranges import Choice, Range
 from aelab.steps import Step, make_step
 
-VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
+VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
+NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
 
 
 class Training(Config):
@@ -101,7 +102,7 @@ class Epoch:
     validation: Measured
     learning_rate: float
     images_per_second: float
-    gradient_norm: float  # mean over the steps
+    gradient_norm: float  # mean over every eighth step and the last
     seconds: float
     state: State
 
@@ -175,19 +176,23 @@ def _train_epoch(
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
-    rows: list[Tensor] = []  # sums of the terms, squared gradient norm; read once, after the epoch
+    rows: list[Tensor] = []  # sums of the terms; read once, after the epoch
+    norms: dict[int, Tensor] = {}
     for number, batch in enumerate(batches):
         at = index + number / len(batches)
         rows.append(step(present(batch, generator), generator, at))
+        if number % NORM_EVERY == 0 or number + 1 == len(batches):
+            norms[number] = step.gradient_norm()
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
         optimizer.step(config.learning_rate_at(ahead))
-    table = torch.stack(rows).double().cpu()
-    _require_finite(table, step.terms, index, optimizer.rate)
-    terms = dict(zip(step.terms, (table[:, :-1].sum(0) / images).tolist(), strict=True))
+    table, norms_S = torch.stack(rows).double().cpu(), torch.stack([*norms.values()]).double().cpu()
+    _require_finite(table, step.terms, range(len(rows)), index, optimizer.rate)
+    _require_finite(norms_S[:, None], ("gradient norm",), [*norms], index, optimizer.rate)
+    terms = dict(zip(step.terms, (table.sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
     measured = Measured(terms, model.weights(at))
-    return measured, float(table[:, -1].sqrt().mean())
+    return measured, float(norms_S.mean())
 
 
 @torch.inference_mode()
@@ -216,14 +221,16 @@ def measure(
     )
 
 
-def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: float) -> None:
+def _require_finite(
+    table: Tensor, names: tuple[str, ...], steps: Sequence[int], index: int, rate: float
+) -> None:
     bad = (~table.isfinite()).nonzero()
     if len(bad):
-        step, column = bad[0].tolist()
-        what = names[column] if column < len(names) else "gradient norm"
+        row, column = bad[0].tolist()
         raise TrainingError(
-            f"The {what} is not finite at step {step + 1} of epoch {index + 1} with learning rate "
-            f"{rate:g}: lower the learning rate or add --*.warmup-epochs, and resume."
+            f"The {names[column]} is not finite at step {steps[row] + 1} of epoch {index + 1} "
+            f"with learning rate {rate:g}: lower the learning rate or add --*.warmup-epochs, "
+            "and resume."
         )
 
 
