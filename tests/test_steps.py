@@ -38,6 +38,9 @@ def test_the_gradients_are_autograds(
     expected, measured = (step(x, stream(0, "noise"), 0.0) for step in (autograd, fused))
     torch.testing.assert_close(measured, expected, rtol=1e-5, atol=1e-5)
     assert fused.terms == autograd.terms
+    torch.testing.assert_close(
+        fused.gradient_norm(), autograd.gradient_norm(), rtol=1e-5, atol=1e-5
+    )
     for gradient, parameter in zip(fused.gradients, twin.parameters(), strict=True):
         assert parameter.grad is not None
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5)

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from tests.idx_files import write_set
 
 from aelab import Run, preset, run_lab
 from aelab.runs import FORMAT
-from tests.idx_files import write_set
 
 ROOT = Path(__file__).parents[1]
 SIDE = 8  # pixels: the folder stays small

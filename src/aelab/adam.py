@@ -5,7 +5,6 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 
 @final
@@ -35,22 +34,21 @@ class Adam:
         state = zip(self.parameters.values(), *self.slots.values(), strict=True)
         moving = [(p, p.grad, *slots) for p, *slots in state if p.grad is not None]
         parameters, gradients, means, squares, steps = map(list, zip(*moving, strict=True))
-        adam(
+        torch._foreach_add_(steps, 1)
+        torch._fused_adamw_(
             parameters,
             gradients,
             means,
             squares,
             [],
             steps,
-            fused=True,
-            decoupled_weight_decay=True,
-            amsgrad=False,
-            maximize=False,
+            lr=rate,
             beta1=0.9,
             beta2=0.999,
-            eps=1e-8,
-            lr=rate,
             weight_decay=self.weight_decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
         )
 
     def tensors(self) -> dict[str, Tensor]:

@@ -22,7 +22,6 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any, tuple[float, ...]]] = {
     nn.Tanh: (torch.tanh_, torch.ops.aten.tanh_backward.grad_input, ()),
 }
 _ALIGN = 16  # floats: every parameter starts on a cache line of 64 bytes
-_FACTORS = 64  # numbers of at least 1/2 whose product stays far from float32's smallest, 2^−126
 
 
 class _Buffers:
@@ -131,14 +130,19 @@ class FusedStep:
 
     @torch.no_grad()
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
-        """Sums of the terms over the batch and the gradient's squared norm ``(T + 1,)``."""
+        """Sums of the terms over the batch ``(T,)``."""
         b = self._buffers_for(len(x_BD))
         self._forward(b, x_BD, generator)
         sums = [self._reconstruction(b, x_BD)]
         if self.gaussian:
             sums.append(self._kl(b))
         self._backward(b, x_BD, self.model.weights(epoch).get("kl", 1.0))
-        return torch.stack([*sums, torch.dot(self.gradient, self.gradient)])
+        return torch.stack(sums)
+
+    def gradient_norm(self) -> Tensor:
+        """Of the gradient that the last step left."""
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
+        return norm
 
     def _forward(self, b: _Buffers, x_BD: Tensor, generator: torch.Generator) -> None:
         for i, (input_BH, output_BH) in enumerate(zip([x_BD, *b.inputs], b.outputs, strict=True)):
@@ -151,20 +155,10 @@ class FusedStep:
                 torch.addcmul(b.mean_BZ, b.std_BZ, b.noise_BZ, out=b.z_BZ)
 
     def _reconstruction(self, b: _Buffers, x_BD: Tensor) -> Tensor:
-        """Sum of −log p(x|z) = Σ softplus(l) − x l; leaves σ(l) where the logits' gradient goes.
-
-        softplus(l) = max(l, 0) − log max(σ(l), 1 − σ(l)). The σ is needed anyway, the maximum is
-        at least 1/2, and so the logarithms of a column are one logarithm of a product.
-        """
-        sigmoid_BD, scratch_BD = b.gradients[-1], b.scratch_BD
-        torch.clamp_min(b.logits_BD, 0.0, out=scratch_BD)
-        total = scratch_BD.sum()
-        torch.sigmoid(b.logits_BD, out=sigmoid_BD)
-        torch.sub(1.0, sigmoid_BD, out=scratch_BD)
-        torch.maximum(sigmoid_BD, scratch_BD, out=scratch_BD)
-        for part_BD in scratch_BD.split(_FACTORS):
-            total -= part_BD.prod(0).log_().sum()
-        return total.sub_(torch.dot(b.logits, x_BD.view(-1)))
+        """Sum of −log p(x|z) = Σ softplus(l) − x l; leaves σ(l) where the logits' gradient goes."""
+        torch.sigmoid(b.logits_BD, out=b.gradients[-1])
+        torch.ops.aten.softplus.out(b.logits_BD, out=b.scratch_BD)
+        return b.scratch_BD.sum().sub_(torch.dot(b.logits, x_BD.view(-1)))
 
     def _kl(self, b: _Buffers) -> Tensor:
         """Sum of KL(q(z|x) ‖ N(0, I)) = ½ Σ (μ² + σ² − log σ² − 1)."""

@@ -28,7 +28,11 @@ class Step(Protocol):
         ...
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
-        """Sums of the terms over the batch and the gradient's squared norm, ``(T + 1,)``."""
+        """Sums of the terms over the batch, ``(T,)``."""
+        ...
+
+    def gradient_norm(self) -> Tensor:
+        """Of the gradient that the last step left."""
         ...
 
 
@@ -55,13 +59,15 @@ class AutogradStep:
         return self.model.named_parameters()
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
-        """Sums of the terms and squared gradient norm ``(T + 1,)``."""
+        """Sums of the terms over the batch ``(T,)``."""
         loss = self.model.loss(x_BD, generator, epoch)
         terms = means(loss.terms)
         self.model.zero_grad(set_to_none=True)
         weighted_total(terms, loss.weights).backward()
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
         self._terms = tuple(terms)
-        sums = [term.detach() * len(x_BD) for term in terms.values()]
-        return torch.stack([*sums, norm.square()])
+        return torch.stack([term.detach() * len(x_BD) for term in terms.values()])
+
+    def gradient_norm(self) -> Tensor:
+        """Of the gradient that the last step left."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)

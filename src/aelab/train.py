@@ -8,7 +8,7 @@ of an epoch adds the steps done, what they measured, and where the stream of noi
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -27,9 +27,11 @@ from aelab.randomness import stream
 from aelab.ranges import Choice, Range
 from aelab.steps import Step, make_step
 
-VALIDATION_BATCH = 1_000  # large enough to be fast, small enough for the cache
+VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
+NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
 # What a state from the middle of an epoch has beside weights and optimizer.
-_ROWS, _NOISE, _SECONDS = "partway/rows", "partway/noise", "partway/seconds"
+_ROWS, _NORMS = "partway/rows", "partway/norms"
+_NOISE, _SECONDS = "partway/noise", "partway/seconds"
 
 
 class Training(Config):
@@ -109,7 +111,7 @@ class Epoch:
     validation: Measured
     learning_rate: float
     images_per_second: float
-    gradient_norm: float  # mean over the steps
+    gradient_norm: float  # mean over every eighth step and the last
     seconds: float
     state: State
 
@@ -212,36 +214,51 @@ def _train_epoch(
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
-    rows: list[Tensor] = []  # sums of the terms, squared gradient norm; read once, after the epoch
+    rows: list[Tensor] = []  # sums of the terms; read once, after the epoch
+    norms: dict[int, Tensor] = {}
     began = time.perf_counter()
     if start is not None and start.step:
         rows = list(start.tensors[_ROWS].to(device))
+        steps = range(0, len(rows), NORM_EVERY)
+        norms = dict(zip(steps, start.tensors[_NORMS].to(device), strict=True))
         generator.set_state(start.tensors[_NOISE])
         began -= float(start.tensors[_SECONDS])
     for number in range(len(rows), len(batches)):
         at = index + number / len(batches)
         rows.append(step(present(batches[number], generator), generator, at))
+        if number % NORM_EVERY == 0 or number + 1 == len(batches):
+            norms[number] = step.gradient_norm()
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
         optimizer.step(config.learning_rate_at(ahead))
         if pause() and number + 1 < len(batches):
-            table, paused = torch.stack(rows), time.perf_counter()
-            _require_finite(table, step.terms, index, optimizer.rate)
+            table, norms_S = _read(step, rows, norms, index, optimizer.rate)
+            paused = time.perf_counter()
             partway = {
-                _ROWS: table.cpu(),
+                _ROWS: table,
+                _NORMS: norms_S,
                 _NOISE: generator.get_state(),
                 _SECONDS: torch.tensor(paused - began, dtype=torch.float64),
             }
             where = f"after step {number + 1} of epoch {index + 1}"
             yield State(index, _tensors(model, optimizer, where) | partway)
             began += time.perf_counter() - paused  # what was done with the state is not training
-    table = torch.stack(rows).double().cpu()
+    table, norms_S = _read(step, rows, norms, index, optimizer.rate)
     seconds = time.perf_counter() - began
-    _require_finite(table, step.terms, index, optimizer.rate)
-    terms = dict(zip(step.terms, (table[:, :-1].sum(0) / images).tolist(), strict=True))
+    terms = dict(zip(step.terms, (table.double().sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
     measured = Measured(terms, model.weights(at))
-    return measured, float(table[:, -1].sqrt().mean()), seconds
+    return measured, float(norms_S.double().mean()), seconds
+
+
+def _read(
+    step: Step, rows: list[Tensor], norms: Mapping[int, Tensor], index: int, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Sums of the terms of each step done and the norms taken; raises if one is not finite."""
+    table, norms_S = torch.stack(rows).cpu(), torch.stack([*norms.values()]).cpu()
+    _require_finite(table, step.terms, range(len(rows)), index, rate)
+    _require_finite(norms_S[:, None], ("gradient norm",), [*norms], index, rate)
+    return table, norms_S
 
 
 @torch.inference_mode()
@@ -270,12 +287,14 @@ def measure(
     )
 
 
-def _require_finite(table: Tensor, names: tuple[str, ...], index: int, rate: float) -> None:
+def _require_finite(
+    table: Tensor, names: tuple[str, ...], steps: Sequence[int], index: int, rate: float
+) -> None:
     bad = (~table.isfinite()).nonzero()
     if len(bad):
-        step, column = bad[0].tolist()
-        what = names[column] if column < len(names) else "gradient norm"
-        raise _not_finite(what, f"at step {step + 1} of epoch {index + 1}", rate)
+        row, column = bad[0].tolist()
+        where = f"at step {steps[row] + 1} of epoch {index + 1}"
+        raise _not_finite(names[column], where, rate)
 
 
 def _not_finite(what: str, where: str, rate: float) -> TrainingError:

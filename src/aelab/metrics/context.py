@@ -29,7 +29,7 @@ from aelab.randomness import stream
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
-BATCH = 1_000
+BATCH = 250  # decoded images of a batch stay in the cache
 POSTERIOR_DRAWS = 10
 
 
