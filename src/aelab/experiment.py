@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from aelab.config import Config, sentence
+from aelab.device import Device, find_device
 from aelab.errors import AelabError
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.base import Likelihood
@@ -61,6 +62,9 @@ class _Shared(Config):
     likelihood: Likelihood = Field(
         "bernoulli", description="Reconstruction term; continuous-bernoulli needs grey pixels."
     )
+    device: Device = Field(
+        "auto", description="Where to train: auto is CUDA where there is one, else the CPU."
+    )
     checkpoint_epochs: int = Field(
         1, ge=1, description="Keep a checkpoint after so many epochs, and at the end."
     )
@@ -111,6 +115,10 @@ class _Shared(Config):
         """The baselines of the run: a PCA of each latent size, and the raw pixels."""
         pca = [f"pca-{d}" for d in self.latent_dim if "pca" in self.baselines]
         return pca + ["pixels"] * ("pixels" in self.baselines)
+
+    def settled(self) -> Self:
+        """The experiment with its device decided, so that a resume goes on with the same one."""
+        return self.model_copy(update={"device": find_device(self.device).type})
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
         """The untrained model called ``key``, with the weights that the seed gives."""

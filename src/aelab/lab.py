@@ -21,6 +21,7 @@ from aelab.checkpoints import (
     write_state,
 )
 from aelab.data import Data, Source, resolve_data
+from aelab.device import find_device, measuring_device
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, validate
 from aelab.export import Format, write_models
@@ -54,6 +55,7 @@ def run_lab(
 
     The data are read once before the folder is made, so that bad data cost nothing.
     """
+    experiment = experiment.settled()
     source = resolve_data(
         experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
     )
@@ -312,6 +314,7 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         _train(send, experiment, key, model, data, folder)
     if folder.has("metrics.json"):  # only the weights were lost, and they are the same again
         return
+    model.to(measuring_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context(
         model=model,
@@ -377,7 +380,7 @@ def _walk(
     due = Due(experiment.checkpoint_epochs, experiment.checkpoint_minutes)
     parts = fit_in_parts(
         model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start,
-        pause=due,
+        device=find_device(experiment.device), pause=due,
     )  # fmt: skip
     with due.told_to_end():
         for part in parts:

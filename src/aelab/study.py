@@ -51,6 +51,7 @@ def run_study(
             "A study compares models of one latent size: give one --latent-dim, and others by "
             "--vary latent-dim=2,16."
         )
+    experiment = experiment.settled()
     places = points(experiment, vary or {})
     if out is not None and Study.is_at(out):
         study = Study(out)
@@ -118,7 +119,7 @@ def _create(
 
 
 def _same_settings(study: Study, experiment: Experiment) -> None:
-    kept = validate(study.experiment(), f"{study.path}/experiment.json")  # newer settings too
+    kept = validate(study.experiment(), f"{study.path}/experiment.json").settled()  # new ones
     there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
     differing = [
         f"{name}: {there.get(name)} there, {here.get(name)} here"

@@ -267,6 +267,7 @@ def measure(
 ) -> Measured:
     """The training objective on other images, with the same draws every time it is asked."""
     device = images_u8.device
+    exact = torch.float32 if device.type == "mps" else torch.float64  # which MPS does not have
     generator = stream(seed, "validation", device=device)
     model.eval()
     sums: dict[str, Tensor] = {}
@@ -276,9 +277,9 @@ def measure(
         loss = model.loss(prepare(batch, protocol, generator), generator, epoch)
         weights = loss.weights
         for name, term in loss.terms.items():
-            sums[name] = sums.get(name, torch.zeros((), device=device)) + term.double().sum()
+            sums[name] = sums.get(name, torch.zeros((), device=device)) + term.to(exact).sum()
         for name, part in loss.per_dimension.items():
-            dimensions[name] = dimensions.get(name, 0) + part.double().sum(0)
+            dimensions[name] = dimensions.get(name, 0) + part.to(exact).sum(0)
     count = len(images_u8)
     return Measured(
         {name: float(value) / count for name, value in sums.items()},

@@ -8,6 +8,7 @@ from typing import Any
 import safetensors.torch
 
 from aelab.data import Source
+from aelab.device import find_device
 from aelab.errors import TrainingError
 from aelab.experiment import Experiment, preset, validate
 from aelab.lab import load
@@ -101,7 +102,10 @@ def retrain(
         with memory_told():
             model, config = prepare(experiment, data, contender.epochs)
             rows = []
-            for epoch in fit(model, data, config, seed=seed, protocol=experiment.pixels):
+            for epoch in fit(
+                model, data, config, seed=seed, protocol=experiment.pixels,
+                device=find_device(experiment.device),
+            ):  # fmt: skip
                 rows.append(epoch.row())
                 send({"phase": f"epoch {epoch.index}/{config.epochs}"})
             context = validation_context(model, data, experiment)

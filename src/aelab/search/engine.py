@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from aelab.data import Source, resolve_data
+from aelab.device import find_device
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, validate
 from aelab.lab import Watch, describe, load
@@ -67,6 +68,7 @@ def run_search(
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     found = searched(experiment, search.model, search.space)
     found.base.build(found.key, data.image_size)  # a network that does not fit fails here
+    find_device(experiment.device)
     if shared:
         with storage_at(shared.storage):  # and so does an address
             pass

@@ -150,10 +150,10 @@ def distortion(context: Context) -> float:
     total = 0.0
     parts = (part.split(BATCH) for part in context.posterior)
     for x_BD, mean_BZ, log_variance_BZ in zip(context.batches("test"), *parts, strict=True):
-        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
-        total += float(
-            context.model.reconstruction(context.model.decode(z_BZ), x_BD).double().sum()
-        )
+        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator).to(context.device)
+        logits_BD = context.model.decode(z_BZ)
+        nats_B = context.model.reconstruction(logits_BD, x_BD.to(context.device))
+        total += float(nats_B.cpu().double().sum())
     return total / len(context.data.test)
 
 

@@ -11,6 +11,7 @@ import optuna
 import safetensors.torch
 
 from aelab.data import Data
+from aelab.device import find_device
 from aelab.errors import AelabError, TrainingError
 from aelab.experiment import Experiment
 from aelab.models import Autoencoder
@@ -61,8 +62,9 @@ class Objective:
         told = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         goals, rows, value = self.search.goals, [], None
         for epoch in fit(
-            model, self.data, config, seed=experiment.seed, protocol=experiment.pixels
-        ):
+            model, self.data, config, seed=experiment.seed, protocol=experiment.pixels,
+            device=find_device(experiment.device),
+        ):  # fmt: skip
             rows.append(epoch.row())
             if len(goals) == 1 and goals[0].every_epoch:
                 value = goals[0].of(validation_context(model, self.data, experiment))

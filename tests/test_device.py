@@ -1,0 +1,57 @@
+"""Devices by name; on a machine that has no other than the CPU, training elsewhere is untried."""
+
+import pytest
+import torch
+
+from aelab.data import Data
+from aelab.device import find_device, measuring_device
+from aelab.errors import AelabError
+from aelab.experiment import preset
+from aelab.train import fit
+
+
+@pytest.fixture
+def cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+@pytest.mark.usefixtures("cpu_only")
+def test_a_device_that_is_not_here_is_refused_with_what_is(name: str) -> None:
+    with pytest.raises(AelabError, match=f"no {name} device here .* --device cpu always works"):
+        preset(device=name).settled()
+
+
+@pytest.mark.usefixtures("cpu_only")
+def test_what_was_trained_on_a_gpu_is_measured_without_one() -> None:
+    assert measuring_device("cuda") == measuring_device("mps") == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("cpu_only")
+def test_auto_is_decided_once() -> None:
+    assert preset().settled().device == "cpu"
+
+
+def test_auto_prefers_cuda_and_takes_mps_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device("auto").type == "cpu"
+    assert find_device("mps").type == "mps"
+    assert measuring_device("mps").type == "cpu"  # which has float64
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert find_device("auto").type == measuring_device("cuda").type == "cuda"
+
+
+if HERE := [name for name in ("cuda", "mps") if getattr(torch, name).is_available()]:
+
+    @pytest.mark.parametrize("name", HERE)
+    def test_training_there_comes_to_what_the_cpu_does(name: str, tiny_data: Data) -> None:
+        """Other noise, and the same objective: the two are within a tenth."""
+        experiment = preset(latent_dim=(3,), network={"hidden": (16,)}, vae={"epochs": 3})
+        totals = []
+        for device in ("cpu", name):
+            model = experiment.build("vae-3", tiny_data.image_size)
+            epochs = fit(model, tiny_data, experiment.training("vae"), seed=0, device=device)
+            totals.append([*epochs][-1].validation.total)
+        assert totals[1] == pytest.approx(totals[0], rel=0.1)
