@@ -50,7 +50,8 @@ def main() -> None:
         found["growth"] = grown
         lines += [
             "Growth of one epoch's time, and of peak memory, one thread (10,000 images but where "
-            "they are what grows; epochs: the sum):", "", growth.table(grown), "",
+            "they are what grows; epochs: the sum; seeds: four epochs each, starting included):",
+            "", growth.table(grown), "",
         ]  # fmt: skip
     if "wait" in wanted.only:
         waited = wait.wait(wanted.data, wanted.quick, say)

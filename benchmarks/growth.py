@@ -1,6 +1,7 @@
-"""How time and memory grow with the images, the width, the code and the epochs."""
+"""How time and memory grow with images, width, code, epochs, seeds and workers."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contestants import Setting
+from benchmarks.processes import PeakMemory
 from benchmarks.table import exponent, markdown
 
 AXES: dict[str, Sequence[int]] = {
@@ -17,12 +19,17 @@ AXES: dict[str, Sequence[int]] = {
     "hidden": (100, 200, 400, 800, 1_600),
     "latent_dim": (2, 8, 32, 128),
     "epochs": (1, 4, 16),
+    "seeds": (1, 2, 4, 8),
+    "workers": (1, 2, 4),
 }
-UNITS = {"images": "images", "hidden": "hidden units", "latent_dim": "d", "epochs": "epochs"}
+UNITS = {
+    "images": "images", "hidden": "hidden units", "latent_dim": "d", "epochs": "epochs",
+    "seeds": "seeds, 2 workers", "workers": "workers, 4 seeds",
+}  # fmt: skip
 
 
 def grow(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, list[dict[str, Any]]]:
-    """Train aelab's VAE at every place of every axis, each in a fresh process of one thread."""
+    """Train aelab's VAE at every place of every axis, each in fresh processes of one thread."""
     found: dict[str, list[dict[str, Any]]] = {}
     for axis, places in AXES.items():
         for place in places[:3] if quick else places:
@@ -54,6 +61,9 @@ def _measure(folder: str, axis: str, size: int) -> dict[str, Any]:
 
     import torch
 
+    if axis in ("seeds", "workers"):
+        return _pool(folder, **{"seeds": 4, "workers": 2, axis: size}) | {"size": size}
+
     from benchmarks.contestants.aelab_fit import AelabFit
     from benchmarks.images import repeated
 
@@ -73,6 +83,28 @@ def _measure(folder: str, axis: str, size: int) -> dict[str, Any]:
         "seconds": sum(seconds) if axis == "epochs" else median(seconds),
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     }
+
+
+def _pool(folder: str, seeds: int, workers: int) -> dict[str, float]:
+    """Four epochs of 10,000 images for each seed, as a study trains them: processes and all."""
+    from aelab.parallel import Job, run_jobs
+
+    jobs = [Job(f"seed {seed}", train, (folder, seed)) for seed in range(seeds)]
+    began = time.perf_counter()
+    with PeakMemory(os.getpid()) as memory:
+        failed = [event for event in run_jobs(jobs, workers) if event.kind == "failed"]
+    assert not failed, failed
+    return {"seconds": time.perf_counter() - began, "peak_gb": memory.peak}
+
+
+def train(send: Callable[[Any], None], folder: str, seed: int) -> None:  # noqa: ARG001
+    """A job: four epochs of the VAE."""
+    from benchmarks.contestants.aelab_fit import AelabFit
+    from benchmarks.images import repeated
+
+    contestant = AelabFit(repeated(folder, 10_000), Setting(seed=seed))
+    for _ in range(4):
+        contestant.epoch()
 
 
 if __name__ == "__main__":
