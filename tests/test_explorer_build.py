@@ -1,7 +1,9 @@
 """How the explorer is made: linked modules, packed arrays, what it embeds, and how it is served."""
 
+import contextlib
 import http.client
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from html import unescape
@@ -11,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -205,6 +207,24 @@ def test_the_server_gives_one_page_to_its_own_name_only(port: int, html: str) ->
     for path in ("/report.html", "/../explorer.html", "//etc/passwd", "/explorer.html/", "/?x"):
         assert answer(port, path, "localhost").status == 404
     assert 400 <= answer(port, "/", "localhost", "POST").status < 600
+
+
+PIECES = (b"..", b"%2e%2e", b"%2E.", b"/", b"//", b"\\", b"\0", b"%00", b"%2f", b"etc/passwd",
+          b"report.html", b"?", b"#", b"explorer.html", b"%c0%ae", b";", b"\xff",
+          b"a" * 70_000)  # fmt: skip
+
+
+def test_no_path_leads_to_another_file(port: int, html: str) -> None:
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join))
+    def attempt(path: bytes) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"GET /" + path + b" HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):  # an answer before all was sent
+                head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.0 4") or body == html.encode()
+
+    attempt()
 
 
 def test_a_port_in_use_is_told_in_one_sentence(run: FakeRun, port: int, tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ from aelab.data import Source, resolve_data
 from aelab.errors import AelabError, DataError, RunError
 from aelab.experiment import Experiment, merge, preset, validate
 from aelab.lab import _train_and_evaluate, describe
+from aelab.parallel import Event
 from aelab.runs import Folder, Run
+from aelab.study import run_study
 from tests.idx_files import idx_bytes, make_set, write_set
 
 KEY = "vae-3"
@@ -378,7 +380,24 @@ TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
         bad_toml,
     )
 }  # fmt: skip
+LONG = 5  # minutes, from which on a long study is made too
 CHEAP = {"damaged_file": 20, "bad_idx": 40, "bad_toml": 100}  # a round has so many of these
+
+
+def long_study(ground: Ground, runs: int = 30) -> str:
+    """The memory of the process that leads a study, after a third of the runs and at the end."""
+    sizes: list[float] = []  # resident, in MB, whenever a model has been measured
+
+    def watch(event: Event) -> None:
+        if event.job.endswith(KEY) and event.kind == "done":
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            sizes.append(pages * resource.getpagesize() / 1e6)
+
+    run_study(ground.experiment, ground.folder / "study", seeds=runs, watch=watch)
+    assert len(sizes) == runs
+    early, late = sizes[runs // 3], sizes[-1]
+    assert late - early < 30, f"{late - early:.0f} MB more"
+    return f"{early:.0f} MB after {runs // 3}, {late:.0f} MB after all"
 
 
 def main() -> None:
@@ -403,6 +422,8 @@ def main() -> None:
                         console.print(f"{name} --seed {seed}: {error!r}", style="red")
                     counts[name, outcome] += 1
             seed += 1
+        if wanted.minutes >= LONG and not wanted.only:
+            counts["memory of a study of 30 runs", long_study(ground)] = 1
     table = Table("trial", "what happened", "times", title=f"{wanted.minutes:g} minutes")
     for (name, outcome), count in sorted(counts.items()):
         table.add_row(name.replace("_", " "), outcome, f"{count:,}")

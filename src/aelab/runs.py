@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -470,9 +471,9 @@ def opened(path: Path) -> Run | Study:
 
 def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any) -> None:
     """Make a folder with its first files in it, whole or not at all."""
-    if path.exists():
-        raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
     try:
+        if path.exists():
+            raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
         path.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         made.chmod(0o755)
@@ -483,6 +484,21 @@ def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any)
         made.rename(path)
     except OSError as error:
         raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Refuse to begin what the disk has no room for: ``needed`` bytes, in a folder to be made."""
+    try:
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free
+    except OSError:
+        return  # who makes the folder will be told why it cannot be made
+    if free < needed:
+        takes, has = (f"{size / 1e6:,.0f} MB" for size in (needed, free))
+        raise RunError(
+            f"{path} would take about {takes}, and its disk has {has} free: make room, or name an "
+            "--out on another disk."
+        )
 
 
 def default_path(preset: str) -> Path:

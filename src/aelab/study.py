@@ -18,11 +18,11 @@ from aelab.config import flatten
 from aelab.data import Source, resolve_data
 from aelab.errors import AelabError, RunError
 from aelab.evidence import Entry, compose
-from aelab.experiment import Experiment, validate
+from aelab.experiment import Experiment, experiment_of, validate
 from aelab.lab import Watch
 from aelab.mending import mend
 from aelab.parallel import Event, Job, Send, run_jobs
-from aelab.runs import Run, Study, default_path
+from aelab.runs import Run, Study, default_path, require_space
 
 # Not part of what makes two studies' runs comparable: they may grow from call to call.
 _GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes"}
@@ -57,7 +57,8 @@ def run_study(
         study = Study(out)
         _same_settings(study, experiment)
     else:
-        study = _create(experiment, out, list(CLAIMS.values()) if claims is None else claims, watch)
+        frozen = list(CLAIMS.values()) if claims is None else claims
+        study = _create(experiment, out, frozen, seeds * (1 + len(places)), watch)
     with study.lock():
         _unchanged(study, claims)
         span = range(experiment.seed, experiment.seed + seeds)
@@ -99,17 +100,18 @@ def report_study(study: Study, watch: Watch = lambda event: None) -> Path:  # no
 
 
 def _create(
-    experiment: Experiment, out: Path | None, claims: Sequence[Claim], watch: Watch
+    experiment: Experiment, out: Path | None, claims: Sequence[Claim], runs: int, watch: Watch
 ) -> Study:
+    """The folder of a study that will have so many ``runs``."""
     source = resolve_data(
         experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
     )
     data = lab.load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
-    for key in experiment.by_key:
-        experiment.build(key, data.image_size)  # a network that does not fit fails here
+    path = out or default_path(f"{experiment.preset}-study")
+    require_space(path, runs * lab.bytes_of_run(experiment, data))
     return Study.create(
-        out or default_path(f"{experiment.preset}-study"),
+        path,
         experiment.model_dump(mode="json"),
         [item.model_dump(mode="json") for item in claims],
         claims_hash=frozen_hash(claims),
@@ -119,7 +121,7 @@ def _create(
 
 
 def _same_settings(study: Study, experiment: Experiment) -> None:
-    kept = validate(study.experiment(), f"{study.path}/experiment.json").settled()  # new ones
+    kept = experiment_of(study).settled()
     there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
     differing = [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
@@ -189,7 +191,7 @@ def _baselines(experiment: Experiment, kinds: Iterable[str]) -> dict[tuple[Any, 
 
 def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
     began = time.perf_counter()
-    base = validate(study.experiment(), f"{study.path}/experiment.json")
+    base = experiment_of(study)
     source = Source(**study.manifest()["source"])
     study.note(status="running")
     failures: dict[str, dict[str, str]] = {}
@@ -234,7 +236,7 @@ def _unfinished(
                 source=dataclasses.asdict(source),
             )
         run = Run(path)
-        experiment = validate(run.experiment(), f"{path}/experiment.json")
+        experiment = experiment_of(run)
         with run.lock():
             mend(run, experiment, lab.warner(watch))
         if run.manifest().get("status") != "finished":
@@ -287,4 +289,4 @@ def _pool(
 def _complete(send: Send, path: Path) -> None:
     run = Run(path)
     send({"phase": "reporting"})
-    lab.complete(run, validate(run.experiment(), f"{path}/experiment.json"))
+    lab.complete(run, experiment_of(run))

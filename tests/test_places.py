@@ -1,0 +1,69 @@
+"""An output that cannot be written fails before anything is trained, in one sentence."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aelab.errors import RunError
+from aelab.experiment import preset
+from aelab.lab import run_lab
+from aelab.study import run_study
+from tests.idx_files import make_set, write_set
+
+#: The tests run as root, who may write anywhere: the attempt is made by another user.
+SCRIPT = """
+import os, sys
+import aelab.display, aelab.lab  # the other user may not reach the packages
+from aelab.cli import main
+if os.getuid() == 0:
+    os.setuid(65534)
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter; the parents of tmp_path are closed to others."""
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o755)
+        yield Path(root)
+        for folder in Path(root).rglob("*"):
+            folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(("mode", "below"), [(0o555, "run"), (0o555, "a/b/run"), (0o000, "run")])
+def test_a_folder_without_permission(open_folder: Path, mode: int, below: str) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir()
+    closed.chmod(mode)
+    write_set(open_folder / "digits", make_set())
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "run", "--data", open_folder / "digits", "--out",
+         closed / below],
+        capture_output=True, text=True, check=False, cwd=open_folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("aelab: ")]
+    assert f"Cannot make the run folder {closed / below}: Permission denied" in said
+    assert "epoch" not in done.stderr + done.stdout
+    assert list(closed.iterdir()) == []
+
+
+def test_a_disk_without_room(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
+    experiment = preset(data=str(tiny_folder), latent_dim=(3,), network={"hidden": (16,)})
+    for begin in (run_lab, run_study):
+        with pytest.raises(RunError, match=r"about \d+ MB, and its disk has 5 MB free: make room"):
+            begin(experiment, tmp_path / "new" / "run")
+    assert list(tmp_path.iterdir()) == []
