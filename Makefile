@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format study screenshots reproduce bench golden docs torture pins clean
+.PHONY: help lab test check format study results screenshots reproduce bench golden docs torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,8 @@ MINUTES ?= 1
 BENCH := .bench-venv
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
+# Two files at a time; those of one file share what they trained.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,14 +31,14 @@ lab: $(VENV)/.lab ## install, then train and compare an AE and a VAE on the bund
 	$(BIN)/aelab run --preset quick
 
 test: $(VENV)/.dev ## install what the tests need and run them
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.dev ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: $(VENV)/.dev ## format the code and mend what the linter can
 	$(BIN)/ruff format
@@ -51,6 +53,9 @@ study: $(VENV)/.lab ## the published studies: ten seeds, latent sizes, β (DATA=
 	$(STUDY) --seeds 10
 	$(STUDY) --seeds 3 --vary latent-dim=2,4,8,16,32,64
 	$(STUDY) --seeds 3 --models ae vae noise --vary vae.beta=0,0.1,0.5,1,2,4
+
+results: $(VENV)/.lab ## docs/results.md and docs/results.csv from runs/study
+	PYTHONPATH=. $(BIN)/python tools/results.py runs/study "make study DATA=$(DATA)"
 
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)
@@ -76,8 +81,9 @@ torture: $(VENV)/.dev ## kills, full disks, damage, bad inputs: make torture MIN
 golden: $(VENV)/.dev ## write the golden run folder of a new run format (tests/golden/)
 	PYTHONPATH=. $(BIN)/python tools/golden.py
 
-docs: $(VENV)/.dev ## run the notebook and render it to docs/lab.md
+docs: $(VENV)/.dev ## render the notebook to docs/lab.md, and the tables of docs/measures.md
 	$(BIN)/python tools/notebook.py render
+	$(BIN)/python tools/measures.py
 
 pins: $(VENV)/.dev ## renew constraints.txt from what is installed
 	$(BIN)/python tools/pins.py

@@ -31,6 +31,13 @@ def main() -> None:
     described = machine.describe()
     lines = [f"Machine: {'; '.join(described.values())}.", ""]
     found: dict[str, object] = {"machine": described, "images": images, "rounds": rounds}
+
+    def keep() -> None:
+        """Write what is known so far: a fault in one section must not cost the others."""
+        wanted.out.parent.mkdir(parents=True, exist_ok=True)
+        wanted.out.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
+        wanted.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+
     if "training" in wanted.only:
         entries = training.compare(wanted.data, images, rounds, say)
         found["training"] = training.records(entries)
@@ -40,11 +47,13 @@ def main() -> None:
             f"and its time is divided by two. −ELBO on validation after {rounds} epochs.",
             "", training.table(entries), "", training.aims(entries), "",
         ]  # fmt: skip
+        keep()
     if "quality" in wanted.only and not wanted.quick:
         reached = quality.race(wanted.data, say)
         found["quality"] = [dataclasses.asdict(r) for r in reached]
         lines += ["Until validation −ELBO is what the recipe has after 50 epochs (one thread):", "",
                   quality.table(reached), ""]  # fmt: skip
+        keep()
     if "growth" in wanted.only:
         grown = growth.grow(wanted.data, wanted.quick, say)
         found["growth"] = grown
@@ -53,13 +62,12 @@ def main() -> None:
             "they are what grows; epochs: the sum; seeds: four epochs each, starting included):",
             "", growth.table(grown), "",
         ]  # fmt: skip
+        keep()
     if "wait" in wanted.only:
         waited = wait.wait(wanted.data, wanted.quick, say)
         found["wait"] = waited
         lines += ["The rest of a user's wait:", "", wait.table(waited), ""]
-    wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    wanted.out.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
-    wanted.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+        keep()
     Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     say(f"written to {wanted.out}.md and {wanted.out}.json")
 

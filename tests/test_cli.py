@@ -234,6 +234,17 @@ def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
     assert run.manifest()["status"] == "finished"
 
 
+def test_annealing_checks_every_vae_and_is_kept(finished: Path, tmp_path: Path) -> None:
+    copy = Run(shutil.copytree(finished, tmp_path / "copy"))
+    done = aelab("evaluate", copy.path, "--ais", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {"vae-3", "vae-2"}
+    for key, one in found.items():
+        assert one["lower"] - 1 < one["importance"] < one["upper"] + 1
+        assert copy.model(key).read_json("ais.json") == one
+
+
 def test_a_run_that_is_not_trained_is_not_evaluated(finished: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)

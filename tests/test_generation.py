@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
 from aelab.data import Data, Split
@@ -76,6 +77,8 @@ def test_frechet_distance_is_that_of_the_matrix_square_root() -> None:
     expected = ((mean - other_mean) ** 2).sum() + np.trace(covariance + other - 2 * root)
     assert neighbours.frechet(real, drawn) == pytest.approx(expected, rel=1e-9)
     assert neighbours.frechet(real, real) == pytest.approx(0, abs=1e-9)
+    moments = [f(s) for s in (real, drawn) for f in (lambda s: s.mean(0), lambda s: torch.cov(s.T))]
+    assert neighbours.frechet(real, drawn) == pytest.approx(float(_compute_fid(*moments)), rel=1e-6)
 
 
 def test_kernel_distance_is_that_of_torchmetrics() -> None:

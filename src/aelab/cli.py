@@ -14,6 +14,7 @@ from aelab.errors import AelabError, TrainingError
 from aelab.flags import (
     Bare,
     Doing,
+    Evaluating,
     Exploring,
     Exporting,
     Output,
@@ -128,7 +129,10 @@ def evaluate(words: list[str]) -> None:
     from aelab.lab import evaluate as evaluate_run
     from aelab.study import evaluate_study
 
-    path, doing = parse(run_and(Doing, evaluate.__doc__), "evaluate", words)
+    path, doing = parse(run_and(Evaluating, evaluate.__doc__), "evaluate", words)
+    if doing.ais:
+        _check_likelihood(path, doing)
+        return
     _again(evaluate_run, evaluate_study, path, doing)
 
 
@@ -287,6 +291,19 @@ def _again(
     with _display(found.model_keys(), doing) as display:
         done = of_run(path, doing.workers, display.watch)
     _print_results(done, doing)
+
+
+def _check_likelihood(path: Path, doing: Doing) -> None:
+    from aelab.lab import check_likelihood
+    from aelab.printing import annealing_table
+    from aelab.runs import Run
+
+    with _display((), doing) as display:
+        found = check_likelihood(Run(path), doing.workers, display.watch)
+    if doing.json_:
+        _say(json.dumps(found, indent=1))
+    elif not doing.quiet:
+        annealing_table(found)
 
 
 def _finish_study(done: "Study", output: Output) -> None:

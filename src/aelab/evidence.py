@@ -14,7 +14,7 @@ from typing import Any
 from aelab.axes import BASE, Point, owner, written
 from aelab.claims import Claim, Decision, decide, thaw
 from aelab.config import flatten
-from aelab.experiment import validate
+from aelab.experiment import experiment_of
 from aelab.formula import Measures
 from aelab.inference import LEVEL, Paired, seeds_needed
 from aelab.runs import FORMAT, Run, Study
@@ -75,7 +75,7 @@ def compose(study: Study, plan: Sequence[Entry]) -> tuple[dict[str, Any], str]:
         "experiment": study.experiment(),
         "data": study.manifest()["data"],
         "protocol": study.experiment()["pixels"],
-        "pair_differs_in": validate(study.experiment(), str(study.path)).pair_differs_in(),
+        "pair_differs_in": experiment_of(study).pair_differs_in(),
         "claims_hash": study.manifest()["claims_hash"],
         "level": LEVEL,
         "seeds": sorted({row.entry.seed for row in rows if row.entry.point == BASE}),

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
@@ -13,7 +13,7 @@ from aelab.errors import AelabError
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.base import Likelihood
 from aelab.nets import Network, Size
-from aelab.pixels import Protocol
+from aelab.pixels import Protocol as Pixels
 from aelab.train import Training
 
 Baseline = Literal["pca", "pixels"]
@@ -56,7 +56,7 @@ class _Shared(Config):
     train_size: int | None = Field(
         None, ge=1, description="Train on so many images, drawn by class (None: all)."
     )
-    pixels: Protocol = Field(
+    pixels: Pixels = Field(
         "grey", description="Data protocol: grey levels, dynamic or static binarisation."
     )
     likelihood: Likelihood = Field(
@@ -209,6 +209,19 @@ def validate(settings: Mapping[str, Any], where: str) -> Experiment:
         return Experiment.model_validate(settings)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
+
+
+class _Kept(Protocol):
+    """A folder that keeps an experiment."""
+
+    path: Path
+
+    def experiment(self) -> dict[str, Any]: ...
+
+
+def experiment_of(folder: _Kept) -> Experiment:
+    """The Experiment of a run, study or search; settings newer than it have their defaults."""
+    return validate(folder.experiment(), f"{folder.path}/experiment.json")
 
 
 def load_toml(

@@ -40,6 +40,16 @@ class Doing(Output):
     )
 
 
+class Evaluating(Doing):
+    """What is measured."""
+
+    ais: bool = Field(
+        False,
+        description="Do not measure again, but check how tight the likelihood bounds are: by "
+        "annealed importance sampling of images that each variational model makes. Takes minutes.",
+    )
+
+
 class Place(Doing):
     """Where a run is done."""
 

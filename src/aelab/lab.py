@@ -23,25 +23,27 @@ from aelab.checkpoints import (
 from aelab.data import Data, Source, resolve_data
 from aelab.device import find_device, measuring_device
 from aelab.errors import AelabError, RunError, TrainingError
-from aelab.experiment import Experiment, validate
+from aelab.experiment import Experiment, experiment_of
 from aelab.export import Format, write_models
 from aelab.mending import mend
 from aelab.metrics import (
     METRICS,
     Context,
     Evaluation,
+    ais_check,
     evaluate_baseline,
     health,
     obtain_classifier,
     paired_difference,
 )
 from aelab.metrics import evaluate as evaluate_model
-from aelab.models import MODELS, Autoencoder
+from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
 from aelab.parallel import Event, Job, Send, run_jobs
-from aelab.runs import FORMAT, ModelFolder, Run, default_path, environment
+from aelab.runs import FORMAT, ModelFolder, Run, default_path, environment, require_space
 from aelab.train import Epoch, State, fit_in_parts, load_weights
 
 Watch = Callable[[Event], None]
+BYTES_OF_MEASURES = 10_000_000  # arrays, figures and pages, by the model
 CLASSIFIER = "classifier"  # the name of the job that makes it
 
 
@@ -61,9 +63,8 @@ def run_lab(
     )
     data = load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
-    for key in experiment.by_key:
-        experiment.build(key, data.image_size)  # a network that does not fit fails here
     path = out or default_path(experiment.preset)
+    require_space(path, bytes_of_run(experiment, data))
     run = Run.create(
         path,
         experiment.model_dump(mode="json"),
@@ -81,7 +82,7 @@ def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> R
     What is damaged is told and made again (see :func:`aelab.mending.mend`).
     """
     run = Run(path)
-    experiment = validate(run.experiment(), f"{path}/experiment.json")
+    experiment = experiment_of(run)
     with run.lock():
         mend(run, experiment, warner(watch))
         if run.manifest().get("status") == "finished":
@@ -100,7 +101,7 @@ def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) ->
     """
     run = Run(path)
     with run.lock():
-        mend(run, validate(run.experiment(), f"{path}/experiment.json"), warner(watch))
+        mend(run, experiment_of(run), warner(watch))
         untrained = [k for k in run.model_keys() if not run.model(k).has("weights.safetensors")]
         if untrained:
             raise RunError(
@@ -108,6 +109,35 @@ def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) ->
             )
         forget_measures(run)
     return resume(path, workers, watch)
+
+
+def check_likelihood(
+    run: Run,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+) -> dict[str, dict[str, Any]]:
+    """How tight the likelihood bounds of the variational models are: :func:`ais_check` of each.
+
+    Kept in the run, and given by key. Raises RunError if the run has no variational model.
+    """
+    able = {name for name, model in MODELS.items() if issubclass(model, GaussianAutoencoder)}
+    keys = [key for key, (name, _) in experiment_of(run).by_key.items() if name in able]
+    if not keys:
+        raise RunError(f"{run.path} has no model with a likelihood to check, such as a VAE.")
+    with run.lock():
+        failures = _carry_out([Job(key, _anneal, (run.path, key)) for key in keys], workers, watch)
+    if failures:
+        raise TrainingError(" ".join(failures.values()))
+    return {key: run.model(key).read_json("ais.json") for key in keys}
+
+
+def _anneal(send: Send, path: Path, key: str) -> None:
+    run = Run(path)
+    context = Context.of(
+        experiment_of(run), load_model(run, key), load_run_data(run),
+        report=lambda text: send({"phase": text}),
+    )  # fmt: skip
+    run.model(key).write_json("ais.json", ais_check(context))
 
 
 def forget_measures(run: Run) -> None:
@@ -120,7 +150,7 @@ def forget_measures(run: Run) -> None:
 
 def load_model(run: Run, key: str) -> Autoencoder:
     """The trained model called ``key``, ready to encode and decode."""
-    experiment = validate(run.experiment(), f"{run.path}/experiment.json")
+    experiment = experiment_of(run)
     if key not in experiment.by_key:
         raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.by_key)}.")
     height, width = run.manifest()["data"]["image_size"]
@@ -131,7 +161,7 @@ def load_model(run: Run, key: str) -> Autoencoder:
 
 def load_run_data(run: Run) -> Data:
     """The data of a run, verified against what it was trained on."""
-    experiment = validate(run.experiment(), f"{run.path}/experiment.json")
+    experiment = experiment_of(run)
     data = load(Source(**run.manifest()["source"]), experiment)
     _same_data(run, data)
     return data
@@ -147,16 +177,9 @@ def explore(run: Run) -> Path:
     """(Re)build the explorer of a measured run, which needs its data; gives the page's path."""
     from aelab.explorer import build_explorer
 
-    experiment, data = validate(run.experiment(), f"{run.path}/experiment.json"), load_run_data(run)
+    experiment, data = experiment_of(run), load_run_data(run)
     contexts = {
-        key: Context(
-            model=load_model(run, key),
-            data=data,
-            seed=experiment.seed,
-            protocol=experiment.pixels,
-            settings=experiment.evaluation,
-        )
-        for key in experiment.by_key
+        key: Context.of(experiment, load_model(run, key), data) for key in experiment.by_key
     }
     return build_explorer(run, contexts)
 
@@ -177,6 +200,17 @@ def load(source: Source, experiment: Experiment) -> Data:
         validation=experiment.validation,
         train_size=experiment.train_size,
     )
+
+
+def bytes_of_run(experiment: Experiment, data: Data) -> int:
+    """What a run will about take on disk; a network that does not fit the images fails here.
+
+    Of each model ten times its parameters (weights, and three states with Adam's moments while the
+    oldest is replaced), and what is measured and drawn.
+    """
+    models = [experiment.build(key, data.image_size) for key in experiment.by_key]
+    parameters = sum(p.numel() for model in models for p in model.parameters())
+    return 4 * 10 * parameters + len(models) * BYTES_OF_MEASURES
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -202,13 +236,7 @@ def _same_data(run: Run, data: Data) -> None:
 
 def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:
     began = time.perf_counter()
-    failures: dict[str, str] = {}
-    everything = jobs(run, experiment, source)
-    with contextlib.closing(run_jobs(everything, workers)) as events:  # an interrupt ends workers
-        for event in events:
-            if event.kind == "failed":
-                failures[event.job] = event.content
-            watch(event)
+    failures = _carry_out(jobs(run, experiment, source), workers, watch)
     # What an interrupted run spent before is added up, so the report tells the whole.
     run.note(seconds=run.manifest().get("seconds", 0.0) + time.perf_counter() - began)
     if failures:
@@ -219,6 +247,17 @@ def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watc
         )
     complete(run, experiment, watch)
     return run
+
+
+def _carry_out(work: list[Job], workers: int, watch: Watch) -> dict[str, str]:
+    """Run the jobs; gives why those failed that did."""
+    failures: dict[str, str] = {}
+    with contextlib.closing(run_jobs(work, workers)) as events:  # an interrupt ends workers
+        for event in events:
+            if event.kind == "failed":
+                failures[event.job] = event.content
+            watch(event)
+    return failures
 
 
 def jobs(run: Run, experiment: Experiment, source: Source, label: str = "") -> list[Job]:
@@ -261,7 +300,7 @@ def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG0
     Raises RunError if that takes measuring.
     """
     run = Run(path)
-    experiment = validate(run.experiment(), f"{path}/experiment.json")
+    experiment = experiment_of(run)
     with run.lock():
         mend(run, experiment, warner(watch))
         keys = [*experiment.by_key, *experiment.baseline_keys]
@@ -302,7 +341,7 @@ def elsewhere(run: Run) -> list[str]:
 def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None:
     run = Run(path)
     folder = run.model(key)
-    experiment = validate(run.experiment(), str(path))
+    experiment = experiment_of(run)
     if folder.has("metrics.json") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
@@ -316,14 +355,8 @@ def _train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> Non
         return
     model.to(measuring_device(experiment.device))
     send({"phase": "evaluating"})
-    context = Context(
-        model=model,
-        data=data,
-        seed=experiment.seed,
-        protocol=experiment.pixels,
-        settings=experiment.evaluation,
-        blocks=folder,
-        report=lambda text: send({"phase": text}),
+    context = Context.of(
+        experiment, model, data, blocks=folder, report=lambda text: send({"phase": text})
     )
     evaluation = evaluate_model(context)
     history = folder.history()
@@ -402,7 +435,7 @@ def _walk(
 
 
 def _obtain_classifier(send: Send, path: Path, source: Source) -> None:
-    experiment = validate(Run(path).experiment(), str(path))
+    experiment = experiment_of(Run(path))
     obtain_classifier(load(source, experiment), lambda text: send({"phase": text}))
 
 
@@ -412,7 +445,7 @@ def _measure_baseline(send: Send, path: Path, key: str, source: Source) -> None:
     if folder.has("metrics.json"):
         return
     send({"phase": "measuring"})
-    experiment = validate(run.experiment(), str(path))
+    experiment = experiment_of(run)
     name, _, d = key.partition("-")
     size = int(d) if d else None
     evaluation = evaluate_baseline(

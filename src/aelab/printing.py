@@ -87,3 +87,20 @@ def _shown(value: Any) -> str:
         if isinstance(value, list)
         else str(value)
     )
+
+
+def annealing_table(found: dict[str, dict[str, Any]]) -> None:
+    """Print how annealing and importance sampling bracket −log p of images that models made."""
+    first = next(iter(found.values()))
+    table = Table(
+        title=f"−log p of {first['images']} images that each model made, nats",
+        caption=f"{first['chains']} chains of {first['distributions']} distributions; the truth "
+        "lies between the bounds, in expectation.",
+    )
+    columns = ("lower bound (from the posterior)", "upper bound (from the prior)",
+               f"importance sampling, K = {first['samples']}")  # fmt: skip
+    for name in ("model", *columns):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for key, one in found.items():
+        table.add_row(key, *(number(one[name], 2) for name in ("lower", "upper", "importance")))
+    Console(highlight=False).print(table)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, final
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, final
 from typing import Protocol as Interface
 from weakref import WeakKeyDictionary
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from aelab.data import Data, Split
-from aelab.experiment import Measuring
+from aelab.experiment import Experiment, Measuring
 from aelab.losses import gaussian_kl
 from aelab.metrics.base import Array, Needs
 from aelab.models import Autoencoder, GaussianAutoencoder
@@ -157,6 +157,18 @@ class Context(DecodedSubject):
     model: Autoencoder
     settings: Measuring = field(default_factory=Measuring)
     blocks: Blocks = field(default_factory=NoBlocks)
+
+    @classmethod
+    def of(cls, experiment: Experiment, model: Autoencoder, data: Data, **rest: Any) -> Self:
+        """As the experiment wants it measured."""
+        return cls(
+            model=model,
+            data=data,
+            seed=experiment.seed,
+            protocol=experiment.pixels,
+            settings=experiment.evaluation,
+            **rest,
+        )
 
     def __post_init__(self) -> None:
         self.model.eval()

@@ -130,10 +130,7 @@ def look_at_test(
     data = load(source, experiment)
     model, _ = prepare(experiment, data, contender.epochs)
     load_weights(model, safetensors.torch.load(folder.read("weights.safetensors")))
-    context = Context(
-        model=model, data=data, seed=seed, protocol=experiment.pixels,
-        settings=experiment.evaluation,
-    )  # fmt: skip
+    context = Context.of(experiment, model, data)
     names = dict.fromkeys((*TABLE, *(name for name in goals if name in METRICS)))
     folder.write_json(
         "test.json",

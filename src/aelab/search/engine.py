@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from aelab.data import Source, resolve_data
 from aelab.device import find_device
 from aelab.errors import RunError, TrainingError
-from aelab.experiment import Experiment, validate
+from aelab.experiment import Experiment, experiment_of
 from aelab.lab import Watch, describe, load
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder, default_path
@@ -114,7 +114,7 @@ class _Ongoing:
     ) -> None:
         self.folder, self.shared, self.workers, self.watch = folder, shared, workers, watch
         self.search = Search.model_validate(folder.search())
-        self.experiment = validate(folder.experiment(), f"{folder.path}/experiment.json")
+        self.experiment = experiment_of(folder)
         self.found: Searched = searched(self.experiment, self.search.model, self.search.space)
         self.source = Source(**folder.manifest()["source"])
         self.url = shared.storage if shared else f"sqlite:///{folder.database.absolute()}"

@@ -121,13 +121,7 @@ def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -
     chosen = Split(data.train.images[-count:], data.train.labels[-count:])
     rest = Split(data.train.images[:-count], data.train.labels[:-count])
     shifted = dataclasses.replace(data, train=rest, validation=chosen, test=data.validation)
-    return Context(
-        model=model,
-        data=shifted,
-        seed=experiment.seed,
-        protocol=experiment.pixels,
-        settings=experiment.evaluation,
-    )
+    return Context.of(experiment, model, shifted)
 
 
 @goal("reconstruction", "Reconstruction", unit="nats")

@@ -1,0 +1,43 @@
+"""Write the tables of docs/measures.md from the measures themselves: make docs."""
+
+from pathlib import Path
+
+from aelab.metrics import METRICS
+from aelab.metrics.base import FAMILIES, Family, Metric
+
+PAGE = Path(__file__).parents[1] / "docs" / "measures.md"
+NEEDS = {"codes": "any codes", "pixels": "AE, VAE, PCA", "model": "AE, VAE", "posterior": "VAE"}
+
+
+def table(family: Family) -> str:
+    """A row for each measure of a family, and one for those that share a quantity."""
+    groups: dict[str, list[Metric]] = {}
+    for metric in METRICS.values():
+        if metric.family == family:
+            groups.setdefault(metric.quantity or metric.title, []).append(metric)
+    rows = [
+        "| measure | name | unit | better | of | what |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for title, group in groups.items():
+        one = group[-1]
+        ends = (m.name.rpartition("_")[-1] for m in group[1:])
+        names = ", ".join([f"`{group[0].name}`", *(f"`_{end}`" for end in ends)])
+        what = one.description if one.at is None else one.description.replace(f"{one.at:g}", "…")
+        cells = [title, names, one.unit, one.better or "", NEEDS[one.needs], what]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def filled(page: str) -> str:
+    """The page with the table of each family between its two marks."""
+    for family in FAMILIES:
+        begin, end = f"<!-- {family} -->\n", f"<!-- end of {family} -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = before + begin + table(family) + "\n" + end + after
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
