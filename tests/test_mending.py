@@ -11,10 +11,12 @@ from aelab import lab
 from aelab.data import Source
 from aelab.errors import RunError
 from aelab.experiment import Experiment, validate
-from aelab.lab import _train, evaluate, explorer_page, load, rebuild, resume
+from aelab.lab import evaluate, explorer_page, rebuild, resume
 from aelab.mending import mend
 from aelab.parallel import Event
 from aelab.runs import Folder, Run
+from aelab.work import load
+from aelab.work import train as train_model
 from tests.torture import KEY, Ground, cut, flipped, new_run, timeless
 
 HARMS = {"flipped": flipped, "cut": cut}
@@ -166,7 +168,7 @@ def train(run: Run, until: int | None = None) -> tuple[bytes, list[dict[str, obj
         if content.get("epoch") == until is not None:
             raise KeyboardInterrupt
 
-    _train(send, experiment, KEY, model, data, folder)
+    train_model(send, experiment, KEY, model, data, folder)
     return folder.read("weights.safetensors"), timeless(folder.history())
 
 

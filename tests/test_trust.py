@@ -13,8 +13,8 @@ import pytest
 
 from aelab.checkpoints import Due
 from aelab.errors import RunError
-from aelab.lab import _train_and_evaluate
 from aelab.runs import Run
+from aelab.work import train_and_evaluate
 from tests.processes import wait_for_the_end_of_session
 from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run
 
@@ -80,7 +80,7 @@ def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: 
 
     import safetensors
 
-    from aelab.lab import load_model
+    from aelab.work import load_model
 
     canary = tmp_path / "canary"
 
@@ -119,7 +119,7 @@ def test_whoever_is_told_to_end_leaves_the_step_it_is_at(
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
     try:
         with pytest.raises(SystemExit, match="143"):
-            _train_and_evaluate(lambda _: None, path, KEY, ground.source)
+            train_and_evaluate(lambda _: None, path, KEY, ground.source)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == ["SIGTERM"]

@@ -31,10 +31,10 @@ from rich.table import Table
 from aelab.data import Source, resolve_data
 from aelab.errors import AelabError, DataError, RunError
 from aelab.experiment import Experiment, merge, preset, validate
-from aelab.lab import _train_and_evaluate, describe
 from aelab.parallel import Event
 from aelab.runs import Folder, Run
 from aelab.study import run_study
+from aelab.work import describe, train_and_evaluate
 from tests.idx_files import idx_bytes, make_set, write_set
 
 KEY = "vae-3"
@@ -101,7 +101,7 @@ def victim(said: Connection, path: Path, source: Source, at: int, most_bytes: in
     if most_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     try:
-        _train_and_evaluate(said.send, path, KEY, source)
+        train_and_evaluate(said.send, path, KEY, source)
         said.send({"points": points()})
     except AelabError as error:
         said.send({"refused": str(error)})
@@ -163,7 +163,7 @@ def start(
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aelab.lab"])
+    context.set_forkserver_preload(["aelab.work"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
         target=victim, args=(sender, path, ground.source, at, most_bytes), daemon=True

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
         evaluate,
         explore,
         export_models,
-        load_model,
-        load_run_data,
         report,
         resume,
         run_lab,
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from aelab.search import Search, resume_search, run_search
     from aelab.study import evaluate_study, report_study, resume_study, run_study
     from aelab.train import Epoch, Training, fit
+    from aelab.work import load_model, load_run_data
 
 _HOMES = {
     "aelab.claims": ("CLAIMS", "Claim", "claim", "load_claims"),
@@ -39,8 +38,6 @@ _HOMES = {
         "evaluate",
         "explore",
         "export_models",
-        "load_model",
-        "load_run_data",
         "report",
         "resume",
         "run_lab",
@@ -52,6 +49,7 @@ _HOMES = {
     "aelab.search": ("Search", "resume_search", "run_search"),
     "aelab.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
     "aelab.train": ("Epoch", "Training", "fit"),
+    "aelab.work": ("load_model", "load_run_data"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 from aelab.data import default_cache, resolve_data
 from aelab.errors import DataError
-from aelab.lab import describe
 from aelab.runs import environment
+from aelab.work import describe
 
 FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
 

@@ -54,7 +54,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["aelab.lab"])
+        context.set_forkserver_preload(["aelab.work"])
     waiting = list(jobs)
     running: dict[Connection, tuple[Job, Any]] = {}
     try:

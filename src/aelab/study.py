@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aelab import lab
+from aelab import lab, work
 from aelab.axes import BASE, Point, points
 from aelab.claims import CLAIMS, Claim, frozen_hash, thaw
 from aelab.config import flatten
@@ -106,7 +106,7 @@ def _create(
     source = resolve_data(
         experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
     )
-    data = lab.load(source, experiment)
+    data = work.load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     path = out or default_path(f"{experiment.preset}-study")
     require_space(path, runs * lab.bytes_of_run(experiment, data))
@@ -115,7 +115,7 @@ def _create(
         experiment.model_dump(mode="json"),
         [item.model_dump(mode="json") for item in claims],
         claims_hash=frozen_hash(claims),
-        data=lab.describe(data),
+        data=work.describe(data),
         source=dataclasses.asdict(source),
     )
 
@@ -228,7 +228,7 @@ def _unfinished(
         if not path.exists():
             experiment = _experiment(base, entry)
             if experiment.train_size not in facts:
-                facts[experiment.train_size] = lab.describe(lab.load(source, experiment))
+                facts[experiment.train_size] = work.describe(work.load(source, experiment))
             Run.create(
                 path,
                 experiment.model_dump(mode="json"),
@@ -258,9 +258,9 @@ def _open_jobs(
     for run, experiment in unfinished:
         label = f"{_name(study, run)}/"
         done = {f.path.name for f in run.model_folders() if f.has("metrics.json")}
-        for job in lab.jobs(run, experiment, source, label):
+        for job in work.jobs(run, experiment, source, label):
             key = job.name.removeprefix(label)
-            if key == lab.CLASSIFIER:
+            if key == work.CLASSIFIER:
                 if experiment.train_size in classified or done >= set(experiment.by_key):
                     continue
                 classified.add(experiment.train_size)

@@ -8,11 +8,12 @@ from typing import Any
 
 from aelab.data import Source, resolve_data
 from aelab.errors import RunError
-from aelab.lab import Watch, load
+from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
 from aelab.search.config import Search
 from aelab.search.storage import WEIGHTS, WORKER, load_study, put_back, storage_at
 from aelab.search.worker import Made, Task, me, require_same_data, work
+from aelab.work import load
 
 DEFAULT_WEIGHTS = Path("weights")
 

@@ -11,7 +11,6 @@ from aelab.data import Source
 from aelab.device import find_device
 from aelab.errors import TrainingError
 from aelab.experiment import Experiment, preset, validate
-from aelab.lab import load
 from aelab.metrics import METRICS, Context
 from aelab.parallel import Send
 from aelab.runs import SearchFolder
@@ -20,6 +19,7 @@ from aelab.search.goals import as_number, find_goal, validation_context
 from aelab.search.space import Searched
 from aelab.search.trial import keep, memory_told, prepare
 from aelab.train import fit, load_weights
+from aelab.work import load
 
 PYTORCH_RATE = 1e-3  # torch.optim.Adam's own step size; its betas and decay are the recipe's too
 #: What the final table holds; a measure that the model has not is left out.

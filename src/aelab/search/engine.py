@@ -13,7 +13,7 @@ from aelab.data import Source, resolve_data
 from aelab.device import find_device
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
-from aelab.lab import Watch, describe, load
+from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder, default_path
 from aelab.search.config import Search
@@ -32,6 +32,7 @@ from aelab.search.storage import (
     without_password,
 )
 from aelab.search.worker import Task, me, work
+from aelab.work import describe, load
 
 HEARTBEAT = 20  # seconds
 

@@ -16,13 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 from aelab.data import Data, Source
 from aelab.errors import AelabError, RunError
 from aelab.experiment import Experiment, validate
-from aelab.lab import load
 from aelab.parallel import Send
 from aelab.runs import TrialFolders
 from aelab.search.config import Search
 from aelab.search.space import Searched, searched
 from aelab.search.storage import REASON, BudgetUsed, Storage, load_study, put_back, storage_at
 from aelab.search.trial import Objective
+from aelab.work import load
 
 POLL_SECONDS = 2.0  # how often a worker without a trial looks whether others' have come back
 
