@@ -24,7 +24,7 @@ from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.pixels import to_unit
 
 NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
-TRAINING_BLOCK = 5_000
+TRAINING_BLOCK = 1_000
 
 
 @dataclass(frozen=True, eq=False)

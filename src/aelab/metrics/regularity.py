@@ -16,7 +16,7 @@ from aelab.randomness import numpy_stream
 
 MMD_CODES = 5_000
 PERMUTATIONS = 200
-BLOCK = 500
+BLOCK = 100  # rows of the kernel: 8 MB each of several matrices for 5,000 codes
 SMOOTHNESS_CODES = 1_000
 RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
 
