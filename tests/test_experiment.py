@@ -67,7 +67,7 @@ def test_toml_lies_over_its_preset(tmp_path: Path) -> None:
         ('likelihood = "continuous-bernoulli"\npixels = "static"', "needs pixels grey"),
         ("[ae]\nlearning_rate = nan", "ae.learning_rate: "),
         ("seed = ", "is not TOML"),
-        ('preset = "fast"', "There is no preset fast: choose from recipe, quick"),
+        ('preset = "slow"', "There is no preset slow: choose from recipe, quick"),
         ("preset = [1]", "There is no preset"),
     ],
 )
