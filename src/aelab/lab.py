@@ -18,7 +18,7 @@ from aelab.metrics import METRICS, Context, paired_difference
 from aelab.models import MODELS, GaussianAutoencoder
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import FORMAT, Run, default_path, environment, require_space
-from aelab.work import anneal, describe, jobs, load, load_model, load_run_data, same_data
+from aelab.work import anneal, describe, jobs, load, load_model, load_run_data
 
 Watch = Callable[[Event], None]
 BYTES_OF_MEASURES = 10_000_000  # arrays, figures and pages, by the model
@@ -62,13 +62,17 @@ def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> R
     experiment = experiment_of(run)
     with run.lock():
         mend(run, experiment, warner(watch))
-        if run.manifest().get("status") == "finished":
-            return run
-        for text in elsewhere(run):
-            warner(watch)(text)
-        source = Source(**run.manifest()["source"])
-        same_data(run, load(source, experiment))
-        return _finish(run, experiment, source, workers, watch)
+        return _go_on(run, experiment, workers, watch)
+
+
+def _go_on(run: Run, experiment: Experiment, workers: int, watch: Watch) -> Run:
+    """Do what a sound run lacks; the caller holds its lock."""
+    if run.manifest().get("status") == "finished":
+        return run
+    for text in elsewhere(run):
+        warner(watch)(text)
+    load_run_data(run)  # other data are refused before anything is done
+    return _finish(run, experiment, Source(**run.manifest()["source"]), workers, watch)
 
 
 def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
@@ -77,15 +81,16 @@ def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) ->
     An interrupted one is ended by ``resume``. Raises RunError if a model has not been trained.
     """
     run = Run(path)
+    experiment = experiment_of(run)
     with run.lock():
-        mend(run, experiment_of(run), warner(watch))
+        mend(run, experiment, warner(watch))
         untrained = [k for k in run.model_keys() if not run.model(k).has("weights.safetensors")]
         if untrained:
             raise RunError(
                 f"{path} is not trained to its end ({', '.join(untrained)}): aelab resume goes on."
             )
         forget_measures(run)
-    return resume(path, workers, watch)
+        return _go_on(run, experiment, workers, watch)
 
 
 def check_likelihood(

@@ -19,6 +19,7 @@ _SPARE = {
     "checkpoints/": "The checkpoint before it serves, if one is needed.",
     "best.safetensors": "It is found again, if it is needed.",
     "blocks/": "That part is measured again.",
+    "ais.json": "aelab evaluate --ais makes it again.",
 }
 
 
