@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 from aelab.errors import TrainingError
 from aelab.parallel import Event, Job, Send, run_jobs
@@ -38,3 +41,37 @@ def test_leaving_early_ends_the_processes() -> None:
     assert next(events).kind == "started"
     events.close()
     assert list(events) == []
+
+
+INTERRUPTED = """
+import multiprocessing
+from multiprocessing.context import ForkServerProcess
+from aelab.parallel import Job, run_jobs
+from tests.test_parallel import double
+
+start = ForkServerProcess.start
+
+def interrupted(process):
+    start(process)
+    raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    ForkServerProcess.start = interrupted
+    try:
+        list(run_jobs([Job("job", double, (1,))], workers=1))
+    except KeyboardInterrupt:
+        [child] = multiprocessing.active_children()
+    child.join()
+"""
+
+
+def test_a_worker_whose_parent_never_knew_of_it_ends_without_a_word(tmp_path: Path) -> None:
+    """An interrupt while a process starts leaves nobody to hear it."""
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"PYTHONPATH": paths},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
@@ -19,6 +20,7 @@ from aelab.errors import AelabError
 
 SECONDS_TO_END = 30.0  # for the step that is being done, and for writing the state after it
 Send = Callable[[Any], None]
+Kind = Literal["started", "message", "done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Event:
     """Something a job said; ``failed`` carries a sentence."""
 
     job: str
-    kind: Literal["started", "message", "done", "failed"]
+    kind: Kind
     content: Any = None
 
 
@@ -105,17 +107,21 @@ def _work(sender: Connection, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     import torch
 
+    def say(kind: Kind, content: Any = None) -> None:
+        try:
+            sender.send(Event(job.name, kind, content))
+        except BrokenPipeError:  # the parent has gone, or was interrupted before it knew of us
+            sys.exit(1)
+
     torch.set_num_threads(1)
     try:
-        job.function(
-            lambda content: sender.send(Event(job.name, "message", content)), *job.arguments
-        )
+        job.function(lambda content: say("message", content), *job.arguments)
     except AelabError as error:
-        sender.send(Event(job.name, "failed", str(error)))
+        say("failed", str(error))
     except Exception:
-        sender.send(Event(job.name, "failed", traceback.format_exc()))
+        say("failed", traceback.format_exc())
     else:
-        sender.send(Event(job.name, "done"))
+        say("done")
 
 
 def _death(name: str, code: int | None) -> str:
