@@ -13,6 +13,7 @@ import pytest
 from aelab.errors import RunError
 from aelab.experiment import preset
 from aelab.lab import run_lab
+from aelab.runs import Run
 from aelab.study import run_study
 from tests.idx_files import make_set, write_set
 
@@ -37,24 +38,38 @@ def open_folder() -> Iterator[Path]:
             folder.chmod(0o755)
 
 
+def refused(folder: Path, *words: str | Path) -> str:
+    """The one sentence that aelab has for a user who may not write there, before any training."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "epoch" not in done.stderr + done.stdout
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("aelab: ")]
+    return said
+
+
 @pytest.mark.parametrize(("mode", "below"), [(0o555, "run"), (0o555, "a/b/run"), (0o000, "run")])
 def test_a_folder_without_permission(open_folder: Path, mode: int, below: str) -> None:
     closed = open_folder / "closed"
     closed.mkdir()
     closed.chmod(mode)
     write_set(open_folder / "digits", make_set())
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "run", "--data", open_folder / "digits", "--out",
-         closed / below],
-        capture_output=True, text=True, check=False, cwd=open_folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stderr
-    [said] = [line for line in done.stderr.splitlines() if line.startswith("aelab: ")]
+    said = refused(open_folder, "run", "--data", open_folder / "digits", "--out", closed / below)
     assert f"Cannot make the run folder {closed / below}: Permission denied" in said
-    assert "epoch" not in done.stderr + done.stdout
     assert list(closed.iterdir()) == []
+
+
+def test_somebody_elses_run(open_folder: Path) -> None:
+    run = Run.create(open_folder / "run", preset().model_dump(mode="json"))
+    before = sorted(run.path.rglob("*"))
+    assert f"Cannot write in {run.path}: Permission denied." in refused(
+        open_folder, "resume", run.path
+    )
+    assert sorted(run.path.rglob("*")) == before
 
 
 def test_a_disk_without_room(

@@ -3,9 +3,13 @@
 Every file is written to a temporary name, flushed to the disk and renamed, and its SHA-256 stands
 in the manifest of its folder; reading checks it. The manifest ends in a checksum of itself. One
 writer a folder: the parent process writes the run's own files, each worker those of its model.
+
+A folder may come from a stranger: no name in it leads to a file outside, and what it holds is
+bounded before it is unpacked or parsed.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -13,7 +17,9 @@ import os
 import platform
 import re
 import shutil
+import stat
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,6 +35,8 @@ from aelab.errors import RunError
 
 FORMAT = 2
 UNSEALED = 1  # the format before: no checksum of the manifest, no history in checkpoints
+MOST_JSON = 2**26  # bytes; parsed it takes up to twenty times as much memory
+MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 RUNS = "runs"  # the folder of a study's runs
 Arrays = dict[str, NDArray[Any]]
@@ -45,12 +53,12 @@ class Folder:
         """The manifest: what is known about the folder, and the SHA-256 of each file."""
         path = self.path / "manifest.json"
         try:
-            raw = path.read_bytes()
+            raw = _content(path, MOST_JSON)
             manifest: dict[str, Any] = json.loads(raw)
-            form = manifest["format"]
+            form, _ = manifest["format"], {**manifest["files"]}
         except FileNotFoundError:
             return {"format": FORMAT, "files": {}}
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             raise RunError(f"{path} is damaged or unreadable: {self.remedy}.") from None
         if form not in (UNSEALED, FORMAT):
             raise RunError(
@@ -83,6 +91,8 @@ class Folder:
         except filelock.Timeout:
             holder = path.read_text(encoding="utf-8").strip() or "another process"
             raise RunError(f"{self.path} is in use by {holder}.") from None
+        except OSError as error:
+            raise RunError(f"Cannot write in {self.path}: {error.strerror}.") from None
         with lock:  # the system lets go of it when the process dies; what the file says is news
             path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
             try:
@@ -96,8 +106,8 @@ class Folder:
         What replaces a file is announced first: between the rename and the entry, a process that
         dies leaves the new file beside the old entry, and either is whole.
         """
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.own(name)
+        _make(path.parent)
         digest = hashlib.sha256(data).hexdigest()
         if self.has(name):
             self.note(announced={name: digest})
@@ -105,21 +115,30 @@ class Folder:
         self.note(files=self.manifest()["files"] | {name: digest}, announced={})
         return path
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a file, if they are the ones that were written."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """The bytes of a file, if they are the ones that were written, and ``most`` of them."""
+        path = self.own(name)
         try:
-            data = (self.path / name).read_bytes()
+            data = _content(path, most)
         except OSError as error:
-            raise RunError(f"{self.path / name} cannot be read: {error.strerror}.") from None
+            raise RunError(f"{path} cannot be read: {error.strerror}.") from None
         manifest, digest = self.manifest(), hashlib.sha256(data).hexdigest()
         if digest not in (manifest["files"].get(name), manifest.get("announced", {}).get(name)):
-            raise RunError(f"{self.path / name} is damaged: its SHA-256 is not the manifest's.")
+            raise RunError(f"{path} is damaged: its SHA-256 is not the manifest's.")
         return data
+
+    def own(self, name: str) -> Path:
+        """Where a file or folder of that name is. Raises RunError if that is not in this one."""
+        path = self.path / name
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
+            raise RunError(f"{path} leads out of its folder, and nothing is read or written there.")
+        return path
 
     def damaged(self) -> dict[str, str]:
         """The files that are not what was written, each with a sentence that says so."""
         found = {}
         for name in self.manifest()["files"]:
+            self.own(name)
             try:
                 self.read(name)
             except RunError as error:
@@ -132,15 +151,23 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Take a file out of the manifest, then off the disk."""
-        files = self.manifest()["files"]
+        path, files = self.own(name), self.manifest()["files"]
         files.pop(name, None)
         self.note(files=files)
-        (self.path / name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file as a dict."""
-        content: dict[str, Any] = json.loads(self.read(name))
+        content: dict[str, Any] = self._parsed(name, self.read(name, MOST_JSON))
+        if not isinstance(content, dict):
+            raise RunError(f"{self.path / name} is not what aelab writes: {self.remedy}.")
         return content
+
+    def _parsed(self, name: str, text: bytes) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise RunError(f"{self.path / name} is not valid JSON: {self.remedy}.") from None
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write JSON; a NaN or an infinity is a mistake of ours and raises."""
@@ -192,7 +219,8 @@ class ModelFolder(Folder):
         """One row an epoch."""
         if not self.has("history.jsonl"):
             return []
-        return [json.loads(line) for line in self.read("history.jsonl").splitlines()]
+        lines = self.read("history.jsonl", MOST_JSON).splitlines()
+        return [self._parsed("history.jsonl", line) for line in lines]
 
     def checkpoints(self) -> list[Place]:
         """Where in the training a checkpoint was kept, oldest first."""
@@ -240,8 +268,17 @@ class ModelFolder(Folder):
 
     def arrays(self) -> Arrays:
         """The arrays, by name."""
-        with np.load(io.BytesIO(self.read("arrays.npz")), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        data = self.read("arrays.npz")
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                size = sum(member.file_size for member in packed.infolist())
+            if size > MOST_ARRAYS:
+                raise ValueError(f"it unpacks to {size:,} bytes")
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+            path = self.path / "arrays.npz"
+            raise RunError(f"{path} does not hold arrays of aelab: {error}.") from None
 
 
 class Run(Folder):
@@ -275,13 +312,12 @@ class Run(Folder):
 
     def model(self, key: str) -> ModelFolder:
         """The folder of one model."""
-        folder = ModelFolder(self.path / "models" / key)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        return folder
+        return _made(ModelFolder(self.own(f"models/{key}")))
 
     def model_folders(self) -> list[ModelFolder]:
         """The folders of all models and baselines that have left something."""
-        return [ModelFolder(path) for path in sorted((self.path / "models").glob("*/"))]
+        found = sorted((self.path / "models").glob("*/"))
+        return [ModelFolder(self.own(f"models/{path.name}")) for path in found]
 
     def history(self, key: str) -> list[dict[str, Any]]:
         """The history of one model, a row an epoch."""
@@ -350,7 +386,7 @@ class Study(Folder):
 
     def run_path(self, name: str) -> Path:
         """Where the run of that name is, or is to be."""
-        return self.path / RUNS / name
+        return self.own(f"{RUNS}/{name}")
 
     def results(self) -> dict[str, Any]:
         """What the runs say together; see docs/studies.md for its shape."""
@@ -457,11 +493,15 @@ class SearchFolder(Folder):
 
 
 def _made(folder: ModelFolder) -> ModelFolder:
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"Cannot make the folder {folder.path}: {error.strerror}.") from None
+    _make(folder.path)
     return folder
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Cannot make the folder {path}: {error.strerror}.") from None
 
 
 def opened(path: Path) -> Run | Study:
@@ -556,6 +596,16 @@ def _writer(manifest: Mapping[str, Any]) -> str:
     environment = manifest.get("environment")
     known = isinstance(environment, dict) and environment.get("aelab")
     return f"aelab {known}" if known else "see its environment"
+
+
+def _content(path: Path, most: int | None) -> bytes:
+    """The bytes of a plain file; a pipe or a device could block or never end."""
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    if most is not None and facts.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, and {most:,} are the most")
+    return path.read_bytes()
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

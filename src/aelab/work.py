@@ -61,8 +61,14 @@ def load_model(run: Run, key: str) -> Autoencoder:
     if key not in experiment.by_key:
         raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.by_key)}.")
     height, width = run.manifest()["data"]["image_size"]
+    weights = safetensors.torch.load(run.model(key).read("weights.safetensors"))
+    with torch.device("meta"):  # takes no memory, whatever size the settings name
+        named = experiment.build(key, (height, width)).state_dict()
+    shapes = {f"model/{name}": value.shape for name, value in named.items()}
+    if shapes != {name: value.shape for name, value in weights.items()}:
+        raise RunError(f"The weights of {key} in {run.path} are not of the network it names.")
     model = experiment.build(key, (height, width))
-    load_weights(model, safetensors.torch.load(run.model(key).read("weights.safetensors")))
+    load_weights(model, weights)
     return model.eval()
 
 
