@@ -17,7 +17,8 @@ from aelab.parallel import Event
 from aelab.runs import Folder, Run
 from aelab.work import load
 from aelab.work import train as train_model
-from tests.torture import KEY, Ground, cut, flipped, new_run, timeless
+from tests.bad_inputs import cut, flipped
+from tests.torture import KEY, Ground, new_run, timeless
 
 HARMS = {"flipped": flipped, "cut": cut}
 IRREPLACEABLE = ("manifest.json", "experiment.json")

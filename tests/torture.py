@@ -8,7 +8,6 @@ Each trial is drawn from its own seed, so that one that fails can be had again:
 
 import argparse
 import contextlib
-import gzip
 import multiprocessing
 import os
 import resource
@@ -16,7 +15,6 @@ import shutil
 import signal
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,17 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
+from aelab.checkpoints import newest_state
 from aelab.data import Source, resolve_data
-from aelab.errors import AelabError, DataError, RunError
-from aelab.experiment import Experiment, merge, preset, validate
+from aelab.errors import AelabError, RunError, TrainingError
+from aelab.experiment import Experiment, experiment_of, merge, preset
 from aelab.parallel import Event
 from aelab.runs import Folder, Run
 from aelab.study import run_study
-from aelab.work import describe, train_and_evaluate
-from tests.idx_files import idx_bytes, make_set, write_set
+from aelab.work import describe, train, train_and_evaluate
+from tests.bad_inputs import bad_idx, bad_toml, damage, impossible_data, one_bad_copy
+from tests.idx_files import make_set, write_set
 
 KEY = "vae-3"
 EPOCHS = 4
@@ -252,6 +253,33 @@ def some_moment(ground: Ground, rng: Rng, receiver: Connection) -> list[Any]:
     return heard
 
 
+def not_finite(ground: Ground, rng: Rng) -> str:
+    """Weights that are no longer finite stop the training; the last checkpoint is before them."""
+    run = Run(new_run(ground, f"poisoned-{rng.integers(2**60)}"))
+    folder, experiment = run.model(KEY), experiment_of(run)
+    data = ground.source.load(validation=experiment.validation)
+    model, last = experiment.build(KEY, data.image_size), int(rng.integers(1, EPOCHS))
+
+    def poison(said: dict[str, Any]) -> None:
+        if said.get("epoch") == last:
+            weight = next(model.parameters())
+            with torch.no_grad():
+                weight.flatten()[rng.integers(weight.numel())] = rng.choice([np.nan, np.inf])
+
+    said = ""
+    try:
+        train(poison, experiment, KEY, model, data, folder)
+    except TrainingError as error:
+        said = str(error)
+    assert f"of epoch {last + 1}" in said, f"not told: {said}"
+    assert "learning rate" in said, said
+    assert not folder.has("weights.safetensors"), "called trained"
+    state, _, _ = newest_state(folder)
+    assert state is not None
+    assert all(tensor.isfinite().all() for tensor in state.tensors.values())
+    return check_the_end(ground, run.path, [{"epoch": state.epoch}])
+
+
 def full_disk(ground: Ground, rng: Rng) -> str:
     """No file can grow beyond a limit (RLIMIT_FSIZE): one sentence, and nothing is damaged."""
     path = new_run(ground, f"full-{rng.integers(2**60)}")
@@ -284,104 +312,17 @@ def damaged_file(ground: Ground, rng: Rng) -> str:
     return "detected"
 
 
-def damage(sound: bytes, rng: Rng) -> bytes:
-    """The bytes with one bit flipped, or cut short."""
-    return cut(sound, rng) if rng.random() < 0.5 else flipped(sound, rng)
-
-
-def cut(sound: bytes, rng: Rng) -> bytes:
-    """The bytes without some at the end."""
-    return sound[: rng.integers(len(sound))]
-
-
-def flipped(sound: bytes, rng: Rng) -> bytes:
-    """The bytes with one bit flipped."""
-    place, bit = int(rng.integers(len(sound))), int(rng.integers(8))
-    return sound[:place] + bytes([sound[place] ^ 1 << bit]) + sound[place + 1 :]
-
-
-def bad_idx(ground: Ground, rng: Rng) -> str:
-    """A damaged IDX file is refused by a DataError, or what is read has the shape it must have.
-
-    A pixel that changed cannot be told in a data set whose checksum nobody knows.
-    """
-    folder = ground.folder / f"idx-{rng.integers(2**60)}"
-    arrays = make_set()
-    write_set(folder, arrays)
-    role = str(rng.choice(list(arrays)))
-    raw = bytearray(idx_bytes(arrays[role]))
-    for _ in range(int(rng.integers(1, 4))):
-        if len(raw) > 1 and rng.random() < 0.7:  # in the header, where most of the meaning is
-            raw[rng.integers(min(16, len(raw)))] = int(rng.integers(256))
-        else:
-            raw = bytearray(damage(bytes(raw) or b"\0", rng))
-    data = bytes(raw)
-    if rng.random() < 0.5:
-        data = gzip.compress(data, 1)
-        if rng.random() < 0.5:
-            data = damage(data, rng)
-    (folder / role).write_bytes(data)
-    try:
-        found = resolve_data(str(folder)).load()
-    except DataError:
-        return "refused"
-    finally:
-        shutil.rmtree(folder)
-    assert len(found.test.images) == len(found.test.labels) == len(arrays["t10k-labels-idx1-ubyte"])
-    return "read, with a pixel or label changed"
-
-
-TOML = b"""preset = "recipe"
-seed = 3
-latent_dim = [16, 2]
-pixels = "grey"
-
-[network]
-hidden = [400]
-
-[vae]
-beta = 1.0
-epochs = 50
-"""
-
-
-def bad_toml(ground: Ground, rng: Rng) -> str:
-    """A configuration of random bytes is refused in one sentence, or it is a valid one."""
-    from aelab.experiment import load_toml
-
-    raw = bytearray(TOML)
-    for _ in range(int(rng.integers(1, 6))):
-        place = int(rng.integers(len(raw)))
-        end = min(len(raw), place + int(rng.integers(1, 12)))
-        what = rng.integers(3)
-        if what == 0:
-            raw[place] = int(rng.integers(256))
-        elif what == 1:
-            del raw[place:end]
-        else:
-            raw[place:place] = raw[place:end]
-    path = ground.folder / f"{rng.integers(2**60)}.toml"
-    path.write_bytes(raw)
-    try:
-        experiment = load_toml(path)
-    except AelabError:
-        return "refused"
-    finally:
-        path.unlink()
-    with contextlib.suppress(tomllib.TOMLDecodeError):
-        validate(experiment.model_dump(mode="json"), "the same again")
-    return "still valid"
-
-
 TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
     trial.__name__: trial
     for trial in (
-        killed_at_a_failpoint, killed_at_a_moment, told_to_end, full_disk, damaged_file, bad_idx,
-        bad_toml,
+        killed_at_a_failpoint, killed_at_a_moment, told_to_end, not_finite, full_disk,
+        damaged_file, bad_idx, impossible_data, one_bad_copy, bad_toml,
     )
 }  # fmt: skip
 LONG = 5  # minutes, from which on a long study is made too
-CHEAP = {"damaged_file": 20, "bad_idx": 40, "bad_toml": 100}  # a round has so many of these
+CHEAP = {  # a round has so many of these
+    "damaged_file": 20, "bad_idx": 40, "impossible_data": 20, "one_bad_copy": 20, "bad_toml": 100,
+}  # fmt: skip
 
 
 def long_study(ground: Ground, runs: int = 30) -> str:
@@ -407,6 +348,7 @@ def main() -> None:
     parser.add_argument("--only", choices=TRIALS)
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
+    torch.set_num_threads(1)  # as the victims have: bits depend on it
     console, counts, lost = Console(), Counter[tuple[str, str]](), 0
     end = time.monotonic() + 60 * wanted.minutes
     with tempfile.TemporaryDirectory() as folder:
