@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -25,7 +26,8 @@ from aelab.report import build_study_report
 from aelab.report.results import Estimate
 from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, Found, load
-from aelab.runs import Run, Study
+from aelab.runs import Run, SearchFolder, Study
+from aelab.search import Search, run_search
 from aelab.study import evaluate_study, missing, report_study, resume_study, run_study
 from tests.fake_study import make_study
 
@@ -240,6 +242,26 @@ def test_a_study_is_no_run_and_a_run_no_study(whole: Study) -> None:
         Run(whole.path)
     with pytest.raises(RunError, match="not a study folder"):
         Study(whole.run_path("seed-0"))
+
+
+def test_nothing_else_begins_in_the_folder_of_a_study_or_search(
+    whole: Study, tiny_folder: Path, tmp_path: Path
+) -> None:
+    before = (whole.path / "manifest.json").read_bytes()
+    with whole.lock(), pytest.raises(RunError, match=f"in use by process {os.getpid()}"):
+        run_study(tiny(tiny_folder), whole.path, seeds=3)
+    experiment, search = tiny(tiny_folder), Search(model="ae", trials=1)
+    with pytest.raises(RunError, match="exists: name another --out"):
+        run_search(search, experiment, whole.path)
+    with pytest.raises(RunError, match="exists: name another --out"):
+        run_lab(experiment, whole.path)
+    assert (whole.path / "manifest.json").read_bytes() == before
+    kept = SearchFolder.create(tmp_path / "search", {}, {})
+    with pytest.raises(RunError, match="exists: name another --out"):
+        run_study(experiment, kept.path, seeds=1)
+    with pytest.raises(RunError, match="exists: name another --out"):
+        run_search(search, experiment, kept.path)
+    assert SearchFolder(kept.path).search() == {}
 
 
 def test_the_verbs_take_a_study(whole: Study, tmp_path: Path, tiny_folder: Path) -> None:
