@@ -21,9 +21,9 @@ import pytest
 from aelab import runs
 from aelab.errors import RunError
 from aelab.experiment import experiment_of
-from aelab.lab import load_model
 from aelab.mending import mend
 from aelab.runs import Folder, Run, Study
+from aelab.work import load_model
 from tests.torture import KEY
 
 EVIL = '"></script><script>alert(1)</script><img src=x onerror=alert(1)>'
