@@ -83,8 +83,6 @@ def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: 
     """Even with a checksum that fits: the formats themselves cannot run code."""
     import pickle
 
-    import safetensors
-
     from aelab.work import load_model
 
     canary = tmp_path / "canary"
@@ -99,9 +97,9 @@ def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: 
     for name in sound:
         folder.write(name, pickle.dumps(Bomb()))
     try:
-        with pytest.raises((safetensors.SafetensorError, RunError, ValueError)):
+        with pytest.raises(RunError, match="holds no tensors"):
             load_model(run, "vae-3")
-        with pytest.raises((RunError, ValueError)):
+        with pytest.raises(RunError, match="does not hold arrays"):
             folder.arrays()
     finally:
         for name, data in sound.items():

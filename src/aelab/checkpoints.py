@@ -89,7 +89,7 @@ def keep_chosen(
 ) -> Mapping[str, Tensor]:
     """Keep the weights that a training gives, those of its last or of its best epoch."""
     if config.early_stopping:
-        last = safetensors.torch.load(folder.read("best.safetensors"))
+        last = folder.tensors("best.safetensors")
     folder.write("weights.safetensors", _weights(last))
     return last
 
@@ -116,7 +116,7 @@ def newest_state(folder: ModelFolder) -> tuple[State | None, list[dict[str, Any]
     warnings: list[str] = []
     for place in reversed(folder.checkpoints()):
         try:
-            tensors = safetensors.torch.load(folder.read_checkpoint(place))
+            tensors = folder.checkpoint(place)
         except RunError as error:
             folder.drop_checkpoint(place)
             warnings.append(f"{error} Falling back to the checkpoint before it.")

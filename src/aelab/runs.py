@@ -28,7 +28,9 @@ from typing import Any
 
 import filelock
 import numpy as np
+import safetensors.torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aelab.cache import cache_path
 from aelab.errors import RunError
@@ -169,6 +171,15 @@ class Folder:
         except (ValueError, RecursionError):
             raise RunError(f"{self.path / name} is not valid JSON: {self.remedy}.") from None
 
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of a safetensors file, by name."""
+        data = self.read(name)
+        try:
+            found: dict[str, Tensor] = safetensors.torch.load(data)
+        except (safetensors.SafetensorError, ValueError, KeyError):  # its own hash is no proof
+            raise RunError(f"{self.path / name} holds no tensors: {self.remedy}.") from None
+        return found
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write JSON; a NaN or an infinity is a mistake of ours and raises."""
         self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
@@ -233,9 +244,9 @@ class ModelFolder(Folder):
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             self.drop_checkpoint(old)
 
-    def read_checkpoint(self, place: Place) -> bytes:
-        """The bytes of a checkpoint, verified."""
-        return self.read(_checkpoint(place))
+    def checkpoint(self, place: Place) -> dict[str, Tensor]:
+        """The tensors of a checkpoint, verified."""
+        return self.tensors(_checkpoint(place))
 
     def drop_checkpoint(self, place: Place) -> None:
         """Let go of a checkpoint."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 
 from aelab.checkpoints import (
@@ -61,7 +60,7 @@ def load_model(run: Run, key: str) -> Autoencoder:
     if key not in experiment.by_key:
         raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.by_key)}.")
     height, width = run.manifest()["data"]["image_size"]
-    weights = safetensors.torch.load(run.model(key).read("weights.safetensors"))
+    weights = run.model(key).tensors("weights.safetensors")
     with torch.device("meta"):  # takes no memory, whatever size the settings name
         named = experiment.build(key, (height, width)).state_dict()
     shapes = {f"model/{name}": value.shape for name, value in named.items()}
@@ -123,7 +122,7 @@ def train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None
     same_data(run, data)
     model = experiment.build(key, data.image_size)
     if folder.has("weights.safetensors"):
-        load_weights(model, safetensors.torch.load(folder.read("weights.safetensors")))
+        load_weights(model, folder.tensors("weights.safetensors"))
     else:
         train(send, experiment, key, model, data, folder)
     if folder.has("metrics.json"):  # only the weights were lost, and they are the same again

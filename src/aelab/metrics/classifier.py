@@ -73,7 +73,7 @@ def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
     network = build(data.image_size, data.classes)
     with folder.lock():
         try:
-            weights = safetensors.torch.load(folder.read("weights.safetensors"))
+            weights = folder.tensors("weights.safetensors")
         except RunError:  # not there, or damaged
             report("training the digit classifier")
             train(network, data)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from aelab.data import Source
 from aelab.device import find_device
 from aelab.errors import TrainingError
@@ -129,7 +127,7 @@ def look_at_test(
     experiment = contender.experiment(seed)
     data = load(source, experiment)
     model, _ = prepare(experiment, data, contender.epochs)
-    load_weights(model, safetensors.torch.load(folder.read("weights.safetensors")))
+    load_weights(model, folder.tensors("weights.safetensors"))
     context = Context.of(experiment, model, data)
     names = dict.fromkeys((*TABLE, *(name for name in goals if name in METRICS)))
     folder.write_json(
