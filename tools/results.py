@@ -1,28 +1,40 @@
-"""Write docs/results.md and the numbers of every seed from the published study: make results."""
+"""Write docs/NAME.md, and the numbers of every seed, from a study: make results.
+
+python tools/results.py STUDY NAME COMMAND…
+"""
 
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
+from aelab.experiment import experiment_of
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import decimals, interval, number
+from aelab.report.samplers import PANEL
 from aelab.report.study.conclusions import conclusions, course, headline, p_text
 from aelab.report.study.results import Found, Summary, Sweep, load, setting_title
-from aelab.runs import Study
+from aelab.runs import Run, Study
 
 DOCS = Path(__file__).parents[1] / "docs"
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "probe_accuracy", "coverage_prior",
          "coverage_gaussian", "coverage_mixture")  # fmt: skip
 
 
-def page(found: Found, commands: Iterable[str]) -> str:
+def page(study: Study, name: str, commands: Iterable[str]) -> str:
     """Everything that the study decided and measured, as Markdown."""
+    found = load(study)
     blocks = [
-        "# Results",
+        f"# Results of the preset {found.experiment['preset']}",
         "Written by `make results` from the study that these commands made; nothing here is typed "
-        "by hand. The numbers of every seed stand in [results.csv](results.csv).",
+        f"by hand. The numbers of every seed stand in [{name}.csv]({name}.csv).",
         "\n".join(["```", *commands, "```"]),
         *map(_said, headline(found)),
+        "## The training",
+        _training(study, found),
+        "What the validation total still lost in the last fifth of the epochs says whether the "
+        "curves had flattened.",
         "## The claims",
         "Δ is the mean of the paired differences with its 95% interval over seeds; how a claim is "
         "decided stands in [studies.md](studies.md).",
@@ -32,6 +44,11 @@ def page(found: Found, commands: Iterable[str]) -> str:
         f"Mean over the seeds, with the 95% interval of that mean; d = {found.latent_dim}. What "
         "each one is stands in [measures.md](measures.md).",
         _measures(found),
+        "## Drawn images: sampler × model",
+        "Each sampler draws as many images as there are test images, and both are compared in the "
+        "features of the lab's digit classifier. The prior is a VAE's own; the Gaussian and the "
+        "mixture of ten are fitted to the training codes of either model.",
+        _samplers(found),
     ]
     for sweep in found.sweeps:
         blocks += [
@@ -55,10 +72,46 @@ def _claims(found: Found) -> Iterator[list[str]]:
                holm, item.verdict]  # fmt: skip
 
 
+def _training(study: Study, found: Found) -> str:
+    base = experiment_of(study)
+    rows = []
+    for model in found.models:
+        config = base.training(model)
+        key = f"{model}-{found.latent_dim}"
+        totals = np.array([
+            [row["validation"]["total"] for row in Run(study.run_path(run["name"])).history(key)]
+            for run in found.runs if not run["setting"] and model in run["models"]
+        ])  # fmt: skip
+        epochs = totals.shape[1]
+        before, last = totals[:, epochs - 1 - max(1, epochs // 5)].mean(), totals[:, -1].mean()
+        rows.append([found.title(model), *(f"{value:g}" for value in (
+                     config.learning_rate, config.batch_size)), config.schedule, str(epochs),
+                     number(last, 2), number(before - last, 2)])  # fmt: skip
+    return _table(["", "learning rate", "batch", "schedule", "epochs", "validation total, nats",
+                   "of it gained in the last fifth"], rows)  # fmt: skip
+
+
+def _samplers(found: Found) -> str:
+    drawn = [m for m in found.measures.values() if m.panel == PANEL]
+    quantities = dict.fromkeys(m.quantity for m in drawn)
+    titles = {m.sampler: m.sampler_title for m in drawn}
+    rows = []
+    for sampler, title in titles.items():
+        for model in found.models:
+            here = {m.quantity: found.base.models[model].get(m.name)
+                    for m in drawn if m.sampler == sampler}  # fmt: skip
+            if any(here.values()):
+                cells = [_cell(c, decimals([c.mean])) if c else "" for c in here.values()]
+                rows.append([f"{found.title(model)}, {title}", *cells])
+    return _table(["", *quantities], rows)
+
+
 def _measures(found: Found) -> str:
     models = [*found.models, *found.baselines]
     rows = []
     for name, measure in found.measures.items():
+        if measure.panel == PANEL:
+            continue
         here = {m: found.base.models[m][name] for m in models if name in found.base.models[m]}
         if here:
             places = decimals([summary.mean for summary in here.values()])
@@ -91,6 +144,7 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    study = Study(Path(sys.argv[1]))
-    (DOCS / "results.md").write_text(page(load(study), sys.argv[2:]), encoding="utf-8")
-    (DOCS / "results.csv").write_bytes(study.read("seeds.csv"))
+    path, name, *made_by = sys.argv[1:]
+    study = Study(Path(path))
+    (DOCS / f"{name}.md").write_text(page(study, name, made_by), encoding="utf-8")
+    (DOCS / f"{name}.csv").write_bytes(study.read("seeds.csv"))

@@ -172,6 +172,7 @@ _COSINE = {"schedule": "cosine", "warmup_epochs": 0.3}
 _FAST = {
     "ae": {"epochs": 12, "learning_rate": 5e-3, **_COSINE},
     "vae": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
+    "noise": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "recipe": _RECIPE,
