@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format study results screenshots reproduce bench golden docs torture pins clean
+.PHONY: help lab test check format study results search best screenshots reproduce bench golden docs torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,14 @@ RESULTS = PYTHONPATH=. $(BIN)/python tools/results.py
 results: $(VENV)/.lab ## docs/results.md and docs/results-fast.md, with their numbers, from those studies
 	$(RESULTS) runs/recipe results "$(RECIPE)"
 	$(RESULTS) runs/fast results-fast "$(FAST_SEEDS)" "$(FAST_SIZES)" "$(FAST_BETAS)"
+
+SEARCH = $(BIN)/aelab search --data $(DATA) --latent-dim 16 --trials 60 --trial-epochs 5 --workers 1
+search: $(VENV)/.lab ## the published searches, one model after the other (DATA=folder of IDX files)
+	$(SEARCH) --model ae --ae.epochs 20 --out runs/search-ae
+	$(SEARCH) --model vae --vae.epochs 20 --out runs/search-vae
+
+best: $(VENV)/.lab ## docs/best.md, with every trial, from those searches
+	PYTHONPATH=. $(BIN)/python tools/best.py runs/search-ae runs/search-vae
 
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from tools.best import page
 
 from aelab.report.results import Estimate, Measure
 from aelab.report.search import build_search_report
@@ -155,6 +156,16 @@ def test_the_page_holds_the_numbers_of_the_proof(html: str, proved: SearchFolder
     assert "PyTorch defaults" in html
     mean = found.proof.test[chosen.name]["negative_elbo"].value
     assert f"{mean:.1f}" in html
+
+
+def test_the_published_page_holds_what_was_found_and_proved(proved: SearchFolder) -> None:
+    found = load(proved)
+    assert found.proof
+    written = page([found])
+    assert f"| **{found.proof.contender(found.proof.chosen).title}** |" in written
+    for told in (*summary(found), *(m.label for m in found.proof.measures.values()),
+                 *(d.text for d in found.dimensions)):  # fmt: skip
+        assert told in written
 
 
 def test_building_again_gives_the_same_page(html: str, proved: SearchFolder) -> None:

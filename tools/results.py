@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from benchmarks.table import markdown
 
 from aelab.experiment import experiment_of
 from aelab.report.conclusions import Finding
@@ -38,7 +39,7 @@ def page(study: Study, name: str, commands: Iterable[str]) -> str:
         "## The claims",
         "Δ is the mean of the paired differences with its 95% interval over seeds; how a claim is "
         "decided stands in [studies.md](studies.md).",
-        _table(["", "claim", "Δ", "δ", "p, Holm", "verdict"], _claims(found)),
+        markdown(["", "claim", "Δ", "δ", "p, Holm", "verdict"], list(_claims(found))),
         "\n".join(f"- {_said(finding)}" for finding in conclusions(found)),
         "## The measures",
         f"Mean over the seeds, with the 95% interval of that mean; d = {found.latent_dim}. What "
@@ -87,7 +88,7 @@ def _training(study: Study, found: Found) -> str:
         rows.append([found.title(model), *(f"{value:g}" for value in (
                      config.learning_rate, config.batch_size)), config.schedule, str(epochs),
                      number(last, 2), number(before - last, 2)])  # fmt: skip
-    return _table(["", "learning rate", "batch", "schedule", "epochs", "validation total, nats",
+    return markdown(["", "learning rate", "batch", "schedule", "epochs", "validation total, nats",
                    "of it gained in the last fifth"], rows)  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def _samplers(found: Found) -> str:
             if any(here.values()):
                 cells = [_cell(c, decimals([c.mean])) if c else "" for c in here.values()]
                 rows.append([f"{found.title(model)}, {title}", *cells])
-    return _table(["", *quantities], rows)
+    return markdown(["", *quantities], rows)
 
 
 def _measures(found: Found) -> str:
@@ -116,7 +117,7 @@ def _measures(found: Found) -> str:
         if here:
             places = decimals([summary.mean for summary in here.values()])
             rows.append([measure.label, *(_cell(here.get(m), places) for m in models)])
-    return _table(["", *map(found.title, models)], rows)
+    return markdown(["", *map(found.title, models)], rows)
 
 
 def _cell(summary: Summary | None, places: int) -> str:
@@ -135,12 +136,7 @@ def _sweep(found: Found, sweep: Sweep) -> str:
                 places = decimals([s.mean for s in series if s])
                 cells = [number(s.mean, places) if s else "" for s in series]
                 rows.append([f"{found.title(model)}: {measure.label if measure else name}", *cells])
-    return _table(["", *(f"**{s.label}**" if s.base else s.label for s in sweep.stops)], rows)
-
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(["", *(f"**{s.label}**" if s.base else s.label for s in sweep.stops)], rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Write docs/best.md, and every trial as CSV, from searches: make best.
+
+python tools/best.py SEARCH…
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.table import markdown
+
+from aelab.report.numbers import decimals, duration, interval, number
+from aelab.report.search import words
+from aelab.report.search.records import Proof, SearchResults, Trial, load
+from aelab.runs import SearchFolder
+
+DOCS = Path(__file__).parents[1] / "docs"
+QUANTILE = 0.25  # of the trials, by value: what "good" means in the table of sensitivity
+
+
+def page(searches: list[SearchResults]) -> str:
+    """What was searched, what was found, and how much of it holds, as Markdown."""
+    blocks = [
+        "# The best settings, as found",
+        "Written by `make best` from the searches of `make search`; nothing here is typed by hand. "
+        "How a search goes stands in [hyperparameters.md](hyperparameters.md).",
+    ]
+    for results in searches:
+        blocks += [f"## {results.model_title}, d = {results.latent_dim}", *_found(results)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _found(results: SearchResults) -> Iterator[str]:
+    yield " ".join(words.summary(results))
+    yield (
+        f"The trials took {duration(results.manifest.get('seconds', 0.0))}; every one of them "
+        f"stands in [{csv_name(results)}]({csv_name(results)})."
+    )
+    yield _sensitivity(results)
+    yield (
+        "Importance is the share of the variance among complete trials (fANOVA), and good are the "
+        f"settings of the best {QUANTILE:.0%} of them."
+    )
+    if results.proof:
+        yield "### The proof"
+        yield _contenders(results, results.proof)
+        yield "On test, once; means over the seeds with Student's 95% intervals:"
+        yield _test(results)
+
+
+def _sensitivity(results: SearchResults) -> str:
+    """Each setting: range, importance, what the best trials have, what the choice has."""
+    shares = results.importances[0] or {}
+    complete = [results.trials[n] for n in results.best]
+    good = complete[: max(1, round(QUANTILE * len(complete)))]
+    proof = results.proof
+    chosen = dict(words.settings(results, proof.contender(proof.chosen))) if proof else {}
+    rows = [
+        [d.title, d.text, f"{shares[d.name]:.0%}" if d.name in shares else "",
+         _span(good, d.name, bool(d.options)), chosen.get(d.title, "")]
+        for d in results.dimensions
+    ]  # fmt: skip
+    return markdown(["setting", "range", "importance", "good", "chosen"], rows)
+
+
+def _span(trials: list[Trial], name: str, options: bool) -> str:
+    values = [trial.settings[name] for trial in trials]
+    if not options:
+        return f"{words.shown(min(values))} to {words.shown(max(values))}"
+    counts = {words.shown(v): values.count(v) for v in sorted(values, key=values.count)[::-1]}
+    return ", ".join(f"{value} ({count})" for value, count in counts.items())
+
+
+def _contenders(results: SearchResults, proof: Proof) -> str:
+    names = [dimension.title for dimension in results.dimensions]
+    places = decimals([c.mean.value for c in proof.contenders], significant=4)
+    rows = [
+        [f"**{c.title}**" if c.name == proof.chosen else c.title, str(c.epochs),
+         f"{number(c.mean.value, places)} {interval(c.mean, places)}", duration(c.seconds),
+         *(value for _, value in words.settings(results, c))]
+        for c in proof.contenders
+    ]  # fmt: skip
+    goal = results.goal
+    header = f"{goal.title}, {goal.unit}" if goal.unit else goal.title
+    return markdown(["", "epochs", f"{header}, validation", "time", *names], rows)
+
+
+def _test(results: SearchResults) -> str:
+    columns, against, rows = words.test_rows(results)
+    body = [
+        [row.measure.label, *(f"{cell.text} {cell.interval}".strip() for cell in
+                              (*row.cells, *row.differences))]
+        for row in rows
+    ]  # fmt: skip
+    header = [*(c.title for c in columns), *(f"choice − {c.title}" for c in against)]
+    return markdown(["", *header], body)
+
+
+def csv_name(results: SearchResults) -> str:
+    """What the trials of a search are kept as."""
+    return f"search-{results.key}.csv"
+
+
+if __name__ == "__main__":
+    folders = [SearchFolder(Path(path)) for path in sys.argv[1:]]
+    searches = [load(folder) for folder in folders]
+    (DOCS / "best.md").write_text(page(searches), encoding="utf-8")
+    for folder, results in zip(folders, searches, strict=True):
+        (DOCS / csv_name(results)).write_bytes(folder.read("trials.csv"))
