@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from aelab.data import Data, Split
+from aelab.experiment import Measuring
 from aelab.losses import bernoulli_nll
 from aelab.metrics import (
     METRICS,
@@ -33,7 +34,8 @@ def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) ->
     evaluation = evaluated(model, tiny_data)
     estimate = evaluation.metrics[name]
     gaussian = issubclass(MODELS[model], GaussianAutoencoder)
-    if (METRICS[name].needs == "posterior" and not gaussian) or name == "nll_5000":
+    undefined = METRICS[name].needs == "posterior" and not gaussian
+    if undefined or not METRICS[name].asked(Measuring()):
         assert estimate is None, "what is not defined has no number"
         assert name not in evaluation.per_image
         return

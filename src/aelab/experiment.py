@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
@@ -29,6 +30,9 @@ class Measuring(Config):
         10_000, ge=1, description="Images drawn by each sampler (at most one a test image)."
     )
     pairs: int = Field(5_000, ge=1, description="Pairs of test images to interpolate between.")
+    flow: bool = Field(
+        False, description="Draw by a flow fitted to the codes too (extra flow; 15 s a model)."
+    )
 
 
 class _Shared(Config):
@@ -117,7 +121,12 @@ class _Shared(Config):
         return pca + ["pixels"] * ("pixels" in self.baselines)
 
     def settled(self) -> Self:
-        """The experiment with its device decided, so that a resume goes on with the same one."""
+        """The experiment with its device decided, so that a resume goes on with the same one.
+
+        Raises AelabError if it asks for what is not installed or not here.
+        """
+        if self.evaluation.flow and find_spec("zuko") is None:
+            raise AelabError("--evaluation.flow needs zuko: pip install 'aelab[flow]'.")
         return self.model_copy(update={"device": find_device(self.device).type})
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:

@@ -268,6 +268,7 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
                 "at": metric.at,
             }
             for name, metric in METRICS.items()
+            if metric.asked(experiment.evaluation)
         },
         "models": {key: run.model(key).read_json("metrics.json") for key in experiment.by_key},
         "baselines": {
@@ -290,7 +291,7 @@ def _differences(run: Run, pair: list[str], seed: int) -> dict[str, Any]:
     arrays_a, arrays_b = (run.arrays(key) for key in pair)
     differences = {}
     for name in METRICS:
-        if metrics_a[name] is None or metrics_b[name] is None:
+        if metrics_a.get(name) is None or metrics_b.get(name) is None:
             continue
         array = f"per_image/{name}"
         if array in arrays_a:

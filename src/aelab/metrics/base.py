@@ -67,6 +67,7 @@ class Metric:
     quantity: str = ""
     sampler: str = ""
     at: float | None = None
+    asked: Callable[[Any], bool] = lambda _: True  # of the settings of the evaluation
 
     def applies_to(self, level: Needs) -> bool:
         """Whether the measure is defined for a subject of that level."""
@@ -88,6 +89,7 @@ def metric(
     quantity: str = "",
     sampler: str = "",
     at: float | None = None,
+    asked: Callable[[Any], bool] = lambda _: True,
 ) -> Callable[[F], F]:
     """Register a measure; its docstring's first line is the description in the report.
 
@@ -95,7 +97,8 @@ def metric(
     value for each test image, shape ``(N,)``: then the mean, its interval and the comparison of
     two models follow by themselves. An :class:`Estimate` tells what its number is about, where
     that is not all test images; None is "not defined". ``needs`` is the least that it can be asked
-    of (a model when left out); of anything less the measure is "not defined" too.
+    of (a model when left out); of anything less the measure is "not defined" too. ``asked`` says
+    whether the settings of an evaluation ask for it; a run that does not is silent about it.
     """
 
     def register(function: F) -> F:
@@ -115,6 +118,7 @@ def metric(
             quantity=quantity,
             sampler=sampler,
             at=at,
+            asked=asked,
         )
         return function
 

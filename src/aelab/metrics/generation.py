@@ -195,6 +195,7 @@ def _register(quantity: str, sampler: str) -> None:
         panel="samplers",
         quantity=title,
         sampler=sampler,
+        asked=lambda settings: sampler != "flow" or settings.flow,
     )(measured)
 
 

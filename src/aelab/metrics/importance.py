@@ -118,6 +118,7 @@ def _register(size: int) -> None:
         better="lower",
         family="likelihood",
         needs="posterior",
+        asked=lambda settings: settings.samples >= size,
     )(nll)
 
 

@@ -1,7 +1,7 @@
 """New codes to decode: what makes the sampling of an AE fair beside a VAE's prior.
 
-A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model;
-a Gaussian autoencoder has its prior besides.
+A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model,
+and a flow where the settings ask for one; a Gaussian autoencoder has its prior besides.
 """
 
 import warnings
@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from aelab.metrics import flow
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context, once
 from aelab.models import GaussianAutoencoder
@@ -19,6 +20,7 @@ SAMPLERS = {
     "prior": "prior",
     "gaussian": "Gaussian",
     "mixture": "mixture of 10",
+    "flow": "flow",
 }
 SHOWN = 64
 COMPONENTS = 10
@@ -35,6 +37,9 @@ def draw(context: Context) -> dict[str, Array]:
         "gaussian": gaussian(codes, count, seed),
         "mixture": mixture(fitted_codes(codes, seed), count, seed),
     }
+    if context.settings.flow:
+        context.report("fitting a flow")
+        samples["flow"] = flow.draws(codes, context.codes("validation"), count, seed)
     if isinstance(context.model, GaussianAutoencoder):
         generator = stream(seed, "prior samples", device=context.device)
         samples["prior"] = context.model.prior_sample(count, generator).cpu().numpy()

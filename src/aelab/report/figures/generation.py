@@ -6,7 +6,8 @@ from aelab.report.figures.base import Drawing, View, bare, figure, fit, left, pa
 from aelab.report.numbers import listing
 from aelab.report.style import MUTED
 
-SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten"}
+SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten",
+            "flow": "a flow"}  # fmt: skip
 
 
 @figure(
@@ -14,19 +15,19 @@ SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "
     "Samples",
     section="Generation",
     reading="New images, decoded from random codes: one row of the matrix a model, one column a way"
-    " to draw codes. Its prior is the VAE’s own; a full-covariance Gaussian and a mixture of ten,"
-    " both fitted to training codes, serve both models alike. If a model gains much from the"
-    " mixture, it was the sampler that failed, not the decoder.",
+    " to draw codes. Its prior is the VAE’s own; a full-covariance Gaussian, a mixture of ten"
+    " and, where asked for, a flow, fitted to training codes, serve both models alike. If a model"
+    " gains much from the last ones, it was the sampler that failed, not the decoder.",
 )
 def samples(view: View) -> Drawing | None:
     """The matrix model × sampler."""
-    names = [f"samples_{sampler}" for sampler in SAMPLERS]
-    models = [model for model in view.models if any(model.has(name) for name in names)]
+    names = [n for n in SAMPLERS if any(m.has(f"samples_{n}") for m in view.models)]
+    models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
         return None
-    drawn, axes = panels(view, len(models), len(SAMPLERS), height=3.5 if view.narrow else 2.65)
+    drawn, axes = panels(view, len(models), len(names), height=3.5 if view.narrow else 2.65)
     alts = []
-    cells = ((model, sampler) for model in models for sampler in SAMPLERS)
+    cells = ((model, sampler) for model in models for sampler in names)
     for ax, (model, sampler) in zip(axes, cells, strict=True):
         ax.set_title(f"{model.title} from {SAMPLERS[sampler]}", color=view.color(model))
         if not model.has(f"samples_{sampler}"):
