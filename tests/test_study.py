@@ -1,6 +1,7 @@
 """Studies: planned once, one pool, interrupted anywhere, grown later, and what they say."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -349,6 +350,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
 def words(found: Found) -> str:
     said = [*headline(found), *conclusions(found)]
     return " ".join(f"{f.lead} {' '.join(e.text for e in f.evidence)}" for f in said)
+
+
+def test_a_model_with_fewer_seeds_is_told_apart(made: Callable[..., Found]) -> None:
+    found = made(models=("ae", "vae", "noise"))
+    assert "An AE, a VAE and a Noisy AE were trained for each of 10 seeds on" in words(found)
+    few = {
+        name: dataclasses.replace(s, seeds={seed: s.seeds[seed] for seed in (0, 1, 2)})
+        for name, s in found.base.models["noise"].items()
+    }
+    base = dataclasses.replace(found.base, models={**found.base.models, "noise": few})
+    text = words(dataclasses.replace(found, base=base))
+    assert "An AE and a VAE were trained for each of 10 seeds (a Noisy AE for 3 of them) on" in text
 
 
 def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., Found]) -> None:

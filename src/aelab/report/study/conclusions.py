@@ -28,17 +28,28 @@ def headline(found: Found) -> list[Finding]:
 
 
 def _setting(found: Found) -> str:
-    titles = [f"{'an' if (t := found.title(m))[:1] in 'AEIO' else 'a'} {t}" for m in found.models]
-    many = "was" if len(titles) == 1 else "were"
     count = len(found.seeds)
+    of_model = {
+        m: max((len(summary.seeds) for summary in found.base.models[m].values()), default=0)
+        for m in found.models
+    }
+    whole = [m for m, n in of_model.items() if n == count] or list(of_model)
+    part = [f" ({_article(found.title(m))} for {n} of them)"
+            for m, n in of_model.items() if m not in whole]  # fmt: skip
+    titles = [_article(found.title(m)) for m in whole]
+    many = "was" if len(titles) == 1 else "were"
     seeds = f"each of {count} seeds" if count > 1 else "one seed" if count else "no seed yet"
     counts = found.data["counts"]
     text = (
-        f"{listing(titles)} {many} trained for {seeds} on {counts['train']:,} images of "
-        f"{found.data['name']} with codes of d = {found.latent_dim}, and measured on "
+        f"{listing(titles)} {many} trained for {seeds}{''.join(part)} on {counts['train']:,} "
+        f"images of {found.data['name']} with codes of d = {found.latent_dim}, and measured on "
         f"{counts['test']:,} test images."
     )
     return text[:1].upper() + text[1:]
+
+
+def _article(title: str) -> str:
+    return f"{'an' if title[:1] in 'AEIO' else 'a'} {title}"
 
 
 def _tallies(found: Found) -> Iterator[Finding]:
