@@ -25,7 +25,8 @@ def samples(view: View) -> Drawing | None:
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
         return None
-    drawn, axes = panels(view, len(models), len(names), height=3.5 if view.narrow else 2.65)
+    height = 3.5 if view.narrow else 7.95 / len(names)  # square panels
+    drawn, axes = panels(view, len(models), len(names), height=height)
     alts = []
     cells = ((model, sampler) for model in models for sampler in names)
     for ax, (model, sampler) in zip(axes, cells, strict=True):
