@@ -73,16 +73,15 @@ def _span(trials: list[Trial], name: str, options: bool) -> str:
 
 def _contenders(results: SearchResults, proof: Proof) -> str:
     names = [dimension.title for dimension in results.dimensions]
-    places = decimals([c.mean.value for c in proof.contenders], significant=4)
+    places = decimals([c.mean.value for c in proof.contenders])
     rows = [
         [f"**{c.title}**" if c.name == proof.chosen else c.title, str(c.epochs),
          f"{number(c.mean.value, places)} {interval(c.mean, places)}", duration(c.seconds),
          *(value for _, value in words.settings(results, c))]
         for c in proof.contenders
     ]  # fmt: skip
-    goal = results.goal
-    header = f"{goal.title}, {goal.unit}" if goal.unit else goal.title
-    return markdown(["", "epochs", f"{header}, validation", "time", *names], rows)
+    header = ["", "epochs", f"{results.goal.label}, validation", "time", *names]
+    return markdown(header, rows)
 
 
 def _test(results: SearchResults) -> str:

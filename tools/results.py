@@ -85,11 +85,11 @@ def _training(study: Study, found: Found) -> str:
         ])  # fmt: skip
         epochs = totals.shape[1]
         before, last = totals[:, epochs - 1 - max(1, epochs // 5)].mean(), totals[:, -1].mean()
-        rows.append([found.title(model), *(f"{value:g}" for value in (
-                     config.learning_rate, config.batch_size)), config.schedule, str(epochs),
-                     number(last, 2), number(before - last, 2)])  # fmt: skip
+        rows.append([found.title(model), f"{config.learning_rate:g}", str(config.batch_size),
+                     config.schedule, str(epochs), number(last, 2),
+                     number(before - last, 2)])  # fmt: skip
     return markdown(["", "learning rate", "batch", "schedule", "epochs", "validation total, nats",
-                   "of it gained in the last fifth"], rows)  # fmt: skip
+                     "of it gained in the last fifth"], rows)  # fmt: skip
 
 
 def _samplers(found: Found) -> str:
