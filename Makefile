@@ -67,7 +67,7 @@ results: $(VENV)/.lab ## docs/results.md and docs/results-fast.md, with their nu
 SEARCH = $(BIN)/aelab search --data $(DATA) --latent-dim 16 --trials 60 --trial-epochs 5 --workers 1
 search: $(VENV)/.lab ## the published searches, one model after the other (DATA=folder of IDX files)
 	$(SEARCH) --model ae --ae.epochs 20 --out runs/search-ae
-	$(SEARCH) --model vae --vae.epochs 20 --out runs/search-vae
+	$(SEARCH) --model vae --vae.epochs 10 --out runs/search-vae
 
 best: $(VENV)/.lab ## docs/best.md, with every trial, from those searches
 	PYTHONPATH=. $(BIN)/python tools/best.py runs/search-ae runs/search-vae

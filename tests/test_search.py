@@ -130,12 +130,23 @@ def test_an_interrupted_search_goes_on_to_the_same_trials(
     interruption = Interruption(when)
     with pytest.raises(KeyboardInterrupt):
         run_search(toy(), experiment(tiny_folder), tmp_path / "cut", 1, interruption)
-    again = resume_search(tmp_path / "cut", workers=1)
+    again = resume_search(tmp_path / "cut")  # with one worker, as it began
     assert timeless(again) == timeless(done)
     assert again.manifest()["status"] == "finished"
     before = (again.path / "manifest.json").read_bytes()
     resume_search(again.path)  # a finished one is left alone
     assert (again.path / "manifest.json").read_bytes() == before
+
+
+def test_a_search_that_goes_on_counts_the_trials_before(
+    done: SearchFolder, tiny_folder: Path, tmp_path: Path
+) -> None:
+    interruption = Interruption(lambda said: said["trial"] == 4 and "state" in said)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(toy(), experiment(tiny_folder), tmp_path / "cut", 1, interruption)
+    best = min(done.results()["trials"][:5], key=lambda t: (t["state"] != "complete", t["values"]))
+    first = aelab("resume", tmp_path / "cut").stdout.splitlines()[0]
+    assert first.startswith(f"5/{TRIALS} trials so far  best so far: {best['values'][0]:.4g}")
 
 
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(

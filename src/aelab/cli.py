@@ -12,6 +12,7 @@ import tyro
 from aelab import __version__
 from aelab.errors import AelabError, TrainingError
 from aelab.flags import (
+    WORKERS,
     Bare,
     Doing,
     Evaluating,
@@ -19,6 +20,7 @@ from aelab.flags import (
     Exporting,
     Output,
     Place,
+    Resuming,
     Studying,
     alone,
     experiment_and,
@@ -117,7 +119,7 @@ def resume(words: list[str]) -> None:
     from aelab.runs import SearchFolder
     from aelab.study import resume_study
 
-    path, doing = parse(run_and(Doing, resume.__doc__), "resume", words)
+    path, doing = parse(run_and(Resuming, resume.__doc__), "resume", words)
     if SearchFolder.is_at(path):
         _resume_search(path, doing)
     else:
@@ -278,18 +280,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _again(
-    of_run: Callable[..., "Run"], of_study: Callable[..., "Study"], path: Path, doing: Doing
+    of_run: Callable[..., "Run"],
+    of_study: Callable[..., "Study"],
+    path: Path,
+    doing: Doing | Resuming,
 ) -> None:
     from aelab.runs import Study, opened
 
+    workers = doing.workers or WORKERS
     found = opened(path)
     if isinstance(found, Study):
         with _display(None, doing) as display:
-            ended = of_study(path, doing.workers, display.watch)
+            ended = of_study(path, workers, display.watch)
         _finish_study(ended, doing)
         return
     with _display(found.model_keys(), doing) as display:
-        done = of_run(path, doing.workers, display.watch)
+        done = of_run(path, workers, display.watch)
     _print_results(done, doing)
 
 
@@ -322,7 +328,7 @@ def _report_search(done: "SearchFolder", output: Output) -> None:
     print_search(done, output)
 
 
-def _resume_search(path: Path, doing: Doing) -> None:
+def _resume_search(path: Path, doing: Resuming) -> None:
     from aelab.runs import SearchFolder
     from aelab.search import Search, resume_search
     from aelab.search.display import SearchDisplay, print_search

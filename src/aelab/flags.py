@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Bare = tyro.conf.arg(name="")  # the flags of a record without its name before them
+WORKERS = 2  # unless told otherwise
 
 
 class Output(Config):
@@ -36,7 +37,18 @@ class Doing(Output):
     """How a run is done."""
 
     workers: int = Field(
-        2, ge=1, description="Models trained at a time, each in a process with one thread."
+        WORKERS, ge=1, description="Models trained at a time, each in a process with one thread."
+    )
+
+
+class Resuming(Output):
+    """How it goes on."""
+
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="Models trained at a time, each in a process with one thread (left out: "
+        f"{WORKERS}, and of a search as many as it began with, for they decide its trials).",
     )
 
 

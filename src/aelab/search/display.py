@@ -55,6 +55,8 @@ class SearchDisplay:
             self.errors.print(f"{event.job}: {content}", style="red", markup=False)
         elif isinstance(content, str):
             self.console.print(content, markup=False)
+        elif isinstance(content, dict) and "before" in content:
+            self._before(content["before"])
         elif isinstance(content, dict) and "state" in content:
             self._ended(content)
         elif isinstance(content, dict) and "trial" in content:
@@ -63,6 +65,14 @@ class SearchDisplay:
             self._phase(event.job, content["phase"])
         if self.shown:
             self.live.update(self._table())
+
+    def _before(self, trials: list[dict[str, Any]]) -> None:
+        """The trials that had ended when this process took the search up."""
+        for trial in trials:
+            self._count(trial)
+        if not self.shown:
+            mark = self._mark(self.best) if self.best else ""
+            self.console.print(f"{self._done()} so far{mark}", soft_wrap=True)
 
     def _goes_on(self, content: dict[str, Any]) -> None:
         text = "starting"
@@ -74,16 +84,13 @@ class SearchDisplay:
     def _ended(self, content: dict[str, Any]) -> None:
         number, state = content["trial"], content["state"]
         self.running.pop(number, None)
-        self.counts[state] += 1
+        better = self._count(content)
         if state == "fail":
             self.errors.print(f"trial {number}: {content['reason']}", style="yellow", markup=False)
-        better = state == "complete" and len(self.search.goals) == 1 and self._is_best(content)
-        if better:
-            self.best = content
         if not self.shown and (better or time.monotonic() - self.said >= LINE_SECONDS):
             self.said = time.monotonic()
             values = ", ".join(self._value(v, k) for k, v in enumerate(content["values"] or ()))
-            mark = f"  best so far: {told(content['settings'])}" if better else ""
+            mark = self._mark(content) if better else ""
             self.console.print(
                 f"{self._done()}: trial {number} {state} {values}{mark}", soft_wrap=True
             )
@@ -93,6 +100,18 @@ class SearchDisplay:
         if not self.shown and time.monotonic() - self.said >= LINE_SECONDS:
             self.said = time.monotonic()
             self.console.print(self.phase, markup=False)
+
+    def _count(self, content: dict[str, Any]) -> bool:
+        """Count a trial that has ended, and keep it if it is the best."""
+        state = content["state"]
+        self.counts[state] += 1
+        better = state == "complete" and len(self.search.goals) == 1 and self._is_best(content)
+        if better:
+            self.best = content
+        return better
+
+    def _mark(self, best: dict[str, Any]) -> str:
+        return f"  best so far: {self._value(best['values'][0])}, {told(best['settings'])}"
 
     def _is_best(self, content: dict[str, Any]) -> bool:
         if self.best is None:

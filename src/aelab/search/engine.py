@@ -31,7 +31,7 @@ from aelab.search.storage import (
     storage_at,
     without_password,
 )
-from aelab.search.worker import Task, me, work
+from aelab.search.worker import Task, ended, me, work
 from aelab.work import describe, load
 
 HEARTBEAT = 20  # seconds
@@ -82,13 +82,21 @@ def run_search(
         storage=without_password(shared.storage) if shared else None,
         study=shared.study if shared else LOCAL_NAME,
         heartbeat=shared.heartbeat if shared else None,
+        workers=workers,
     )
     with folder.lock():
         return _Ongoing(folder, shared, workers, watch).finish()
 
 
-def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> SearchFolder:  # noqa: ARG005
+def resume_search(
+    path: Path,
+    workers: int | None = None,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+) -> SearchFolder:
     """Go on with an interrupted search to its budget; a finished one is left as it is.
+
+    It goes on with as many ``workers`` as it began with, unless told otherwise: with one, the
+    trials are those of a search that was never interrupted.
 
     A database on another machine is opened without a password of ours: libpq knows PGPASSWORD and
     ~/.pgpass.
@@ -103,7 +111,8 @@ def resume_search(path: Path, workers: int = 2, watch: Watch = lambda event: Non
             if facts["storage"]
             else None
         )
-        return _Ongoing(folder, shared, workers, watch).finish()
+        # Folders of 0.1.0 do not tell how many there were.
+        return _Ongoing(folder, shared, workers or facts.get("workers", 2), watch).finish()
 
 
 @final
@@ -193,6 +202,8 @@ class _Ongoing:
             deadline=self._deadline(),
         )
         jobs = [Job(f"worker {k + 1}", work, (task,)) for k in range(self.workers)]
+        if before := [ended(t) for t in study.get_trials(deepcopy=False) if t.state.is_finished()]:
+            self.watch(Event("trials", "message", {"before": before}))
         while self._has_more(study, task):
             failures: dict[str, str] = {}
             try:
