@@ -17,12 +17,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
 from aelab import runs
+from aelab.checkpoints import newest_state, write_state
 from aelab.errors import RunError
 from aelab.experiment import experiment_of
 from aelab.mending import mend
-from aelab.runs import Folder, Run, Study
+from aelab.runs import Folder, ModelFolder, Run, SearchFolder, Study
+from aelab.train import State
 from aelab.work import load_model
 from tests.torture import KEY
 
@@ -100,6 +104,35 @@ def test_a_run_of_a_study_is_in_it(tmp_path: Path) -> None:
     study = Study.create(tmp_path / "study", {}, [], claims_hash="")
     with pytest.raises(RunError, match="leads out of its folder"):
         study.run_path("../../elsewhere")
+
+
+@pytest.mark.parametrize("linked", ["trials", "trials/trial-0000", "proof", "proof/recipe/seed-1"])
+def test_no_folder_of_a_search_leads_out_of_it(linked: str, tmp_path: Path) -> None:
+    search = SearchFolder.create(tmp_path / "search", {}, {})
+    (tmp_path / "outside").mkdir()
+    link = search.path / linked
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "outside", target_is_directory=True)
+    open_it = {
+        "trials": lambda: search.trials.trial(0),
+        "proof": lambda: search.retrained("recipe", 1),
+    }
+    with pytest.raises(RunError, match="leads out of its folder"):
+        open_it[linked.partition("/")[0]]()
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize("history", [b"{", b"{}", b"[" * 100_000, b"\xff"])
+def test_a_checkpoint_without_a_history_is_let_go_of(history: bytes, tmp_path: Path) -> None:
+    folder = ModelFolder(tmp_path)
+    rows = [{"epoch": 1}]
+    write_state(folder, State(1, {"model/w": torch.ones(1)}), rows)
+    bad = {"model/w": torch.zeros(1), "history": torch.tensor([*history], dtype=torch.uint8)}
+    folder.write_checkpoint((2, 0), safetensors.torch.save(bad))
+    state, found, [warning] = newest_state(folder)
+    assert (state.epoch if state else None, found) == (1, rows)
+    assert "The checkpoint of epoch 2 holds no history. Falling back" in warning
+    assert folder.checkpoints() == [(1, 0)]
 
 
 def test_a_pipe_is_no_file(run: Run) -> None:

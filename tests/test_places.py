@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from aelab.errors import RunError
 from aelab.experiment import preset
 from aelab.lab import run_lab
 from aelab.runs import Run
+from aelab.search import Search, run_search
 from aelab.study import run_study
 from tests.idx_files import make_set, write_set
 
@@ -78,7 +80,7 @@ def test_a_disk_without_room(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
     experiment = preset(data=str(tiny_folder), latent_dim=(3,), network={"hidden": (16,)})
-    for begin in (run_lab, run_study):
+    for begin in (run_lab, run_study, partial(run_search, Search())):
         with pytest.raises(RunError, match=r"about \d+ MB, and its disk has 5 MB free: make room"):
             begin(experiment, tmp_path / "new" / "run")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from aelab.errors import RunError
-from aelab.runs import ModelFolder
+from aelab.runs import ModelFolder, Place
 from aelab.train import State, Training
 
 _HISTORY = "history"  # JSON as bytes, among the tensors
@@ -117,12 +117,22 @@ def newest_state(folder: ModelFolder) -> tuple[State | None, list[dict[str, Any]
     for place in reversed(folder.checkpoints()):
         try:
             tensors = folder.checkpoint(place)
+            history = tensors.pop(_HISTORY, None)  # before format 2 it stood in the folder only
+            rows = folder.history()[: place[0]] if history is None else _rows(history, place)
         except RunError as error:
             folder.drop_checkpoint(place)
             warnings.append(f"{error} Falling back to the checkpoint before it.")
             continue
-        history = tensors.pop(_HISTORY, None)  # before format 2 it stood in the folder only
-        if history is None:
-            return State(place[0], tensors), folder.history()[: place[0]], warnings
-        return State(place[0], tensors), json.loads(bytes(history.numpy())), warnings
+        return State(place[0], tensors), rows, warnings
     return None, [], warnings
+
+
+def _rows(history: Tensor, place: Place) -> list[dict[str, Any]]:
+    """The history in a checkpoint. Raises RunError: a right checksum is no proof of sense."""
+    try:
+        rows = json.loads(bytes(history.numpy()))
+    except (ValueError, TypeError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise RunError(f"The checkpoint of epoch {place[0]} holds no history.")
+    return rows

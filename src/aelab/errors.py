@@ -7,6 +7,11 @@ class AelabError(ValueError):
     exit_code = 2
 
 
+def not_installed(what: str, package: str, extra: str) -> AelabError:
+    """The error of ``what`` needs a ``package`` that is not here, and the extra it comes with."""
+    return AelabError(f"{what} needs {package}: pip install 'aelab[{extra}]'.")
+
+
 class DataError(AelabError):
     """The data cannot be read or does not mean what it should (exit 3)."""
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, create_model, field_validator, mode
 
 from aelab.config import Config, sentence
 from aelab.device import Device, find_device
-from aelab.errors import AelabError
+from aelab.errors import AelabError, not_installed
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.base import Likelihood
 from aelab.nets import Network, Size
@@ -126,7 +126,7 @@ class _Shared(Config):
         Raises AelabError if it asks for what is not installed or not here.
         """
         if self.evaluation.flow and find_spec("zuko") is None:
-            raise AelabError("--evaluation.flow needs zuko: pip install 'aelab[flow]'.")
+            raise not_installed("--evaluation.flow", "zuko", "flow")
         return self.model_copy(update={"device": find_device(self.device).type})
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:

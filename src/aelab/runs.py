@@ -425,7 +425,7 @@ class TrialFolders:
 
     def trial(self, number: int) -> ModelFolder:
         """The folder of one trial."""
-        return _made(ModelFolder(self.path / f"trial-{number:04d}"))
+        return _made(ModelFolder(Folder(self.path).own(f"trial-{number:04d}")))
 
 
 class SearchFolder(Folder):
@@ -459,7 +459,7 @@ class SearchFolder(Folder):
     @property
     def trials(self) -> TrialFolders:
         """What the trials have left."""
-        return TrialFolders(self.path / "trials")
+        return TrialFolders(self.own("trials"))
 
     def search(self) -> dict[str, Any]:
         """The settings of the search."""
@@ -484,7 +484,7 @@ class SearchFolder(Folder):
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""
-        return _made(ModelFolder(self.path / "proof" / name / f"seed-{seed}"))
+        return _made(ModelFolder(self.own(f"proof/{name}/seed-{seed}")))
 
     def proof(self) -> dict[str, Any] | None:
         """The proof, if there is one."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aelab.errors import AelabError
+from aelab.errors import not_installed
 from aelab.export.layers import Layer, Network, Tensors
 from aelab.export.whole import networks
 from aelab.models import Autoencoder, GaussianAutoencoder
@@ -64,9 +64,7 @@ def _onnx() -> tuple[Any, Any]:
         import onnx
         from onnx import helper
     except ImportError:
-        raise AelabError(
-            "Writing ONNX needs the package onnx: pip install 'aelab[onnx]'."
-        ) from None
+        raise not_installed("Writing ONNX", "onnx", "onnx") from None
     return onnx, helper
 
 

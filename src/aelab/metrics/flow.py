@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aelab.errors import AelabError
+from aelab.errors import not_installed
 from aelab.metrics.base import Array
 from aelab.randomness import derive
 
@@ -42,7 +42,7 @@ def fit(train_NZ: Tensor, validation_NZ: Tensor) -> Any:
     try:
         import zuko
     except ImportError:
-        raise AelabError("A flow on the codes needs zuko: pip install 'aelab[flow]'.") from None
+        raise not_installed("A flow on the codes", "zuko", "flow") from None
     flow = zuko.flows.MAF(train_NZ.shape[1], transforms=TRANSFORMS, hidden_features=HIDDEN)
     epochs = max(EPOCHS, LEAST_STEPS // -(-len(train_NZ) // BATCH))
     optimizer = torch.optim.Adam(flow.parameters(), RATE)

@@ -10,6 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, model_validator
 
 from aelab.config import Config
+from aelab.errors import AelabError
+from aelab.experiment import Measuring
 from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.search.goals import Goal, default_goal, find_goal
@@ -87,6 +89,15 @@ class Search(Config):
     def goals(self) -> tuple[Goal, ...]:
         """What is looked for, resolved."""
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
+
+    def require_asked(self, evaluation: Measuring) -> None:
+        """Raise AelabError if a goal is a measure that these settings do not ask for."""
+        for goal in self.goals:
+            if not goal.asked(evaluation):
+                raise AelabError(
+                    f"The goal {goal.name} is not measured with these settings: see "
+                    "--evaluation.flow and --evaluation.samples."
+                )
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:

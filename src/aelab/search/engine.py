@@ -9,13 +9,12 @@ from typing import Any, final
 import optuna
 from optuna.trial import TrialState
 
-from aelab.data import Source, resolve_data
-from aelab.device import find_device
+from aelab.data import Data, Source, resolve_data
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
-from aelab.runs import SearchFolder, default_path
+from aelab.runs import SearchFolder, default_path, require_space
 from aelab.search.config import Search
 from aelab.search.prove import prove
 from aelab.search.results import as_csv, as_toml, collect, ranked
@@ -35,6 +34,8 @@ from aelab.search.worker import Task, ended, me, work
 from aelab.work import describe, load
 
 HEARTBEAT = 20  # seconds
+BYTES_OF_REPORT = 20_000_000
+BESIDE = 4  # yardsticks, and trials trained again for their luck, in a proof
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +69,15 @@ def run_search(
     data = load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     found = searched(experiment, search.model, search.space)
-    found.base.build(found.key, data.image_size)  # a network that does not fit fails here
-    find_device(experiment.device)
+    experiment.settled()  # a device or a package that is missing is told before anything is made
+    search.require_asked(experiment.evaluation)
+    path = out or default_path(f"search-{found.key}")
+    require_space(path, _bytes_of_search(search, found, data))
     if shared:
         with storage_at(shared.storage):  # and so does an address
             pass
     folder = SearchFolder.create(
-        out or default_path(f"search-{found.key}"),
+        path,
         search.model_dump(mode="json"),
         experiment.model_dump(mode="json"),
         data=describe(data),
@@ -113,6 +116,16 @@ def resume_search(
         )
         # Folders of 0.1.0 do not tell how many there were.
         return _Ongoing(folder, shared, workers or facts.get("workers", 2), watch).finish()
+
+
+def _bytes_of_search(search: Search, found: Searched, data: Data) -> int:
+    """About what a search will take on disk: the weights of its trials and of the proof.
+
+    By the network that the search starts from, which has to fit the images.
+    """
+    model = found.base.build(found.key, data.image_size)
+    trainings = (search.trials or 0) + (search.proof.top + BESIDE) * search.proof.seeds
+    return 4 * trainings * sum(p.numel() for p in model.parameters()) + BYTES_OF_REPORT
 
 
 @final

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from aelab.data import Data, Split
 from aelab.errors import AelabError, TrainingError
-from aelab.experiment import Experiment
+from aelab.experiment import Experiment, Measuring
 from aelab.losses import gaussian_kl
 from aelab.metrics import METRICS, Context, Estimate
 from aelab.metrics.base import LEVELS, Needs
@@ -46,6 +46,7 @@ class Goal:
     needs: Needs
     every_epoch: bool
     measure: Measure
+    asked: Callable[[Measuring], bool] = lambda _: True
 
     def applies_to(self, model: str) -> bool:
         """Whether the model has it."""
@@ -91,7 +92,7 @@ def find_goal(name: str) -> Goal:
     function = metric.function
     return Goal(
         name, metric.title, metric.unit, metric.better, metric.needs, False,
-        lambda context: as_number(function(context)),
+        lambda context: as_number(function(context)), metric.asked,
     )  # fmt: skip
 
 

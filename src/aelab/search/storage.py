@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from aelab.errors import AelabError, RunError
+from aelab.errors import AelabError, RunError, not_installed
 from aelab.search.config import Search
 from aelab.search.space import Stored
 
@@ -92,7 +92,7 @@ def _open(url: str, heartbeat: int | None) -> Storage:
             _tune_sqlite(storage.engine)
         return storage
     except ImportError:
-        raise AelabError("A shared database needs psycopg: pip install 'aelab[cluster]'.") from None
+        raise not_installed("A shared database", "psycopg", "cluster") from None
     except (ArgumentError, NoSuchModuleError):
         raise AelabError(
             f"{url} is no address of a database: write postgresql://user@host/name."
