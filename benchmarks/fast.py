@@ -1,4 +1,4 @@
-"""Whether the preset fast comes to the validation loss that the recipe's seeds of a study have.
+"""Whether fast-ae and fast-vae come to the validation loss that the recipe's seeds of a study have.
 
 python -m benchmarks.fast runs/study [seeds] [folder of MNIST]
 """
@@ -19,7 +19,7 @@ TITLES = {"ae": "AE", "vae": "VAE"}
 
 def train(send: Send, name: str, d: int, seed: int, folder: str) -> None:
     """A job: all epochs of the preset, and what validation says after the last."""
-    experiment = preset("fast", latent_dim=(d,), seed=seed)
+    experiment = preset(f"fast-{name}", latent_dim=(d,), seed=seed)
     model = experiment.build(f"{name}-{d}")
     for epoch in fit(model, data(folder), experiment.training(name), seed=seed):
         last = epoch.validation.total
@@ -46,7 +46,7 @@ def compare(study: Study, seeds: int, folder: str) -> str:
     for name, title in TITLES.items():
         there = [recipe(study, name, d, seed) for seed in range(seeds)]
         here = [found[name, seed] for seed in range(seeds)]
-        epochs = [e.training(name).epochs for e in (experiment, preset("fast"))]
+        epochs = [e.training(name).epochs for e in (experiment, preset(f"fast-{name}"))]
         pairs = [(str(seed), a, b) for seed, (a, b) in enumerate(zip(there, here, strict=True))]
         for label, a, b in [*pairs, ("median", median(there), median(here))]:
             rows.append([f"{title}, {label}", f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"])

@@ -155,7 +155,36 @@ def test_learning_rate_schedule() -> None:
     config = Training(learning_rate=1.0, epochs=12, schedule="cosine", warmup_epochs=2)
     rates = [config.learning_rate_at(epoch) for epoch in (0, 1, 2, 7, 12)]
     np.testing.assert_allclose(rates, [0, 0.5, 1, 0.5, 0], atol=1e-12)
+    straight = config.model_copy(update={"schedule": "linear"})
+    rates = [straight.learning_rate_at(epoch) for epoch in (1, 2, 4.5, 12)]
+    np.testing.assert_allclose(rates, [0.5, 1, 0.75, 0])
     assert Training(learning_rate=0.3).learning_rate_at(17.5) == 0.3
+
+
+@pytest.mark.parametrize("kind", ["mlp", "conv"])
+def test_the_output_can_start_at_the_mean_image(tiny_data: Data, kind: str) -> None:
+    """With steps of no size: what a pixel shows for a code of zero effect is its mean."""
+    network = {"kind": kind, "hidden": (8,)}
+    experiment = preset(latent_dim=(4,), models=("ae",), network=network)
+    config = Training(epochs=1, learning_rate=1e-12, mean_start=True)
+    model = experiment.build("ae-4", tiny_data.image_size)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    [_] = fit(model, tiny_data, config, seed=0)
+    moved = {n for n, p in model.named_parameters() if not torch.allclose(p, before[n], atol=1e-6)}
+    [name] = moved
+    mean_D = tiny_data.train.images.reshape(len(tiny_data.train), -1).mean(0) / 255
+    expected = mean_D if kind == "mlp" else [mean_D.mean()]
+    assert name.startswith("decoder.")
+    np.testing.assert_allclose(
+        torch.sigmoid(model.get_parameter(name).detach()), np.clip(expected, 1e-3, 1 - 1e-3), 1e-4
+    )
+
+
+def test_a_resume_does_not_start_at_the_mean_image_again(tiny_data: Data) -> None:
+    experiment = small(vae={"mean_start": True})
+    whole, half = (train(experiment, "vae", tiny_data, epochs) for epochs in (2, 1))
+    [rest] = train(experiment, "vae", tiny_data, 2, start=half[0].state)
+    assert same(whole[-1].state, rest.state)
 
 
 def test_leaving_the_generator_early_is_all_that_stopping_takes(tiny_data: Data) -> None:

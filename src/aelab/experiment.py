@@ -183,6 +183,9 @@ _FAST = {
     "vae": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
     "noise": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
 }
+# The same as soon as can be: a straight line down to zero loses less, and neither model spends its
+# first steps on the black border.
+_FASTEST = {"schedule": "linear", "warmup_epochs": 0.3, "mean_start": True}
 PRESETS: dict[str, dict[str, Any]] = {
     "recipe": _RECIPE,
     # Fewer, larger steps would be another recipe; quick keeps the batch and the pair's network,
@@ -194,15 +197,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise": {"epochs": 40},
     },
     "fast": _FAST,
-    "fast-ae": {**_FAST, "models": ["ae"]},
-    "fast-vae": {**_FAST, "models": ["vae"]},
+    "fast-ae": {"models": ["ae"], "ae": {"epochs": 7, "learning_rate": 6e-3, **_FASTEST}},
+    "fast-vae": {"models": ["vae"], "vae": {"epochs": 3, "learning_rate": 1e-2, **_FASTEST}},
 }
 PRESET_HELP = {
     "recipe": "784-400-d, Adam, batch 64, 50 epochs, learning rate 1e-3 (AE) and 1e-4 (VAE)",
     "quick": "a first look: the same networks on the bundled digits, 40 epochs, both at 1e-3",
     "fast": "what the recipe comes to on validation, in 12 epochs (AE) and 5 (VAE)",
-    "fast-ae": "of fast the AE alone",
-    "fast-vae": "of fast the VAE alone",
+    "fast-ae": "the AE alone, as soon as can be: 7 epochs",
+    "fast-vae": "the VAE alone, as soon as can be: 3 epochs",
 }
 
 

@@ -29,6 +29,7 @@ from aelab.steps import Step, make_step
 
 VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
 NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
+LEAST_MEAN = 1e-3  # of a pixel that is always off: what is further out is slow to come back
 # What a state from the middle of an epoch has beside weights and optimizer.
 _ROWS, _NORMS = "partway/rows", "partway/norms"
 _NOISE, _SECONDS = "partway/noise", "partway/seconds"
@@ -49,11 +50,16 @@ class Training(Config):
     weight_decay: Annotated[float, Range(1e-6, 1e-1, log=True)] = Field(
         0.0, ge=0, description="Decoupled weight decay (AdamW)."
     )
-    schedule: Annotated[Literal["constant", "cosine"], Choice(("constant", "cosine"))] = Field(
-        "constant", description="Learning rate over the steps; cosine ends at zero."
+    schedule: Annotated[Literal["constant", "cosine", "linear"], Choice(("constant", "cosine"))] = (
+        Field(
+            "constant", description="Learning rate over the steps; cosine and linear end at zero."
+        )
     )
     warmup_epochs: Annotated[float, Range(0, 2)] = Field(
         0.0, ge=0, description="Epochs in which the learning rate rises linearly from 0."
+    )
+    mean_start: bool = Field(
+        False, description="Start the decoder's output at the mean training image, not at random."
     )
     early_stopping: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation total."
@@ -67,6 +73,8 @@ class Training(Config):
             return self.learning_rate
         span = max(self.epochs - self.warmup_epochs, 1e-9)
         progress = min(1.0, (epoch - self.warmup_epochs) / span)
+        if self.schedule == "linear":  # Defazio et al. (2023): the best of the plain schedules
+            return self.learning_rate * (1 - progress)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -171,6 +179,8 @@ def fit_in_parts(
         ).to(device)
         for name, split in (("train", data.train), ("validation", data.validation))
     )
+    if start is None and config.mean_start:
+        _start_at_mean(model, train_u8)
     step = make_step(model)
     optimizer = Adam(step.named_parameters(), config.weight_decay)
     present = Batches(train_u8, protocol)
@@ -195,6 +205,18 @@ def fit_in_parts(
             seconds=seconds + time.perf_counter() - trained,
             state=State(index + 1, _tensors(model, optimizer, where)),
         )
+
+
+@torch.no_grad()
+def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
+    """Let the decoder's last bias be the logit of the mean image, or of its mean pixel.
+
+    Without it the first steps of a training do little else than to learn that the border is black.
+    """
+    bias = [p for name, p in model.decoder.named_parameters() if name.endswith("bias")][-1]
+    mean_D = images_u8.flatten(1).sum(0, dtype=torch.int64) / (255 * len(images_u8))
+    mean = mean_D if len(bias) > 1 else mean_D.mean()  # a convolution has a bias a channel
+    bias.copy_(torch.logit(mean, eps=LEAST_MEAN))
 
 
 def _train_epoch(

@@ -33,6 +33,7 @@ class SearchDisplay:
         self.best: dict[str, Any] | None = None
         self.said = -LINE_SECONDS
         self.phase = ""
+        self.trainings = self.trained = 0
 
     def __enter__(self) -> Self:
         if self.shown:
@@ -63,6 +64,10 @@ class SearchDisplay:
             self._goes_on(content)
         elif isinstance(content, dict) and "phase" in content:
             self._phase(event.job, content["phase"])
+        elif isinstance(content, dict) and "trainings" in content:
+            self.trainings, self.trained = content["trainings"], 0
+        elif event.kind == "done":
+            self.trained += 1
         if self.shown:
             self.live.update(self._table())
 
@@ -96,7 +101,7 @@ class SearchDisplay:
             )
 
     def _phase(self, job: str, phase: str) -> None:
-        self.phase = f"{job}: {phase}"
+        self.phase = f"proof {self.trained}/{self.trainings}: {job}, {phase}"
         if not self.shown and time.monotonic() - self.said >= LINE_SECONDS:
             self.said = time.monotonic()
             self.console.print(self.phase, markup=False)

@@ -17,7 +17,7 @@ from aelab.data import Source
 from aelab.errors import TrainingError
 from aelab.lab import Watch
 from aelab.metrics import METRICS
-from aelab.parallel import Job, run_jobs
+from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder
 from aelab.search.config import Search
 from aelab.search.contenders import (
@@ -101,6 +101,7 @@ class _Trainings:
             for c in {contender.name: contender for contender in contenders}.values()
             for seed in self.seeds
         ]
+        watch(Event("proof", "message", {"trainings": len(jobs)}))
         failures = []
         with contextlib.closing(run_jobs(jobs, workers)) as events:
             for event in events:
