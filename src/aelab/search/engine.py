@@ -74,7 +74,7 @@ def run_search(
     path = out or default_path(f"search-{found.key}")
     require_space(path, _bytes_of_search(search, found, data))
     if shared:
-        with storage_at(shared.storage):  # and so does an address
+        with storage_at(shared.storage):  # so is an address that does not answer
             pass
     folder = SearchFolder.create(
         path,
@@ -114,7 +114,7 @@ def resume_search(
             if facts["storage"]
             else None
         )
-        # Folders of 0.1.0 do not tell how many there were.
+        # A folder from before this was kept does not tell how many there were.
         return _Ongoing(folder, shared, workers or facts.get("workers", 2), watch).finish()
 
 
