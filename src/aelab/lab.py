@@ -154,7 +154,7 @@ def bytes_of_run(experiment: Experiment, data: Data) -> int:
     oldest is replaced), and what is measured and drawn.
     """
     models = [experiment.build(key, data.image_size) for key in experiment.by_key]
-    parameters = sum(p.numel() for model in models for p in model.parameters())
+    parameters = sum(model.parameter_count for model in models)
     return 4 * 10 * parameters + len(models) * BYTES_OF_MEASURES
 
 

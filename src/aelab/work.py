@@ -142,7 +142,7 @@ def train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None
             "model": name,
             "title": MODELS[name].title,
             "latent_dim": d,
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": model.parameter_count,
             "epochs": len(history),
             "seconds": sum(row["seconds"] for row in history),
             "status": "finished",

@@ -60,6 +60,11 @@ class Autoencoder(nn.Module, ABC):
             )
         initialise(self, seed)
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training may change."""
+        return sum(p.numel() for p in self.parameters())
+
     @abstractmethod
     def encode(self, x_BD: Tensor) -> Tensor:
         """The code ``(B, Z)`` of images ``(B, D)`` in [0, 1]; deterministic for every model."""

@@ -52,20 +52,21 @@ class SearchDisplay:
     def watch(self, event: Event) -> None:
         """Show one event."""
         content = event.content
+        said = content if isinstance(content, dict) else {}
         if event.kind == "failed":
             self.errors.print(f"{event.job}: {content}", style="red", markup=False)
         elif isinstance(content, str):
             self.console.print(content, markup=False)
-        elif isinstance(content, dict) and "before" in content:
-            self._before(content["before"])
-        elif isinstance(content, dict) and "state" in content:
-            self._ended(content)
-        elif isinstance(content, dict) and "trial" in content:
-            self._goes_on(content)
-        elif isinstance(content, dict) and "phase" in content:
-            self._phase(event.job, content["phase"])
-        elif isinstance(content, dict) and "trainings" in content:
-            self.trainings, self.trained = content["trainings"], 0
+        elif "before" in said:
+            self._before(said["before"])
+        elif "state" in said:
+            self._ended(said)
+        elif "trial" in said:
+            self._goes_on(said)
+        elif "phase" in said:
+            self._phase(event.job, said["phase"])
+        elif "trainings" in said:
+            self.trainings, self.trained = said["trainings"], 0
         elif event.kind == "done":
             self.trained += 1
         if self.shown:

@@ -125,7 +125,7 @@ def _bytes_of_search(search: Search, found: Searched, data: Data) -> int:
     """
     model = found.base.build(found.key, data.image_size)
     trainings = (search.trials or 0) + (search.proof.top + BESIDE) * search.proof.seeds
-    return 4 * trainings * sum(p.numel() for p in model.parameters()) + BYTES_OF_REPORT
+    return 4 * trainings * model.parameter_count + BYTES_OF_REPORT
 
 
 @final

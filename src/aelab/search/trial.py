@@ -57,7 +57,7 @@ class Objective:
         self.send({"trial": trial.number, "settings": stored})
         experiment = self.searched.experiment(stored)
         model, config = prepare(experiment, self.data, self._epochs)
-        trial.set_user_attr("parameters", sum(p.numel() for p in model.parameters()))
+        trial.set_user_attr("parameters", model.parameter_count)
         # A trial that was stopped and put back has been through some epochs already.
         told = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         goals, rows, value = self.search.goals, [], None
