@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format study results search best screenshots reproduce bench golden docs torture pins clean
+.PHONY: help lab test check format study results search best screenshots reproduce bench fast golden docs torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -89,6 +89,10 @@ $(BENCH)/.peers: $(BENCH)/.lab benchmarks/peers.txt
 
 bench: $(BENCH)/.peers ## speed beside other programs and the machine's limit (QUICK=1: a first look)
 	$(BENCH)/bin/python -m benchmarks --data $(DATA) $(if $(QUICK),--quick)
+
+# No peers are needed: it is the lab beside itself.
+fast: $(BENCH)/.lab ## the recipe and the fast presets side by side, five seeds: docs/fast.md
+	$(BENCH)/bin/python -m benchmarks --only quality --data $(DATA) --out docs/fast
 
 torture: $(VENV)/.dev ## kills, full disks, damage, bad inputs: make torture MINUTES=20
 	$(BIN)/python -m tests.torture --minutes $(MINUTES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks import quality
 from benchmarks.contestants import NAMES, Setting, named
 from benchmarks.contestants.aelab_fit import AelabFit
 from benchmarks.contestants.floor import Floor
@@ -50,6 +51,22 @@ def test_an_aim_is_met_or_missed_by_its_number() -> None:
 
 def test_every_way_names_processes_that_exist() -> None:
     assert {key for keys in WAYS.values() for key in keys} == set(PROCESSORS)
+
+
+def test_speed_is_a_ratio_of_medians_and_a_loss_above_the_recipes_has_a_plus() -> None:
+    seconds = {"recipe": [60.0, 40.0, 50.0], "fast-ae": [5.0, 4.0, 20.0], "fast-vae": [1.0] * 3}
+    found = [
+        quality.Trained(model, chosen, seed, 50 if chosen == "recipe" else 3, took, loss)
+        for model, pair in quality.PAIRS.items()
+        for chosen, loss in zip(pair, (100.0, 100.25 if model == "ae" else 99.0), strict=True)
+        for seed, took in enumerate(seconds[chosen])
+    ]
+    rows = {line.split("|")[1].strip(): line for line in quality.table(found).splitlines()}
+    assert rows["AE, seed 1"].endswith("| 40.0 | 4.0 | 10.0 | 100.00 | 100.25 | +0.25 |")
+    assert rows["**AE, median**"].endswith("| 50.0 | 5.0 | 10.0 | 100.00 | 100.25 | +0.25 |")
+    assert rows["**VAE, median**"].endswith(
+        "| 50 | 3 | 50.0 | 1.0 | 50.0 | 100.00 | 99.00 | −1.00 |"
+    )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

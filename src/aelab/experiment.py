@@ -176,7 +176,7 @@ else:
 # from Training's default.
 _RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}, "noise": {"learning_rate": 1e-4}}
 # The recipe's networks, batch and objective, and its validation loss in a tenth of the VAE's epochs
-# and a quarter of the AE's: a larger step that is let down to zero (benchmarks/fast.py).
+# and a quarter of the AE's: a larger step that is let down to zero.
 _COSINE = {"schedule": "cosine", "warmup_epochs": 0.3}
 _FAST = {
     "ae": {"epochs": 12, "learning_rate": 5e-3, **_COSINE},
@@ -184,8 +184,12 @@ _FAST = {
     "noise": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
 }
 # The same as soon as can be: a straight line down to zero loses less, and neither model spends its
-# first steps on the black border.
-_FASTEST = {"schedule": "linear", "warmup_epochs": 0.3, "mean_start": True}
+# first steps on the black border (make fast).
+_DOWN = {"schedule": "linear", "warmup_epochs": 0.3, "mean_start": True}
+_FASTEST = {
+    "ae": {"epochs": 7, "learning_rate": 6e-3, **_DOWN},
+    "vae": {"epochs": 3, "learning_rate": 1e-2, **_DOWN},
+}
 # What make search found and proved with five fresh seeds: docs/best.md.
 _BEST_AE = {
     "learning_rate": 7.64e-3, "batch_size": 64, "epochs": 20, "weight_decay": 0.049,
@@ -206,8 +210,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise": {"epochs": 40},
     },
     "fast": _FAST,
-    "fast-ae": {"models": ["ae"], "ae": {"epochs": 7, "learning_rate": 6e-3, **_FASTEST}},
-    "fast-vae": {"models": ["vae"], "vae": {"epochs": 3, "learning_rate": 1e-2, **_FASTEST}},
+    "fast-ae": {"models": ["ae"], **_FASTEST},
+    "fast-vae": {"models": ["vae"], **_FASTEST},
     "best-ae": {
         "models": ["ae"], "latent_dim": [16], "ae": _BEST_AE,
         "network": {"hidden": [800], "activation": "gelu"},
@@ -221,8 +225,8 @@ PRESET_HELP = {
     "recipe": "784-400-d, Adam, batch 64, 50 epochs, learning rate 1e-3 (AE) and 1e-4 (VAE)",
     "quick": "a first look: the same networks on the bundled digits, 40 epochs, both at 1e-3",
     "fast": "what the recipe comes to on validation, in 12 epochs (AE) and 5 (VAE)",
-    "fast-ae": "the AE alone, as soon as can be: 7 epochs",
-    "fast-vae": "the VAE alone, as soon as can be: 3 epochs",
+    "fast-ae": "the AE alone, as soon as can be: 7 epochs (--models ae vae: both)",
+    "fast-vae": "the VAE alone, as soon as can be: 3 epochs (--models ae vae: both)",
     "best-ae": "the AE that a search over 60 trials found and five seeds proved: 784-800-16",
     "best-vae": "the VAE that a search over 60 trials found and five seeds proved: 784-800-400-16",
 }
