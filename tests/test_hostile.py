@@ -122,10 +122,10 @@ def test_no_folder_of_a_search_leads_out_of_it(linked: str, tmp_path: Path) -> N
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-@pytest.mark.parametrize("history", [b"{", b"{}", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("history", [b"{", b"{}", b"[1, 2]", b"[{}, {}]", b"[" * 100_000, b"\xff"])
 def test_a_checkpoint_without_a_history_is_let_go_of(history: bytes, tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path)
-    rows = [{"epoch": 1}]
+    rows = [{"epoch": 1, "seconds": 1.0, "validation": {"total": 1.0, "weights": {}}}]
     write_state(folder, State(1, {"model/w": torch.ones(1)}), rows)
     bad = {"model/w": torch.zeros(1), "history": torch.tensor([*history], dtype=torch.uint8)}
     folder.write_checkpoint((2, 0), safetensors.torch.save(bad))

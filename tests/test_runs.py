@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,11 +120,17 @@ def test_one_writer_at_a_time(run: Run) -> None:
         pass
 
 
+def history(epochs: int) -> list[dict[str, Any]]:
+    """The least that a record of an epoch holds."""
+    validation = {"total": 1.0, "weights": {}}
+    return [{"epoch": e + 1, "seconds": 1.0, "validation": validation} for e in range(epochs)]
+
+
 def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
     folder = run.model("ae-2")
     for epoch in (1, 2, 3):
         state = State(epoch, {"x": torch.tensor([float(epoch)])})
-        write_state(folder, state, [{"epoch": 1}] * epoch)
+        write_state(folder, state, history(epoch))
     assert folder.checkpoints() == [(2, 0), (3, 0)]
     assert len(list((folder.path / "checkpoints").iterdir())) == 2
     newest = max((folder.path / "checkpoints").iterdir())

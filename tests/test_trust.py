@@ -26,6 +26,7 @@ TIMES = {
     "told_to_end": 3,
     "not_finite": 2,
     "full_disk": 4,
+    "strange_checkpoint": 6,
     "damaged_file": 60,
     "bad_idx": 200,
     "impossible_data": 40,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -292,6 +293,32 @@ def full_disk(ground: Ground, rng: Rng) -> str:
     return check_the_end(ground, path, before)
 
 
+def strange_checkpoint(ground: Ground, rng: Rng) -> str:
+    """A tensor of the newest checkpoint has another name, shape or kind, its checksum right."""
+    path = new_run(
+        ground, f"strange-{rng.integers(2**60)}", **(OFTEN if rng.random() < 0.5 else {})
+    )
+    receiver, process = start(ground, path)
+    heard = [receiver.recv() for _ in range(rng.integers(1, EPOCHS))]
+    process.kill()
+    listen(receiver, process)
+    folder = Run(path).model(KEY)
+    if not folder.checkpoints():  # it was killed before the first
+        return check_the_end(ground, path, heard)
+    place = folder.checkpoints()[-1]
+    tensors = folder.checkpoint(place)
+    name = str(rng.choice(sorted(tensors)))
+    tensor = tensors.pop(name)
+    kind = torch.float32 if tensor.dtype == torch.uint8 else torch.int64
+    others = {
+        "name": {f"{name}-": tensor}, "none": {}, "less": {name: tensor.flatten()[:-1].clone()},
+        "shape": {name: tensor[None].clone()}, "kind": {name: tensor.nan_to_num().to(kind)},
+    }  # fmt: skip
+    other = others[str(rng.choice(sorted(others)))]
+    folder.write_checkpoint(place, safetensors.torch.save(tensors | other))
+    return check_the_end(ground, path, [])  # what the checkpoint before it had is all there is
+
+
 def damaged_file(ground: Ground, rng: Rng) -> str:
     """A flipped bit or a truncation in any file of a finished run is told by the file's name."""
     run = Run(ground.folder / "reference")
@@ -316,7 +343,7 @@ TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
     trial.__name__: trial
     for trial in (
         killed_at_a_failpoint, killed_at_a_moment, told_to_end, not_finite, full_disk,
-        damaged_file, bad_idx, impossible_data, one_bad_copy, bad_toml,
+        strange_checkpoint, damaged_file, bad_idx, impossible_data, one_bad_copy, bad_toml,
     )
 }  # fmt: skip
 LONG = 5  # minutes, from which on a long study is made too

@@ -9,7 +9,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
 import safetensors.torch
@@ -108,10 +108,12 @@ def write_state(folder: ModelFolder, state: State, rows: list[dict[str, Any]]) -
     folder.write_checkpoint((state.epoch, state.step), data)
 
 
-def newest_state(folder: ModelFolder) -> tuple[State | None, list[dict[str, Any]], list[str]]:
+def newest_state(
+    folder: ModelFolder, fits: Callable[[State], bool] = lambda _: True
+) -> tuple[State | None, list[dict[str, Any]], list[str]]:
     """The newest state that verifies, the history up to it, and what was wrong with newer ones.
 
-    A damaged checkpoint is let go of.
+    A checkpoint that is damaged or that ``fits`` refuses is let go of.
     """
     warnings: list[str] = []
     for place in reversed(folder.checkpoints()):
@@ -119,11 +121,14 @@ def newest_state(folder: ModelFolder) -> tuple[State | None, list[dict[str, Any]
             tensors = folder.checkpoint(place)
             history = tensors.pop(_HISTORY, None)  # before format 2 it stood in the folder only
             rows = folder.history()[: place[0]] if history is None else _rows(history, place)
+            state = State(place[0], tensors)
+            if not fits(state):
+                raise RunError(f"The checkpoint of epoch {place[0]} is not one of this training.")
         except RunError as error:
             folder.drop_checkpoint(place)
             warnings.append(f"{error} Falling back to the checkpoint before it.")
             continue
-        return State(place[0], tensors), rows, warnings
+        return state, rows, warnings
     return None, [], warnings
 
 
@@ -133,6 +138,15 @@ def _rows(history: Tensor, place: Place) -> list[dict[str, Any]]:
         rows = json.loads(bytes(history.numpy()))
     except (ValueError, TypeError, RecursionError):
         rows = None
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or list(map(_epoch, rows)) != list(range(1, place[0] + 1)):
         raise RunError(f"The checkpoint of epoch {place[0]} holds no history.")
     return rows
+
+
+def _epoch(row: Any) -> int | None:
+    """The number of the epoch that a record of the history is of; None if it is no record."""
+    try:
+        float(row["seconds"]), float(row["validation"]["total"]), row["validation"]["weights"]
+        return int(row["epoch"])
+    except (TypeError, ValueError, KeyError):
+        return None

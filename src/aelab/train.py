@@ -6,6 +6,7 @@ saved state walks the same path, to the bit, as one that was never stopped. A st
 of an epoch adds the steps done, what they measured, and where the stream of noise has come to.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -107,7 +108,8 @@ class State:
     @property
     def step(self) -> int:
         """The steps done of the epoch that follows."""
-        return len(self.tensors[_ROWS]) if _ROWS in self.tensors else 0
+        # A state that nobody has checked may have a single number there.
+        return self.tensors[_ROWS].shape[:1].numel() if _ROWS in self.tensors else 0
 
 
 @dataclass(frozen=True)
@@ -344,6 +346,30 @@ def _restore(model: Autoencoder, optimizer: Adam, state: State) -> None:
             if name.startswith("optimizer/")
         }
     )
+
+
+def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -> bool:
+    """Whether ``state`` has what a training of ``model`` on ``device`` would keep, by shape.
+
+    A checksum says that a file is as it was written, not who wrote it, for what, and on what.
+    """
+    twin = copy.deepcopy(model)
+    step = make_step(twin)
+    like = _tensors(twin, Adam(step.named_parameters()), "at the start")
+    if state.step:
+        pixels = torch.zeros(1, math.prod(model.architecture.image_size))
+        sums_T = step(pixels, stream(0), 0.0)
+        like |= {
+            _ROWS: sums_T.expand(state.step, -1),
+            _NORMS: torch.zeros(len(range(0, state.step, NORM_EVERY))),
+            _NOISE: stream(0, device=device).get_state(),
+            _SECONDS: torch.zeros(()),
+        }
+    return _shapes(like) == _shapes(state.tensors)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
 
 
 def load_weights(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:

@@ -32,7 +32,7 @@ from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.parallel import Job, Send
 from aelab.runs import ModelFolder, Run
-from aelab.train import Epoch, State, fit_in_parts, load_weights
+from aelab.train import Epoch, State, fit_in_parts, fits, load_weights
 
 CLASSIFIER = "classifier"  # the name of the job that makes it
 
@@ -161,7 +161,8 @@ def train(
 ) -> None:
     """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
     config = experiment.training(experiment.by_key[key][0])
-    start, rows, warnings = newest_state(folder)
+    device = find_device(experiment.device)
+    start, rows, warnings = newest_state(folder, lambda state: fits(model, state, device))
     for text in warnings:
         send({"warning": text})
     if start:
