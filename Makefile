@@ -64,13 +64,14 @@ results: $(VENV)/.lab ## docs/results.md and docs/results-fast.md, with their nu
 	$(RESULTS) runs/recipe results "$(RECIPE)"
 	$(RESULTS) runs/fast results-fast "$(FAST_SEEDS)" "$(FAST_SIZES)" "$(FAST_BETAS)"
 
-SEARCH = $(BIN)/aelab search --data $(DATA) --latent-dim 16 --trials 60 --trial-epochs 5 --workers 1
+SEARCH = $(BIN)/aelab search --data $(DATA) --trial-epochs 5 --workers 1
 search: $(VENV)/.lab ## the published searches, one model after the other (DATA=folder of IDX files)
-	$(SEARCH) --model ae --ae.epochs 20 --out runs/search-ae
-	$(SEARCH) --model vae --vae.epochs 10 --out runs/search-vae
+	$(SEARCH) --model ae --latent-dim 16 --trials 60 --ae.epochs 20 --out runs/search-ae
+	$(SEARCH) --model vae --latent-dim 16 --trials 60 --vae.epochs 10 --out runs/search-vae
+	$(SEARCH) --model vae --latent-dim 2 --trials 30 --vae.epochs 10 --proof.top 3 --out runs/search-vae-2d
 
 best: $(VENV)/.lab ## docs/best.md, with every trial, from those searches
-	PYTHONPATH=. $(BIN)/python tools/best.py runs/search-ae runs/search-vae
+	PYTHONPATH=. $(BIN)/python tools/best.py $(addprefix runs/,search-ae search-vae search-vae-2d)
 
 screenshots: $(VENV)/.dev ## pictures of a report: make screenshots RUN=runs/...
 	$(BIN)/python tools/screenshots.py $(RUN)

@@ -224,6 +224,22 @@ def test_a_relative_folder_stays_the_same_folder(
     assert len(source.load().train) == 100
 
 
+def test_a_source_names_its_files_without_detours(tmp_path: Path) -> None:
+    write_set(tmp_path / "digits")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("digits")
+    for way in ("elsewhere/../digits", "link"):
+        files = resolve_data(str(tmp_path / way)).files.values()
+        assert {Path(file).parent for file in files} == {(tmp_path / "digits").resolve()}
+
+
+def test_a_circle_of_links_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(DataError, match="does not exist"):
+        load_data(str(tmp_path / "a"))
+
+
 @pytest.mark.parametrize("source", ["bundle", "~nobody-has-this-name/x", "a\0b", "\x1b[31m"])
 def test_a_folder_that_is_not_there(source: str) -> None:
     with pytest.raises(DataError) as caught:

@@ -1,8 +1,11 @@
 """Write docs/best.md, and every trial as CSV, from searches: make best.
 
-python tools/best.py SEARCH…
+    python tools/best.py SEARCH…
+
+The sections of other searches stay as they are.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,16 +21,22 @@ DOCS = Path(__file__).parents[1] / "docs"
 QUANTILE = 0.25  # of the trials, by value: what "good" means in the table of sensitivity
 
 
-def page(searches: list[SearchResults]) -> str:
-    """What was searched, what was found, and how much of it holds, as Markdown."""
-    blocks = [
-        "# The best settings, as found",
+def page(searches: list[SearchResults], before: str = "") -> str:
+    """What was searched, what was found, and how much of it holds, as Markdown.
+
+    ``before`` is the page as it was: what it says of other searches is kept.
+    """
+    head = (
+        "# The best settings, as found\n\n"
         "Written by `make best` from the searches of `make search`; nothing here is typed by hand. "
-        "How a search goes stands in [hyperparameters.md](hyperparameters.md).",
-    ]
+        "How a search goes stands in [hyperparameters.md](hyperparameters.md)."
+    )
+    kept = re.split(r"^## (.*)\n\n", before, flags=re.MULTILINE)[1:]
+    sections = dict(zip(kept[::2], map(str.strip, kept[1::2]), strict=True))
     for results in searches:
-        blocks += [f"## {results.model_title}, d = {results.latent_dim}", *_found(results)]
-    return "\n\n".join(blocks) + "\n"
+        heading = f"{results.model_title}, d = {results.latent_dim}"
+        sections[heading] = "\n\n".join(_found(results))
+    return "\n\n".join([head, *(f"## {h}\n\n{text}" for h, text in sections.items())]) + "\n"
 
 
 def _found(results: SearchResults) -> Iterator[str]:
@@ -103,6 +112,8 @@ def csv_name(results: SearchResults) -> str:
 if __name__ == "__main__":
     folders = [SearchFolder(Path(path)) for path in sys.argv[1:]]
     searches = [load(folder) for folder in folders]
-    (DOCS / "best.md").write_text(page(searches), encoding="utf-8")
+    path = DOCS / "best.md"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(page(searches, before), encoding="utf-8")
     for folder, results in zip(folders, searches, strict=True):
         (DOCS / csv_name(results)).write_bytes(folder.read("trials.csv"))

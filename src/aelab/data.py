@@ -184,11 +184,11 @@ def default_cache() -> Path:
 
 def _in_folder(path: Path) -> Source:
     try:
-        folder = path.expanduser().absolute()
-    except RuntimeError as error:  # ~user, where there is no such user
+        folder = path.expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # no such ~user, links in a circle, a zero byte
         raise bad(path, "does not exist", "check the path of the folder") from error
     found = find_idx(folder, MNIST_SHA256)
-    name = shown(folder.resolve().name)[:80] or "unnamed"
+    name = shown(folder.name)[:80] or "unnamed"
     if found.sha256 == MNIST_SHA256:
         name = "MNIST"
     elif name.casefold() == "mnist":  # no report shall say MNIST of anything else
