@@ -168,6 +168,15 @@ def test_the_published_page_holds_what_was_found_and_proved(proved: SearchFolder
         assert told in written
 
 
+def test_the_published_page_keeps_the_searches_that_it_was_not_given(proved: SearchFolder) -> None:
+    found = load(proved)
+    other = dataclasses.replace(found, latent_dim=found.latent_dim + 1)
+    both = page([found, other])
+    assert page([], both) == both
+    assert page([found], both) == both
+    assert page([found], page([other])).count("\n## ") == 2
+
+
 def test_building_again_gives_the_same_page(html: str, proved: SearchFolder) -> None:
     done = aelab("report", proved.path)
     assert done.returncode == 0, done.stderr

@@ -97,6 +97,20 @@ def key(data: Data) -> str:
     return digest.hexdigest()
 
 
+class _Halve(nn.MaxPool2d):
+    """The largest of each 2 × 2 pixels.
+
+    Without a gradient torch's own takes six times as long, since it notes where each was found.
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if x_BCHW.requires_grad or any(side % 2 for side in x_BCHW.shape[2:]):
+            largest: Tensor = super().forward(x_BCHW)
+            return largest
+        rows = torch.maximum(x_BCHW[..., ::2, :], x_BCHW[..., 1::2, :])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
 def build(image_size: tuple[int, int], classes: int) -> nn.Sequential:
     """Three convolutions, each halving the image, then the features, then the classes."""
     layers: list[nn.Module] = []
@@ -104,7 +118,7 @@ def build(image_size: tuple[int, int], classes: int) -> nn.Sequential:
         for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
             layers += [
                 nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                nn.MaxPool2d(2, ceil_mode=True),
+                _Halve(2, ceil_mode=True),
                 nn.BatchNorm2d(outputs),
                 nn.ReLU(),
             ]

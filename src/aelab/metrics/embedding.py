@@ -8,8 +8,11 @@ from aelab.metrics.context import Context
 from aelab.metrics.sampling import sklearn_seed
 from aelab.randomness import numpy_stream
 
-POINTS = 3_000  # t-SNE takes 20 s for these on one core, 36 s for 5,000
+POINTS = 3_000  # t-SNE takes 13 s for these on one core
 PERPLEXITY = 30.0
+# Barnes and Hut's: 0.5 takes half as long again, and its plane tells digits no better (10-NN in it:
+# 89.7% against 89.9%, of the 16 principal components of test images).
+ANGLE = 0.8
 
 
 def embed(context: Context) -> dict[str, Array]:
@@ -44,6 +47,7 @@ def tsne(codes_MZ: Array, seed: int) -> Array:
     method = TSNE(
         perplexity=min(PERPLEXITY, (len(codes_MZ) - 1) / 3),
         init="pca",
+        angle=ANGLE,
         random_state=sklearn_seed(seed, "t-SNE"),
         n_jobs=1,
     )
