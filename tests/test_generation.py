@@ -260,18 +260,14 @@ def test_the_classifier_fits_any_images(size: tuple[int, int], classes: int) -> 
 
 
 @pytest.mark.parametrize("size", [(28, 28), (9, 14)])
-def test_the_classifier_halves_as_torch_does_with_and_without_a_gradient(
-    size: tuple[int, int],
-) -> None:
+def test_the_classifier_gives_what_its_network_gives(size: tuple[int, int]) -> None:
     network = build(size, 10).eval()
-    plain = torch.nn.Sequential(*(
-        torch.nn.MaxPool2d(2, ceil_mode=True) if isinstance(m, torch.nn.MaxPool2d) else m
-        for m in network
-    ))  # fmt: skip
-    planes = torch.rand(3, 1, *size, generator=stream(0, "planes"))
+    images = torch.rand(3, math.prod(size), generator=stream(0, "images"))
+    features, probabilities = Classifier(network, size, 1.0, "")(images)
     with torch.inference_mode():
-        assert torch.equal(network(planes), plain(planes))
-    assert torch.equal(network(planes), plain(planes))
+        planes = images.unflatten(1, (1, *size))
+        assert torch.equal(features, network[:-1](planes))
+        assert torch.equal(probabilities, network(planes).softmax(-1))
 
 
 def test_a_cache_that_cannot_be_written_is_told(

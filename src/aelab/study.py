@@ -289,4 +289,4 @@ def _pool(
 def _complete(send: Send, path: Path) -> None:
     run = Run(path)
     send({"phase": "reporting"})
-    lab.complete(run, experiment_of(run))
+    lab.complete(run, experiment_of(run), lambda event: send(event.content or {}))
