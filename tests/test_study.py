@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from aelab import lab
 from aelab.axes import BASE, parse, points, written
 from aelab.claims import CLAIMS
 from aelab.display import Display
@@ -29,7 +30,7 @@ from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, Found, load
 from aelab.runs import Run, SearchFolder, Study
 from aelab.search import Search, run_search
-from aelab.study import evaluate_study, missing, report_study, resume_study, run_study
+from aelab.study import _complete, evaluate_study, missing, report_study, resume_study, run_study
 from tests.fake_study import make_study
 
 EFFORT = {"draws": 50, "pairs": 20}
@@ -65,6 +66,7 @@ def test_a_study_is_run_folders_and_what_they_say(whole: Study) -> None:
     for run in results["runs"]:
         folder = Run(whole.run_path(run["name"]))
         assert (folder.path / "report.html").is_file()
+        assert (folder.path / "explorer.html").is_file()
         assert set(folder.metrics()["models"]) == {f"{m}-3" for m in run["models"]}
     assert results["seeds"] == [0, 1]
     assert results["failures"] == []
@@ -72,6 +74,20 @@ def test_a_study_is_run_folders_and_what_they_say(whole: Study) -> None:
     assert (whole.path / "report.html").stat().st_size > 50_000
     for name in whole.manifest()["files"]:
         whole.read(name)
+
+
+def test_a_seed_without_an_explorer_is_told(
+    whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: Run) -> None:
+        raise AelabError("The data have gone.")
+
+    path = shutil.copytree(whole.run_path("seed-1"), tmp_path / "seed-1")
+    monkeypatch.setattr(lab, "explore", gone)
+    said: list[dict[str, str]] = []
+    _complete(said.append, path)
+    assert {"warning": "No new explorer: The data have gone."} in said
+    assert Run(path).manifest()["status"] == "finished"
 
 
 def test_what_an_axis_does_not_concern_and_what_has_no_seed_is_done_once(whole: Study) -> None:
