@@ -53,6 +53,8 @@ def _found(results: SearchResults) -> Iterator[str]:
     if results.proof:
         yield "### The proof"
         yield _contenders(results, results.proof)
+        for title, reason in results.proof.failed:
+            yield f"A fresh seed broke {title}: {reason}"
         yield "On test, once; means over the seeds with Student's 95% intervals:"
         yield _test(results)
 

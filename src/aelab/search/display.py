@@ -210,6 +210,8 @@ def _print_proof(proof: dict[str, Any]) -> None:
         mean, mark = row["mean"], "[bold]" if row["name"] == proof["chosen"] else ""
         ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
         table.add_row(mark + row["title"], str(row["epochs"]), f"{mean['value']:.5g}", escape(ends))
+    for row in proof["failed"]:
+        table.add_row(row["title"], str(row["epochs"]), "failed", "in the report")
     Console(width=max(80, Console().width)).print(table)
 
 
