@@ -309,15 +309,25 @@ def test_a_drawn_7_is_a_7(browser: Any, run: FakeRun, size: str, how: str) -> No
     again.check()
 
 
-def test_between_two_digits(browser: Any, run: FakeRun) -> None:
+def test_between_two_digits(
+    browser: Any, run: FakeRun, models: dict[str, Autoencoder], data: Data
+) -> None:
     tab = Tab(browser, explorer(run))
     page = tab.go("view=between")
     rows = [row for row in page.locator(".way").all() if row.is_visible()]
-    assert len(rows) == 4
-    for row in rows:
+    keys = page.evaluate(
+        "() => aelab.models.filter((one) => one.d === aelab.models[0].d).map((one) => one.key)"
+    )
+    ends = [int(np.flatnonzero(data.test.labels == digit)[0]) for digit in (4, 9)]
+    x = torch.from_numpy(data.test.images[ends]).float() / 255
+    classifier = obtain_classifier(data, lambda _: None)
+    for row, key in zip(rows, np.repeat(keys, 2), strict=True):  # straight, and along the arc
         labels = row.locator(".step .label").all_inner_texts()
         assert len(labels) == 11
-        assert (labels[0], labels[-1]) == ("4", "9")
+        model = models[str(key)]
+        with torch.inference_mode():
+            _, told = classifier(model.pixels(model.decode(model.encode(x))))
+        assert [int(labels[0]), int(labels[-1])] == told.argmax(-1).tolist()
         assert "× the chord" in row.inner_text()
     page.get_by_label("To: class").select_option(label="1")
     page.get_by_role("button", name="From: next of the class").press("Enter")
