@@ -86,7 +86,7 @@ def test_a_seed_without_an_explorer_is_told(
     monkeypatch.setattr(lab, "explore", gone)
     said: list[dict[str, str]] = []
     _complete(said.append, path)
-    assert {"warning": "No new explorer: The data have gone."} in said
+    assert said == [{"phase": "reporting"}, {"warning": "No new explorer: The data have gone."}]
     assert Run(path).manifest()["status"] == "finished"
 
 

@@ -289,4 +289,9 @@ def _pool(
 def _complete(send: Send, path: Path) -> None:
     run = Run(path)
     send({"phase": "reporting"})
-    lab.complete(run, experiment_of(run), lambda event: send(event.content or {}))
+
+    def tell(event: Event) -> None:
+        if event.kind == "message":
+            send(event.content)
+
+    lab.complete(run, experiment_of(run), tell)
