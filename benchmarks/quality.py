@@ -7,13 +7,13 @@ from statistics import median
 from typing import Any
 
 from aelab.experiment import preset
+from aelab.models import MODELS
 from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.train import fit
 from benchmarks.images import data
 from benchmarks.table import markdown
 
 PAIRS = {"ae": ("recipe", "fast-ae"), "vae": ("recipe", "fast-vae")}
-TITLES = {"ae": "AE", "vae": "VAE"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,10 @@ def table(found: list[Trained]) -> str:
     for name, pair in PAIRS.items():
         both = [[t for t in found if (t.model, t.preset) == (name, chosen)] for chosen in pair]
         for recipe, fast in zip(*both, strict=True):
-            rows.append(_row(f"{TITLES[name]}, seed {recipe.seed}", recipe, fast))
-        rows.append(_row(f"**{TITLES[name]}, median**", *(_middle(trained) for trained in both)))
+            rows.append(_row(f"{MODELS[name].title}, seed {recipe.seed}", recipe, fast))
+        rows.append(
+            _row(f"**{MODELS[name].title}, median**", *(_middle(trained) for trained in both))
+        )
     header = ["d = 16", "epochs", "epochs, fast", "seconds", "seconds, fast", "times faster",
               "loss, nats", "loss, fast, nats", "difference"]  # fmt: skip
     return markdown(header, rows)

@@ -315,6 +315,7 @@ def test_between_two_digits(
     tab = Tab(browser, explorer(run))
     page = tab.go("view=between")
     rows = [row for row in page.locator(".way").all() if row.is_visible()]
+    assert len(rows) == 4
     keys = page.evaluate(
         "() => aelab.models.filter((one) => one.d === aelab.models[0].d).map((one) => one.key)"
     )
