@@ -17,7 +17,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from aelab.data import Data, Split
 from aelab.errors import RunError
-from aelab.metrics import METRICS, neighbours
+from aelab.metrics import METRICS, Context, neighbours
 from aelab.metrics.classifier import Classifier, build, key, obtain
 from aelab.metrics.generation import facts, floor, nearest_distance, scene
 from aelab.metrics.interpolation import same_class_pairs, walks
@@ -144,6 +144,34 @@ def test_the_floor_is_what_real_images_get(tiny_data: Data) -> None:
     told = facts(make("ae", tiny_data))
     assert told["real"] == told["drawn"] == told["validation"] == 50
     assert 0.9 < told["classifier"]["accuracy"] <= 1
+
+
+def test_the_floor_is_measured_once_for_all_models(
+    tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AELAB_CACHE", str(tmp_path))
+    said: list[str] = []
+
+    def of(context: Context) -> dict[str, float]:
+        context.report = said.append
+        return floor(context)
+
+    first = of(make("ae", tiny_data))
+    assert "comparing validation images with test images" in said
+    before = len(said)
+    assert of(make("vae", tiny_data)) == first
+    assert len(said) == before
+    other = replace(tiny_data, validation=tiny_data.test)
+    assert of(make("ae", other))["frechet"] == pytest.approx(0, abs=1e-6)
+    assert first["frechet"] > 0.01
+    fewer = make("ae", tiny_data)
+    fewer.settings = fewer.settings.model_copy(update={"draws": 20})
+    assert of(fewer) != first
+    [*kept] = (tmp_path / "floors").glob("*/floor.json")
+    assert len(kept) == 3
+    for file in kept:  # damaged: measured again
+        file.write_text("{}", encoding="utf-8")
+    assert of(make("ae", tiny_data)) == first
 
 
 def test_holes_are_what_precision_leaves(tiny_data: Data) -> None:

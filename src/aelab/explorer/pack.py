@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 Kind = Literal["uint8", "float16", "float24", "float32"]
 #: Larger tensors are shortened; of the small ones every digit is cheap.
 SMALL = 16_384
+#: Of deflate: 9 takes six times as long, for a page that is 0.2% smaller.
+LEVEL = 7
 # Nothing that JSON or HTML would have to escape; unpack.js has the same.
 ALPHABET = string.digits + string.ascii_letters + "!#$%()*+-;=?@^_`{|}~,.:"
 
 
 def pack(array: NDArray[Any], kind: Kind) -> dict[str, Any]:
     """A record of plain JSON types that ``unpack.js`` turns into a typed array."""
-    squeezed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    squeezed = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = squeezed.compress(_bytes(array, kind).T.tobytes()) + squeezed.flush()
     return {"kind": kind, "length": len(data), "data": _base85(data)}
 

@@ -7,21 +7,25 @@ the mean of a pixel. The floor of each measure is what validation images get in 
 Shape legend: N real images, M drawn ones, D pixels, F features, C classes.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from aelab.errors import RunError
 from aelab.metrics import neighbours
 from aelab.metrics.base import Array, Better, Estimate, metric
-from aelab.metrics.classifier import Classifier, obtain
+from aelab.metrics.classifier import Classifier, key, obtain
 from aelab.metrics.context import BATCH, Context, once
 from aelab.metrics.neighbours import Overlap
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.pixels import to_unit
+from aelab.runs import CacheFolder
 
 NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
 TRAINING_BLOCK = 1_000
@@ -152,7 +156,7 @@ def nearest_distance(images_MD: Tensor, training: Array) -> Tensor:
     blocks = torch.from_numpy(training).split(TRAINING_BLOCK)
     for number, block in enumerate(blocks):
         y_BD = to_unit(block)
-        score_MB = y_BD.square().sum(-1) - 2 * images_MD @ y_BD.T
+        score_MB = torch.addmm(y_BD.square().sum(-1), images_MD, y_BD.T, alpha=-2)
         found, where = score_MB.min(-1)
         place = torch.where(found < best, where + number * TRAINING_BLOCK, place)
         best = torch.minimum(best, found)
@@ -205,7 +209,31 @@ for _sampler in SAMPLERS:
 
 
 def floor(context: Context) -> dict[str, float]:
-    """Every quantity with validation images in place of drawn ones: the best that can be had."""
+    """Every quantity with validation images in place of drawn ones: the best that can be had.
+
+    It follows from the data, not from the model, so it is kept in the cache for other models.
+    """
+    folder = CacheFolder("floors", _floor_key(context))
+    with folder.lock():
+        try:
+            kept: dict[str, float] = folder.read_json("floor.json")
+        except RunError:  # not there, or damaged
+            context.report("comparing validation images with test images")
+            kept = _floor(context)
+            folder.write_json("floor.json", kept)
+    return kept
+
+
+def _floor_key(context: Context) -> str:
+    """The hash of everything that the floor follows from, the classifier's included."""
+    digest = hashlib.sha256(f"{key(context.data)} {context.settings.draws}".encode())
+    for file in (__file__, neighbours.__file__):
+        digest.update(Path(file).read_bytes())
+    digest.update(np.ascontiguousarray(context.data.validation.images).data)
+    return digest.hexdigest()
+
+
+def _floor(context: Context) -> dict[str, float]:
     facing = _facing(context, _split_sample(context, context.data.validation.images))
 
     def value(function: Function) -> float:
