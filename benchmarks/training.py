@@ -24,6 +24,7 @@ TITLES = {
     "pythae_trainer": "pythae's trainer",
     "tutorial": "tutorial loop",
     "floor:products": "floor: five matrix products",
+    "floor:torch_mm": "floor: the same by torch.mm",
     "floor:adam": "floor: Adam's traffic",
     "floor": "floor: both",
 }

@@ -208,7 +208,7 @@ def print_examination(found: dict[str, Any]) -> None:
     )
     table.add_row(
         "processors", f"{found['cpus'] or environment['cpus']}; torch takes {found['threads']} "
-        "threads, a worker of a run one",
+        f"threads, a worker of a run one; dense layers by {environment['matrix_products']}",
     )  # fmt: skip
     table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items()))
     for extra, packages in found["extras"].items():

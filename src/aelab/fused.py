@@ -9,17 +9,34 @@ Shape legend: B images of a batch, D pixels, H hidden units, Z latent dimensions
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from aelab.models import Autoencoder
+from aelab.products import Dense, product
 
-# In-place activation, and its gradient from its own output: backward(gradient, output, *constants).
-_ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any, tuple[float, ...]]] = {
-    nn.ReLU: (torch.relu_, torch.ops.aten.threshold_backward.grad_input, (0.0,)),
-    nn.Tanh: (torch.tanh_, torch.ops.aten.tanh_backward.grad_input, ()),
+
+@dataclass(frozen=True)
+class _Activation:
+    """``apply(before, out=after)``, and ``backward(gradient, kept, *constants, grad_input=...)``.
+
+    What is kept is the output, and then the activation is done in place, or else the input.
+    """
+
+    apply: Any
+    backward: Any
+    constants: tuple[float, ...] = ()
+    keeps_input: bool = False
+
+
+_ATEN = torch.ops.aten
+_ACTIVATIONS: dict[type[nn.Module], _Activation] = {
+    nn.ReLU: _Activation(_ATEN.relu.out, _ATEN.threshold_backward.grad_input, (0.0,)),
+    nn.Tanh: _Activation(_ATEN.tanh.out, _ATEN.tanh_backward.grad_input),
+    nn.GELU: _Activation(_ATEN.gelu.out, _ATEN.gelu_backward.grad_input, keeps_input=True),
 }
 _ALIGN = 16  # floats: every parameter starts on a cache line of 64 bytes
 
@@ -27,11 +44,18 @@ _ALIGN = 16  # floats: every parameter starts on a cache line of 64 bytes
 class _Buffers:
     """Everything that a batch of one size writes, and the views of it that a step needs."""
 
-    def __init__(self, size: int, widths: list[int], head: int, latent: int) -> None:
+    def __init__(
+        self, size: int, widths: list[int], apart: list[bool], head: int, latent: int
+    ) -> None:
         def empty(width: int) -> Tensor:
             return torch.empty(size, width)
 
         self.outputs = [empty(width) for width in widths]  # of every layer: hidden, code, logits
+        # What an activation is applied to: its output's own place, or one apart.
+        self.before = [
+            empty(output.shape[1]) if own else output
+            for output, own in zip(self.outputs, apart, strict=True)
+        ]
         self.gradients = [empty(width) for width in widths]  # of the loss by each of them
         self.transposed = [gradient.t() for gradient in self.gradients]
         self.logits_BD, self.logits = self.outputs[-1], self.outputs[-1].view(-1)
@@ -70,7 +94,7 @@ class FusedStep:
             and model.architecture.likelihood == "bernoulli"
             and next(model.parameters()).device.type == "cpu"
             and all(
-                type(layer) is (nn.Linear if place % 2 == 0 else type(stack[1]))
+                type(layer) is (Dense if place % 2 == 0 else type(stack[1]))
                 for stack in (model.encoder, model.decoder)
                 for place, layer in enumerate(stack)
             )
@@ -85,7 +109,7 @@ class FusedStep:
         self.model = model
         self.gaussian = model.outputs_per_dimension == 2
         stacks = [list(model.encoder), list(model.decoder)]
-        self.layers: list[nn.Linear] = [m for s in stacks for m in s if isinstance(m, nn.Linear)]
+        self.layers: list[Dense] = [m for s in stacks for m in s if isinstance(m, Dense)]
         self.head = len(stacks[0]) // 2  # index of the layer that gives the code
         self.activations = [
             _ACTIVATIONS[type(stack[place + 1])] if place + 1 < len(stack) else None
@@ -125,7 +149,8 @@ class FusedStep:
         if size not in self.buffers:
             widths = [layer.out_features for layer in self.layers]
             latent = self.layers[self.head + 1].in_features
-            self.buffers[size] = _Buffers(size, widths, self.head, latent)
+            apart = [a is not None and a.keeps_input for a in self.activations]
+            self.buffers[size] = _Buffers(size, widths, apart, self.head, latent)
         return self.buffers[size]
 
     @torch.no_grad()
@@ -145,10 +170,10 @@ class FusedStep:
         return norm
 
     def _forward(self, b: _Buffers, x_BD: Tensor, generator: torch.Generator) -> None:
-        for i, (input_BH, output_BH) in enumerate(zip([x_BD, *b.inputs], b.outputs, strict=True)):
-            torch.addmm(self.biases[i], input_BH, self.transposed[i], out=output_BH)
+        for i, (input_BH, before_BH) in enumerate(zip([x_BD, *b.inputs], b.before, strict=True)):
+            product(input_BH, self.transposed[i], before_BH, self.biases[i])
             if activation := self.activations[i]:
-                activation[0](output_BH)
+                activation.apply(before_BH, out=b.outputs[i])
             if self.gaussian and i == self.head:
                 torch.mul(b.log_variance_BZ, 0.5, out=b.std_BZ).exp_()
                 b.noise_BZ.normal_(generator=generator)
@@ -173,13 +198,15 @@ class FusedStep:
         for i in reversed(range(len(self.layers))):
             gradient_BH = b.gradients[i]
             if activation := self.activations[i]:
-                _, backward, constants = activation
-                backward(gradient_BH, b.outputs[i], *constants, grad_input=gradient_BH)
+                kept_BH = b.before[i] if activation.keeps_input else b.outputs[i]
+                activation.backward(
+                    gradient_BH, kept_BH, *activation.constants, grad_input=gradient_BH
+                )
             input_BH = b.inputs[i - 1] if i else x_BD
-            torch.mm(b.transposed[i], input_BH, out=self.gradients[2 * i])
+            product(b.transposed[i], input_BH, self.gradients[2 * i])
             torch.sum(gradient_BH, 0, out=self.gradients[2 * i + 1])
             if i:  # nothing asks for the gradient of the images
-                torch.mm(gradient_BH, self.weights[i], out=b.input_gradients[i - 1])
+                product(gradient_BH, self.weights[i], b.input_gradients[i - 1])
             if self.gaussian and i == self.head + 1:
                 self._code_backward(b, kl_weight / len(x_BD))
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from aelab.config import Config
 from aelab.errors import AelabError
+from aelab.products import Dense
 from aelab.randomness import stream
 from aelab.ranges import Choice
 
@@ -58,7 +59,7 @@ def mlp(
     def stack(*widths: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         for inputs, units in pairwise(widths):
-            layers += [nn.Linear(inputs, units), activation()]
+            layers += [Dense(inputs, units), activation()]
         return nn.Sequential(*layers[:-1])
 
     hidden = network.hidden
@@ -81,9 +82,9 @@ def conv(
     encoder: list[nn.Module] = [nn.Unflatten(1, (1, height, width))]
     for inputs, channels in zip((1, *network.hidden), network.hidden, strict=False):
         encoder += [nn.Conv2d(inputs, channels, 4, stride=2, padding=1), activation()]
-    encoder += [nn.Flatten(), nn.Linear(math.prod(grid), outputs)]
+    encoder += [nn.Flatten(), Dense(math.prod(grid), outputs)]
     decoder: list[nn.Module] = [
-        nn.Linear(latent_dim, math.prod(grid)),
+        Dense(latent_dim, math.prod(grid)),
         activation(),
         nn.Unflatten(1, grid),
     ]

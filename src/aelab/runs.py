@@ -32,6 +32,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aelab import products
 from aelab.cache import cache_path
 from aelab.errors import RunError
 
@@ -575,6 +576,7 @@ def environment() -> dict[str, Any]:
         **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "matrix_products": products.library(),
         "cpus": os.cpu_count(),
         "threads_per_model": 1,
     }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aelab.errors import AelabError
+from aelab.products import Dense
 
 Layer = dict[str, Any]
 Tensors = dict[str, NDArray[Any]]
@@ -89,6 +90,7 @@ def _gelu(layer: nn.GELU) -> Layer:
     return {"kind": "gelu"}
 
 
+@_kind(Dense)
 @_kind(nn.Linear)
 def _linear(layer: nn.Linear) -> Layer:
     return {"kind": "linear", "inputs": layer.in_features, "outputs": layer.out_features}

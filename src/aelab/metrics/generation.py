@@ -25,6 +25,7 @@ from aelab.metrics.context import BATCH, Context, once
 from aelab.metrics.neighbours import Overlap
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.pixels import to_unit
+from aelab.products import linear
 from aelab.runs import CacheFolder
 
 NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
@@ -153,10 +154,11 @@ def nearest_distance(images_MD: Tensor, training: Array) -> Tensor:
     """
     best = torch.full((len(images_MD),), torch.inf)
     place = torch.zeros(len(images_MD), dtype=torch.long)
+    minus_2x_MD = -2 * images_MD
     blocks = torch.from_numpy(training).split(TRAINING_BLOCK)
     for number, block in enumerate(blocks):
         y_BD = to_unit(block)
-        score_MB = torch.addmm(y_BD.square().sum(-1), images_MD, y_BD.T, alpha=-2)
+        score_MB = linear(minus_2x_MD, y_BD, y_BD.square().sum(-1))
         found, where = score_MB.min(-1)
         place = torch.where(found < best, where + number * TRAINING_BLOCK, place)
         best = torch.minimum(best, found)
