@@ -47,15 +47,17 @@ def test_the_gradients_are_autograds(
 
 
 @pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("encoder_rate", [1.0, 0.2])
 def test_the_loss_curve_is_autograds(
-    name: str, tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+    name: str, encoder_rate: float, tiny_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = preset("recipe", latent_dim=(4,), network={"hidden": (32,)})
     curves = []
     for maker in (make_step, AutogradStep):
         monkeypatch.setattr("aelab.train.make_step", maker)
         model = experiment.build(f"{name}-4")
-        config = experiment.training(name).model_copy(update={"epochs": 5})
+        changes = {"epochs": 5, "encoder_rate": encoder_rate}
+        config = experiment.training(name).model_copy(update=changes)
         curves.append([e.validation.total for e in fit(model, tiny_data, config, seed=0)])
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 

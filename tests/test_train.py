@@ -180,8 +180,22 @@ def test_the_output_can_start_at_the_mean_image(tiny_data: Data, kind: str) -> N
     )
 
 
+@pytest.mark.parametrize("network", [{"hidden": (8,)}, {"kind": "conv", "hidden": (8,)}])
+def test_the_encoder_has_a_rate_of_its_own(tiny_data: Data, network: dict[str, object]) -> None:
+    """The first step of Adam is the rate, in whatever direction the gradient points."""
+    experiment = preset(latent_dim=(4,), models=("ae",), network=network)
+    config = Training(epochs=1, batch_size=200, learning_rate=1e-3, encoder_rate=0.25)
+    model = experiment.build("ae-4", tiny_data.image_size)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    [_] = fit(model, tiny_data, config, seed=0)
+    for name, parameter in model.named_parameters():
+        largest = float((parameter.detach() - before[name]).abs().max())
+        expected = 0.25e-3 if name.startswith("encoder.") else 1e-3
+        assert largest == pytest.approx(expected, rel=1e-2), name
+
+
 def test_a_resume_does_not_start_at_the_mean_image_again(tiny_data: Data) -> None:
-    experiment = small(vae={"mean_start": True})
+    experiment = small(vae={"mean_start": True, "encoder_rate": 0.5})
     whole, half = (train(experiment, "vae", tiny_data, epochs) for epochs in (2, 1))
     [rest] = train(experiment, "vae", tiny_data, 2, start=half[0].state)
     assert same(whole[-1].state, rest.state)

@@ -1,6 +1,6 @@
 """Adam over parameters that live as long as training does."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 import torch
@@ -16,10 +16,17 @@ class Adam:
     """
 
     def __init__(
-        self, parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float = 0.0
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]],
+        weight_decay: float = 0.0,
+        *,
+        first_rows: Callable[[str], int] = lambda name: 0,  # noqa: ARG005
+        first_share: float = 1.0,
     ) -> None:
+        """``first_rows`` of a parameter's name are so many rows at ``first_share`` of the rate."""
         self.parameters = dict(parameters)
         self.weight_decay = weight_decay
+        self.first_rows, self.first_share = first_rows, first_share
         self.rate = 0.0  # of the last step
         self.slots = {
             "exp_avg": [torch.zeros_like(p.detach()) for p in self.parameters.values()],
@@ -31,10 +38,25 @@ class Adam:
     def step(self, rate: float) -> None:
         """One step of size ``rate`` along the gradients; a parameter without one stays."""
         self.rate = rate
-        state = zip(self.parameters.values(), *self.slots.values(), strict=True)
-        moving = [(p, p.grad, *slots) for p, *slots in state if p.grad is not None]
+        state = zip(self.parameters.items(), *self.slots.values(), strict=True)
+        moving = [(name, p, p.grad, *slots) for (name, p), *slots in state if p.grad is not None]
+        torch._foreach_add_([step for *_, step in moving], 1)
+        if self.first_share == 1:
+            self._move([tensors for _, *tensors in moving], rate)
+            return
+        first, rest = [], []
+        for name, *tensors, step in moving:
+            rows = self.first_rows(name)
+            if rows > 0:
+                first.append([*(t[:rows] for t in tensors), step])
+            if rows < len(tensors[0]):
+                rest.append([*(t[rows:] for t in tensors), step])
+        self._move(first, rate * self.first_share)
+        self._move(rest, rate)
+
+    def _move(self, moving: list[list[Tensor]], rate: float) -> None:
+        """One call of the kernel for all of parameter, gradient, moments and step count."""
         parameters, gradients, means, squares, steps = map(list, zip(*moving, strict=True))
-        torch._foreach_add_(steps, 1)
         torch._fused_adamw_(
             parameters,
             gradients,

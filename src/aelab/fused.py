@@ -131,9 +131,14 @@ class FusedStep:
         """The one flat parameter; its padding stays zero."""
         yield "flat", self.flat
 
+    def encoder_rows(self, name: str) -> int:  # noqa: ARG002
+        """The encoder's numbers come first."""
+        return self.encoder_count
+
     def _flatten(self) -> nn.Parameter:
         tensors = [part for layer in self.layers for part in (layer.weight, layer.bias)]
         sizes = [-(-tensor.numel() // _ALIGN) * _ALIGN for tensor in tensors]
+        self.encoder_count = sum(sizes[: 2 * (self.head + 1)])
         flat = nn.Parameter(torch.zeros(sum(sizes)))
         self.gradient = flat.grad = torch.zeros(sum(sizes))
         self.gradients = []

@@ -71,6 +71,6 @@ def _watched(*tensors: Tensor | None) -> bool:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    operator: Any = torch.ops.mkldnn._linear_pointwise
+    operator: Any = torch.ops.mkldnn._linear_pointwise.default
     made: Tensor = operator(x, weight, bias, "none", [], "")
     return made

@@ -27,6 +27,10 @@ class Step(Protocol):
         """What the optimizer trains; the model's weights are views of it or it itself."""
         ...
 
+    def encoder_rows(self, name: str) -> int:
+        """How many rows of a parameter, from the first on, are the encoder's."""
+        ...
+
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch, ``(T,)``."""
         ...
@@ -57,6 +61,10 @@ class AutogradStep:
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The model's own parameters."""
         return self.model.named_parameters()
+
+    def encoder_rows(self, name: str) -> int:
+        """All or none: a parameter is the encoder's or it is not."""
+        return len(self.model.get_parameter(name)) if name.startswith("encoder.") else 0
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch ``(T,)``."""

@@ -42,6 +42,9 @@ class Training(Config):
     learning_rate: Annotated[float, Range(1e-4, 1e-2, log=True)] = Field(
         1e-3, gt=0, description="Adam's step size."
     )
+    encoder_rate: Annotated[float, Range(0.05, 1.0, log=True, by_default=False)] = Field(
+        1.0, gt=0, description="Step size of the encoder, as a multiple of the learning rate."
+    )
     batch_size: Annotated[int, Choice((32, 64, 128, 256, 512))] = Field(
         64, ge=1, description="Images a step."
     )
@@ -184,7 +187,10 @@ def fit_in_parts(
     if start is None and config.mean_start:
         _start_at_mean(model, train_u8)
     step = make_step(model)
-    optimizer = Adam(step.named_parameters(), config.weight_decay)
+    optimizer = Adam(
+        step.named_parameters(), config.weight_decay,
+        first_rows=step.encoder_rows, first_share=config.encoder_rate,
+    )  # fmt: skip
     present = Batches(train_u8, protocol)
     if start is not None:
         _restore(model, optimizer, start)
