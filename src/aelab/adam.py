@@ -1,6 +1,6 @@
 """Adam over parameters that live as long as training does."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import final
 
 import torch
@@ -20,13 +20,14 @@ class Adam:
         parameters: Iterable[tuple[str, nn.Parameter]],
         weight_decay: float = 0.0,
         *,
-        first_rows: Callable[[str], int] = lambda name: 0,  # noqa: ARG005
-        first_share: float = 1.0,
+        apart: Callable[[str], Sequence[slice]] = lambda name: (),  # noqa: ARG005
+        multiple: float = 1.0,
     ) -> None:
-        """``first_rows`` of a parameter's name are so many rows at ``first_share`` of the rate."""
+        """The rows of a parameter that ``apart`` names go at a ``multiple`` of the rate."""
         self.parameters = dict(parameters)
         self.weight_decay = weight_decay
-        self.first_rows, self.first_share = first_rows, first_share
+        self.multiple = multiple
+        self.cuts = {name: (*apart(name),) for name in self.parameters}
         self.rate = 0.0  # of the last step
         self.slots = {
             "exp_avg": [torch.zeros_like(p.detach()) for p in self.parameters.values()],
@@ -41,18 +42,15 @@ class Adam:
         state = zip(self.parameters.items(), *self.slots.values(), strict=True)
         moving = [(name, p, p.grad, *slots) for (name, p), *slots in state if p.grad is not None]
         torch._foreach_add_([step for *_, step in moving], 1)
-        if self.first_share == 1:
+        if self.multiple == 1:
             self._move([tensors for _, *tensors in moving], rate)
             return
-        first, rest = [], []
+        pieces: dict[bool, list[list[Tensor]]] = {True: [], False: []}
         for name, *tensors, step in moving:
-            rows = self.first_rows(name)
-            if rows > 0:
-                first.append([*(t[:rows] for t in tensors), step])
-            if rows < len(tensors[0]):
-                rest.append([*(t[rows:] for t in tensors), step])
-        self._move(first, rate * self.first_share)
-        self._move(rest, rate)
+            for cut, is_apart in _pieces(self.cuts[name], len(tensors[0])):
+                pieces[is_apart].append([*(t[cut] for t in tensors), step])
+        self._move(pieces[True], rate * self.multiple)
+        self._move(pieces[False], rate)
 
     def _move(self, moving: list[list[Tensor]], rate: float) -> None:
         """One call of the kernel for all of parameter, gradient, moments and step count."""
@@ -85,3 +83,16 @@ class Adam:
         """Take over the state that :meth:`tensors` gave."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name])
+
+
+def _pieces(cuts: Sequence[slice], count: int) -> Iterator[tuple[slice, bool]]:
+    """The cuts out of ``count`` rows, and with False what lies between them."""
+    done = 0
+    for cut in cuts:
+        start, stop, _ = cut.indices(count)
+        if start > done:
+            yield slice(done, start), False
+        yield cut, True
+        done = stop
+    if done < count:
+        yield slice(done, count), False

@@ -10,6 +10,7 @@ Shape legend: B images of a batch, D pixels, H hidden units, Z latent dimensions
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, final
 
 import torch
@@ -131,14 +132,15 @@ class FusedStep:
         """The one flat parameter; its padding stays zero."""
         yield "flat", self.flat
 
-    def encoder_rows(self, name: str) -> int:  # noqa: ARG002
-        """The encoder's numbers come first."""
-        return self.encoder_count
+    def encoder_weights(self, name: str) -> list[slice]:  # noqa: ARG002
+        """The first of each pair of weight and bias, up to the layer that gives the code."""
+        return self.slots[: 2 * (self.head + 1) : 2]
 
     def _flatten(self) -> nn.Parameter:
         tensors = [part for layer in self.layers for part in (layer.weight, layer.bias)]
         sizes = [-(-tensor.numel() // _ALIGN) * _ALIGN for tensor in tensors]
-        self.encoder_count = sum(sizes[: 2 * (self.head + 1)])
+        starts = accumulate(sizes, initial=0)
+        self.slots = [slice(a, a + size) for a, size in zip(starts, sizes, strict=False)]
         flat = nn.Parameter(torch.zeros(sum(sizes)))
         self.gradient = flat.grad = torch.zeros(sum(sizes))
         self.gradients = []

@@ -27,8 +27,8 @@ class Step(Protocol):
         """What the optimizer trains; the model's weights are views of it or it itself."""
         ...
 
-    def encoder_rows(self, name: str) -> int:
-        """How many rows of a parameter, from the first on, are the encoder's."""
+    def encoder_weights(self, name: str) -> list[slice]:
+        """Where in a parameter weights of the encoder are, biases left out."""
         ...
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
@@ -62,9 +62,10 @@ class AutogradStep:
         """The model's own parameters."""
         return self.model.named_parameters()
 
-    def encoder_rows(self, name: str) -> int:
-        """All or none: a parameter is the encoder's or it is not."""
-        return len(self.model.get_parameter(name)) if name.startswith("encoder.") else 0
+    def encoder_weights(self, name: str) -> list[slice]:
+        """Everywhere or nowhere."""
+        is_weight = self.model.get_parameter(name).dim() > 1
+        return [slice(None)] if is_weight and name.startswith("encoder.") else []
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch ``(T,)``."""
