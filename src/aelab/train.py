@@ -249,51 +249,67 @@ def _train_epoch(
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
-    rows: list[Tensor] = []  # sums of the terms; read once, after the epoch
-    norms: dict[int, Tensor] = {}
+    # Sums of the terms at each step, and the norms of some; read once, after the epoch. Their room
+    # is made before: what a step leaves on the heap keeps the next from what it has freed there.
+    sums_ST = torch.empty(0)
+    norms_S = torch.empty(-(-len(batches) // NORM_EVERY) + 1, device=device)
+    taken: list[int] = []  # the steps whose norms they are
+    first = 0
     began = time.perf_counter()
     if start is not None and start.step:
-        rows = list(start.tensors[_ROWS].to(device))
-        steps = range(0, len(rows), NORM_EVERY)
-        norms = dict(zip(steps, start.tensors[_NORMS].to(device), strict=True))
+        first = start.step
+        sums_ST = _room(start.tensors[_ROWS][0].to(device), len(batches))
+        sums_ST[:first] = start.tensors[_ROWS]
+        taken = [*range(0, first, NORM_EVERY)]
+        norms_S[: len(taken)] = start.tensors[_NORMS]
         generator.set_state(start.tensors[_NOISE])
         began -= float(start.tensors[_SECONDS])
-    for number in range(len(rows), len(batches)):
+    for number in range(first, len(batches)):
         at = index + number / len(batches)
-        rows.append(step(present(batches[number], generator), generator, at))
+        sums_T = step(present(batches[number], generator), generator, at)
+        if not number:
+            sums_ST = _room(sums_T, len(batches))
+        sums_ST[number] = sums_T
         if number % NORM_EVERY == 0 or number + 1 == len(batches):
-            norms[number] = step.gradient_norm()
+            norms_S[len(taken)] = step.gradient_norm()
+            taken.append(number)
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
         optimizer.step(config.learning_rate_at(ahead))
         if pause() and number + 1 < len(batches):
-            table, norms_S = _read(step, rows, norms, index, optimizer.rate)
+            so_far = sums_ST[: number + 1], norms_S[: len(taken)]
+            table, norms = _read(step, *so_far, taken, index, optimizer.rate)
             paused = time.perf_counter()
             partway = {
                 _ROWS: table,
-                _NORMS: norms_S,
+                _NORMS: norms,
                 _NOISE: generator.get_state(),
                 _SECONDS: torch.tensor(paused - began, dtype=torch.float64),
             }
             where = f"after step {number + 1} of epoch {index + 1}"
             yield State(index, _tensors(model, optimizer, where) | partway)
             began += time.perf_counter() - paused  # what was done with the state is not training
-    table, norms_S = _read(step, rows, norms, index, optimizer.rate)
+    table, norms = _read(step, sums_ST, norms_S[: len(taken)], taken, index, optimizer.rate)
     seconds = time.perf_counter() - began
     terms = dict(zip(step.terms, (table.double().sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
     measured = Measured(terms, model.weights(at))
-    return measured, float(norms_S.double().mean()), seconds
+    return measured, float(norms.double().mean()), seconds
+
+
+def _room(sums_T: Tensor, steps: int) -> Tensor:
+    """For the sums of so many steps, ``(S, T)``."""
+    return sums_T.new_empty(steps, len(sums_T))
 
 
 def _read(
-    step: Step, rows: list[Tensor], norms: Mapping[int, Tensor], index: int, rate: float
+    step: Step, sums_ST: Tensor, norms_S: Tensor, taken: Sequence[int], index: int, rate: float
 ) -> tuple[Tensor, Tensor]:
-    """Sums of the terms of each step done and the norms taken; raises if one is not finite."""
-    table, norms_S = torch.stack(rows).cpu(), torch.stack([*norms.values()]).cpu()
-    _require_finite(table, step.terms, range(len(rows)), index, rate)
-    _require_finite(norms_S[:, None], ("gradient norm",), [*norms], index, rate)
-    return table, norms_S
+    """Sums of the terms and norms of the steps ``taken``; raises if one is not finite."""
+    table, norms = sums_ST.cpu().clone(), norms_S.cpu().clone()
+    _require_finite(table, step.terms, range(len(table)), index, rate)
+    _require_finite(norms[:, None], ("gradient norm",), taken, index, rate)
+    return table, norms
 
 
 @torch.inference_mode()

@@ -38,14 +38,14 @@ def log_weights(
     ``log_likelihood`` gives log p(x|z) ``(B,)`` for one code ``(B, Z)`` of each image; q is the
     diagonal Gaussian of that mean and log-variance, p(z) is N(0, I).
     """
-    columns = []
-    for _ in range(samples):  # one sample of every image at a time: memory does not grow with K
+    log_w_BK = torch.empty(len(mean_BZ), samples, dtype=torch.float64)
+    for k in range(samples):  # one sample of every image at a time: memory does not grow with K
         noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
         z_BZ = torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
         # log p(z) − log q(z|x): the normalising constants of the two Gaussians cancel.
         ratio_BZ = noise_BZ.double().square() + log_variance_BZ.double() - z_BZ.double().square()
-        columns.append(log_likelihood(z_BZ).double() + 0.5 * ratio_BZ.sum(-1))
-    return torch.stack(columns, dim=1)
+        log_w_BK[:, k] = log_likelihood(z_BZ).double() + 0.5 * ratio_BZ.sum(-1)
+    return log_w_BK
 
 
 def bound(log_weights_BK: Tensor, size: int) -> Tensor:
