@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from aelab.adam import Adam
 from aelab.data import Data
 from aelab.errors import TrainingError
 from aelab.experiment import Experiment, preset
@@ -195,6 +196,21 @@ def test_the_encoders_weights_have_a_rate_of_their_own(
         apart = name.startswith("encoder.") and name.endswith("weight")
         expected = 0.25e-3 if apart else 1e-3
         assert largest == pytest.approx(expected, rel=1e-2), name
+
+
+def test_adam_takes_parameters_of_any_shape_and_leaves_those_without_a_gradient() -> None:
+    named = {name: torch.nn.Parameter(torch.zeros(shape)) for name, shape in
+             (("scalar", ()), ("row", (6,)), ("table", (3, 2)), ("still", (3,)))}  # fmt: skip
+    cuts = {"row": [slice(1, 3), slice(4, 5)], "table": [slice(None)], "still": [slice(None)]}
+    optimizer = Adam(named.items(), apart=lambda name: cuts.get(name, ()), multiple=0.5)
+    for name in ("scalar", "row", "table"):
+        named[name].grad = torch.ones_like(named[name])
+    optimizer.step(0.1)
+    moved = {name: (-p.detach()).flatten().tolist() for name, p in named.items()}
+    assert moved["scalar"] == pytest.approx([0.1])
+    assert moved["row"] == pytest.approx([0.1, 0.05, 0.05, 0.1, 0.05, 0.1])
+    assert moved["table"] == pytest.approx([0.05] * 6)
+    assert moved["still"] == [0.0] * 3
 
 
 def test_a_resume_does_not_start_at_the_mean_image_again(tiny_data: Data) -> None:

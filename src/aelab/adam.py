@@ -1,10 +1,13 @@
 """Adam over parameters that live as long as training does."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import EllipsisType
 from typing import final
 
 import torch
 from torch import Tensor, nn
+
+Cut = slice | EllipsisType
 
 
 @final
@@ -23,11 +26,13 @@ class Adam:
         apart: Callable[[str], Sequence[slice]] = lambda name: (),  # noqa: ARG005
         multiple: float = 1.0,
     ) -> None:
-        """The rows of a parameter that ``apart`` names go at a ``multiple`` of the rate."""
+        """Scale the learning rate of the rows that ``apart`` names by ``multiple``."""
         self.parameters = dict(parameters)
         self.weight_decay = weight_decay
-        self.multiple = multiple
-        self.cuts = {name: (*apart(name),) for name in self.parameters}
+        self.pieces = {
+            name: _pieces(apart(name) if multiple != 1 else (), parameter, multiple)
+            for name, parameter in self.parameters.items()
+        }
         self.rate = 0.0  # of the last step
         self.slots = {
             "exp_avg": [torch.zeros_like(p.detach()) for p in self.parameters.values()],
@@ -42,15 +47,12 @@ class Adam:
         state = zip(self.parameters.items(), *self.slots.values(), strict=True)
         moving = [(name, p, p.grad, *slots) for (name, p), *slots in state if p.grad is not None]
         torch._foreach_add_([step for *_, step in moving], 1)
-        if self.multiple == 1:
-            self._move([tensors for _, *tensors in moving], rate)
-            return
-        pieces: dict[bool, list[list[Tensor]]] = {True: [], False: []}
+        groups: dict[float, list[list[Tensor]]] = {}
         for name, *tensors, step in moving:
-            for cut, is_apart in _pieces(self.cuts[name], len(tensors[0])):
-                pieces[is_apart].append([*(t[cut] for t in tensors), step])
-        self._move(pieces[True], rate * self.multiple)
-        self._move(pieces[False], rate)
+            for cut, multiple in self.pieces[name]:
+                groups.setdefault(multiple, []).append([*(t[cut] for t in tensors), step])
+        for multiple, group in groups.items():
+            self._move(group, rate * multiple)
 
     def _move(self, moving: list[list[Tensor]], rate: float) -> None:
         """One call of the kernel for all of parameter, gradient, moments and step count."""
@@ -85,14 +87,18 @@ class Adam:
             value.copy_(tensors[name])
 
 
-def _pieces(cuts: Sequence[slice], count: int) -> Iterator[tuple[slice, bool]]:
-    """The cuts out of ``count`` rows, and with False what lies between them."""
-    done = 0
+def _pieces(cuts: Sequence[slice], parameter: Tensor, multiple: float) -> list[tuple[Cut, float]]:
+    """Partition the rows of ``parameter`` into ``cuts`` at ``multiple`` and the rest at 1."""
+    if not cuts:
+        return [(..., 1.0)]
+    pieces: list[tuple[Cut, float]] = []
+    done, count = 0, len(parameter)
     for cut in cuts:
         start, stop, _ = cut.indices(count)
         if start > done:
-            yield slice(done, start), False
-        yield cut, True
+            pieces.append((slice(done, start), 1.0))
+        pieces.append((cut, multiple))
         done = stop
     if done < count:
-        yield slice(done, count), False
+        pieces.append((slice(done, count), 1.0))
+    return pieces
