@@ -10,8 +10,21 @@ import pytest
 import torch
 
 from aelab.checkpoints import best_epoch, newest_state, write_state
+from aelab.cli import VERBS
 from aelab.errors import RunError
-from aelab.runs import FORMAT, UNSEALED, Folder, ModelFolder, Run, default_path
+from aelab.runs import (
+    FORMAT,
+    UNSEALED,
+    Folder,
+    ModelFolder,
+    Run,
+    SearchFolder,
+    Study,
+    default_path,
+)
+from aelab.search import resume_search
+from aelab.search.cluster import join_search
+from aelab.study import resume_study
 from aelab.train import State
 
 
@@ -78,6 +91,44 @@ def test_a_folder_that_exists_is_never_overwritten(run: Run) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run folder"):
         Run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        *((command, "search") for command in ("evaluate", "evaluate --ais", "explore", "export")),
+        *((command, "study") for command in ("evaluate --ais", "explore", "export")),
+    ],
+)
+def test_a_command_refuses_a_folder_of_another_kind_and_makes_nothing(
+    command: str, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "folder"
+    if kind == "study":
+        Study.create(path, {}, [], claims_hash="")
+    else:
+        SearchFolder.create(path, {}, {})
+    before = {file: file.read_bytes() for file in path.iterdir()}
+    verb, *flags = command.split()
+    with pytest.raises(RunError, match=f"is a {kind}, not a run: open it with aelab show, resume"):
+        VERBS[verb]([str(path), *flags])
+    assert {file: file.read_bytes() for file in path.iterdir()} == before
+
+
+def test_a_run_is_no_study_or_search_and_no_place_for_weights(run: Run) -> None:
+    with pytest.raises(RunError, match="is a run, not a study: open it with aelab show"):
+        resume_study(run.path)
+    with pytest.raises(RunError, match="is a run, not a search"):
+        resume_search(run.path)
+    with pytest.raises(RunError, match="is the folder of a run: name another --weights"):
+        join_search("sqlite:///unused", "aelab", weights=run.path)
+
+
+def test_reading_makes_no_folder(run: Run) -> None:
+    before = sorted(run.path.rglob("*"))
+    assert run.model("ae-2").history() == []
+    assert not run.model("vae-2").has("metrics.json")
+    assert sorted(run.path.rglob("*")) == before
 
 
 def test_another_format_is_refused_with_a_remedy(run: Run) -> None:

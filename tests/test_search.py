@@ -368,7 +368,7 @@ def test_bad_words_are_one_sentence_and_a_code(
 
 
 def test_other_folders_are_no_searches(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is not the folder of a search"):
+    with pytest.raises(RunError, match="is not a search folder"):
         SearchFolder(tmp_path)
     (tmp_path / "bad.toml").write_text("[search]\ntrails = 3\n")
     refused = aelab("search", "--config", tmp_path / "bad.toml")

@@ -255,9 +255,9 @@ def test_claims_that_changed_after_the_freeze_are_refused(
 
 
 def test_a_study_is_no_run_and_a_run_no_study(whole: Study) -> None:
-    with pytest.raises(RunError, match="is a study: name one of the runs"):
+    with pytest.raises(RunError, match="is a study, not a run: open it with aelab show"):
         Run(whole.path)
-    with pytest.raises(RunError, match="not a study folder"):
+    with pytest.raises(RunError, match="is a run, not a study"):
         Study(whole.run_path("seed-0"))
 
 

@@ -59,7 +59,7 @@ class Folder:
             raw = _content(path, MOST_JSON)
             manifest: dict[str, Any] = json.loads(raw)
             form, _ = manifest["format"], {**manifest["files"]}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {"format": FORMAT, "files": {}}
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             raise RunError(f"{path} is damaged or unreadable: {self.remedy}.") from None
@@ -298,10 +298,7 @@ class Run(Folder):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(Path(path))
-        if not (self.path / "manifest.json").is_file():
-            raise RunError(f"{self.path} is not a run folder: it has no manifest.json.")
-        if Study.is_at(self.path):
-            raise RunError(f"{self.path} is a study: name one of the runs in {self.path / RUNS}.")
+        _require_kind(self.path, "run")
 
     @classmethod
     def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
@@ -324,7 +321,7 @@ class Run(Folder):
 
     def model(self, key: str) -> ModelFolder:
         """The folder of one model."""
-        return _made(ModelFolder(self.own(f"models/{key}")))
+        return ModelFolder(self.own(f"models/{key}"))
 
     def model_folders(self) -> list[ModelFolder]:
         """The folders of all models and baselines that have left something."""
@@ -366,13 +363,12 @@ class Study(Folder):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(Path(path))
-        if not self.is_at(self.path):
-            raise RunError(f"{self.path} is not a study folder.")
+        _require_kind(self.path, "study")
 
     @staticmethod
     def is_at(path: Path) -> bool:
         """Whether there is a study."""
-        return Folder(path).manifest().get("kind") == "study"
+        return kind_of(path) == "study"
 
     @classmethod
     def create(
@@ -426,7 +422,7 @@ class TrialFolders:
 
     def trial(self, number: int) -> ModelFolder:
         """The folder of one trial."""
-        return _made(ModelFolder(Folder(self.path).own(f"trial-{number:04d}")))
+        return ModelFolder(Folder(self.path).own(f"trial-{number:04d}"))
 
 
 class SearchFolder(Folder):
@@ -434,13 +430,12 @@ class SearchFolder(Folder):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(Path(path))
-        if not self.is_at(self.path):
-            raise RunError(f"{self.path} is not the folder of a search.")
+        _require_kind(self.path, "search")
 
     @staticmethod
     def is_at(path: Path) -> bool:
         """Whether there is one."""
-        return Folder(path).manifest().get("kind") == "search"
+        return kind_of(path) == "search"
 
     @classmethod
     def create(
@@ -485,7 +480,7 @@ class SearchFolder(Folder):
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""
-        return _made(ModelFolder(self.own(f"proof/{name}/seed-{seed}")))
+        return ModelFolder(self.own(f"proof/{name}/seed-{seed}"))
 
     def proof(self) -> dict[str, Any] | None:
         """The proof, if there is one."""
@@ -504,16 +499,32 @@ class SearchFolder(Folder):
         return self.write("report.html", html.encode())
 
 
-def _made(folder: ModelFolder) -> ModelFolder:
-    _make(folder.path)
-    return folder
-
-
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"Cannot make the folder {path}: {error.strerror}.") from None
+
+
+_COMMANDS = {
+    "run": "show, resume, evaluate, report, explore, export and compare",
+    "study": f"show, resume, evaluate and report, and its runs are in {RUNS}/",
+    "search": "show, resume and report",
+}
+
+
+def kind_of(path: Path) -> str | None:
+    """What a folder is: "run", "study", "search", or None if it is none of these."""
+    manifest = Folder(path).manifest()
+    return manifest.get("kind", "run") if "experiment.json" in manifest["files"] else None
+
+
+def _require_kind(path: Path, kind: str) -> None:
+    found = kind_of(path)
+    if found is None:
+        raise RunError(f"{path} is not a {kind} folder: name one that aelab {kind} has made.")
+    if found != kind:
+        raise RunError(f"{path} is a {found}, not a {kind}: open it with aelab {_COMMANDS[found]}.")
 
 
 def opened(path: Path) -> Run | Study:

@@ -10,6 +10,7 @@ from aelab.data import Source, resolve_data
 from aelab.errors import RunError
 from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
+from aelab.runs import kind_of
 from aelab.search.config import Search
 from aelab.search.storage import WEIGHTS, WORKER, load_study, put_back, storage_at
 from aelab.search.worker import Made, Task, me, require_same_data, work
@@ -31,8 +32,10 @@ def join_search(
     """Take trials of a search in a shared database until its budget is used; what was done here.
 
     Raises RunError, in a sentence, if this machine has other data or another version of aelab than
-    the search; DataError if it has no data.
+    the search, or if ``weights`` is a run, study or search; DataError if it has no data.
     """
+    if weights and (kind := kind_of(weights)):
+        raise RunError(f"{weights} is the folder of a {kind}: name another --weights.")
     with storage_at(address) as storage:
         study = load_study(storage, name)
         made = Made.of(study)
