@@ -95,6 +95,9 @@ def test_download_then_cache(tmp_path: Path, mirror: Mirror) -> None:
     assert said[0] == f"downloading {FIRST} from {mirror.host} (1 of 4)"
     assert len(said) == 4
     assert sorted(path.name for path in cache.iterdir()) == sorted(f"{role}.gz" for role in SET)
+    (tmp_path / "plain").touch()  # with the rights that the umask gives
+    rights = (tmp_path / "plain").stat().st_mode
+    assert {path.stat().st_mode for path in cache.iterdir()} == {rights}
     mirror.requests.clear()
     for source in ("mnist", "auto"):
         second = resolve_data(source, cache=cache)

@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,23 @@ def test_what_is_written_is_read_and_its_checksum_is_kept(run: Run) -> None:
     assert run.manifest()["files"]["figures/a.svg"] == expected
     leftovers = [p for p in run.path.rglob(".*") if p.name != ".lock"]
     assert leftovers == []
+
+
+@pytest.mark.parametrize(
+    ("umask", "folder", "file"), [(0o077, 0o700, 0o600), (0o002, 0o775, 0o664)]
+)
+def test_rights_follow_the_umask(tmp_path: Path, umask: int, folder: int, file: int) -> None:
+    before = os.umask(umask)
+    try:
+        run = Run.create(tmp_path / "run", {})
+        run.write("figures/a.svg", b"<svg/>")
+    finally:
+        os.umask(before)
+    rights = {stat.S_IMODE(path.stat().st_mode) for path in (run.path, run.path / "figures")}
+    assert rights == {folder}
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {file}
+    assert len(files) == 3
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])

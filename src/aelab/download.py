@@ -110,7 +110,11 @@ def _from_mirror(mirror: str, scratch: Path, say: Callable[[str], None]) -> None
         say(f"downloading {name} from {_host(mirror)} ({number} of {len(_FILES)})")
         with _stall_limit(STALL_SECONDS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fetch_file warns at each retry
-            fetch_file(mirror + name, folder=scratch, n_retries=RETRIES, delay=RETRY_SECONDS)
+            fetched = fetch_file(
+                mirror + name, scratch, f"{name}.part", None, RETRIES, RETRY_SECONDS
+            )
+        shutil.copyfile(fetched, scratch / name)  # what fetch_file writes ignores the umask
+        fetched.unlink()
 
 
 def _from_kaggle(scratch: Path, say: Callable[[str], None]) -> None:

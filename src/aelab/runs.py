@@ -16,9 +16,9 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -538,8 +538,8 @@ def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any)
         if path.exists():
             raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        made.chmod(0o755)
+        made = _temporary(path)
+        made.mkdir()
         folder = Folder(made)
         folder.note(created=now(), status="running", environment=environment(), **facts)
         for name, content in contents.items():
@@ -632,18 +632,23 @@ def _content(path: Path, most: int | None) -> bytes:
     return path.read_bytes()
 
 
+def _temporary(path: Path) -> Path:
+    """A new name beside ``path``. What ``tempfile`` creates ignores the umask."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
 def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = _temporary(path)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         if hasattr(os, "O_DIRECTORY"):  # the rename itself must reach the disk too
             directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
