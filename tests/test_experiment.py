@@ -1,11 +1,21 @@
+import codecs
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from aelab.config import read_toml
 from aelab.display import print_presets
 from aelab.errors import AelabError
-from aelab.experiment import PRESET_HELP, PRESETS, Experiment, load_toml, preset, validate
+from aelab.experiment import (
+    PRESET_HELP,
+    PRESETS,
+    Experiment,
+    load_toml,
+    preset,
+    to_toml,
+    validate,
+)
 from aelab.models import MODELS
 
 
@@ -55,6 +65,27 @@ def test_toml_lies_over_its_preset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8-sig"),  # Notepad
+        (codecs.BOM_UTF16_LE, "utf-16-le"),  # PowerShell's redirect
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ],
+)
+def test_toml_may_have_a_byte_order_mark(mark: bytes, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(mark + 'data = "žluť"\r\n[vae]\r\nbeta = 2.0\r\n'.encode(encoding))
+    assert read_toml(path) == {"data": "žluť", "vae": {"beta": 2.0}}
+
+
+def test_strings_survive_toml(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    settings = {"data": 'C:\\digits "β"\t'}
+    path.write_text(to_toml(settings), encoding="utf-8")
+    assert read_toml(path) == settings
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("seeed = 1", "there is no setting seeed"),
@@ -77,6 +108,13 @@ def test_bad_toml_is_told_in_one_sentence(text: str, sentence: str, tmp_path: Pa
     with pytest.raises(AelabError, match=sentence) as caught:
         load_toml(path)
     assert "\n" not in str(caught.value).replace(text, "")
+
+
+def test_toml_in_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes('data = "é"'.encode("cp1252"))
+    with pytest.raises(AelabError, match=r"is not TOML: save it as UTF-8\.$"):
+        load_toml(path)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

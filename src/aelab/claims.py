@@ -8,7 +8,6 @@ table ``[[claim]]`` in a TOML file given to ``aelab study --claims`` (docs/studi
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from aelab import formula
-from aelab.config import Config, sentence
+from aelab.config import Config, read_toml, sentence
 from aelab.errors import AelabError
 from aelab.formula import Measures
 from aelab.inference import LEVEL, Interval, Paired, holm, seeds_needed, smallest_p
@@ -319,12 +318,7 @@ def thaw(records: Iterable[Mapping[str, Any]], where: str) -> list[Claim]:
 
 def load_claims(path: Path) -> list[Claim]:
     """The registered claims and those of a TOML file, a table ``[[claim]]`` each."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", [])
-    except OSError as error:
-        raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AelabError(f"{path} is not TOML: {error}.") from None
+    tables = read_toml(path).get("claim", [])
     if not tables or not isinstance(tables, list):
         raise AelabError(f"{path} holds no claim: write a table [[claim]] for each.")
     registered = [item.model_dump() for item in CLAIMS.values()]

@@ -1,9 +1,14 @@
 """The base of every configuration: frozen, strict about names, described for ``--help``."""
 
+import codecs
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from aelab.errors import AelabError
 
 
 class Config(BaseModel):
@@ -24,6 +29,23 @@ def sentence(error: ValidationError, where: str = "", advice: str = "see aelab r
         if name and isinstance(first["input"], str | int | float):
             text += f", not {first['input']!r}"
     return text + (f" (and {len(others)} more)" if others else "") + "."
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as plain settings, in UTF-8 or, as PowerShell redirects it, in UTF-16.
+
+    Raises AelabError, in one sentence, if it cannot be read.
+    """
+    try:
+        raw = path.read_bytes()
+        utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return tomllib.loads(raw.decode("utf-16" if utf16 else "utf-8-sig"))
+    except OSError as error:
+        raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise AelabError(f"{path} is not TOML: save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise AelabError(f"{path} is not TOML: {error}.") from None
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

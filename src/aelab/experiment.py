@@ -1,6 +1,6 @@
 """The whole configuration of a lab run, its presets, TOML in and out."""
 
-import tomllib
+import json
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from aelab.config import Config, sentence
+from aelab.config import Config, read_toml, sentence
 from aelab.device import Device, find_device
 from aelab.errors import AelabError, not_installed
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
@@ -299,16 +299,6 @@ def load_toml(
     return _over(name, merge(changes, settings), str(path))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as plain settings. Raises AelabError if there is none."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AelabError(f"Cannot read {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AelabError(f"{path} is not TOML: {error}.") from None
-
-
 def to_toml(settings: Mapping[str, Any]) -> str:
     """Plain settings as TOML, one table deep; what is None is left out."""
     given = {key: value for key, value in settings.items() if value is not None}
@@ -325,4 +315,4 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

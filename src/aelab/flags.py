@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import Field, ValidationError
 
-from aelab.config import Config, sentence
+from aelab.config import Config, read_toml, sentence
 from aelab.errors import AelabError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def experiment_and(
     ``defaults`` lie between the preset and the file; ``table`` names a field of ``place`` that a
     TOML file may hold too.
     """
-    from aelab.experiment import Experiment, load_toml, preset, read_toml
+    from aelab.experiment import Experiment, load_toml, preset
 
     asked = [word for word in words if word in ("-h", "--help")]
     ground, rest = tyro.cli(
