@@ -4,6 +4,8 @@ import contextlib
 import http.client
 import re
 import socket
+import struct
+import sys
 import threading
 from collections.abc import Iterator
 from html import unescape
@@ -196,17 +198,51 @@ def answer(port: int, path: str, host: str, method: str = "GET") -> http.client.
 
 
 def test_the_server_gives_one_page_to_its_own_name_only(port: int, html: str) -> None:
-    for host in (f"127.0.0.1:{port}", "localhost:9999", "localhost"):
+    for host in (f"127.0.0.1:{port}", "localhost:9999", "LOCALHOST", "LocalHost:1"):
         response = answer(port, "/", host)
         assert response.status == 200
         assert response.body == html.encode()  # type: ignore[attr-defined]
     assert answer(port, "/explorer.html", "localhost").status == 200
     assert answer(port, "/", "localhost", "HEAD").body == b""  # type: ignore[attr-defined]
-    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", ""):
-        assert answer(port, "/", host).status == 421
+    for host in (
+        *("evil.example", f"evil.example:{port}", "localhost.evil.example", "", "[::1]:80"),
+        *(f"127.0.0.1:{port}.evil.example", f"localhost:{port}:{port}", "localhost:http"),
+        *("localhost:\u00b2", f"evil.example:{port}@localhost"),
+    ):
+        assert answer(port, "/", host).status == 421, host
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        assert b" 421 " in connection.makefile("rb").readline()
     for path in ("/report.html", "/../explorer.html", "//etc/passwd", "/explorer.html/", "/?x"):
         assert answer(port, path, "localhost").status == 404
     assert 400 <= answer(port, "/", "localhost", "POST").status < 600
+
+
+def test_a_client_that_disconnects_or_is_idle_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.modules[make_server.__module__], "IDLE_SECONDS", 0.2)
+    page = tmp_path / "large.html"
+    page.write_bytes(bytes(50_000_000))  # more than any socket's buffer
+    with make_server(page) as server:
+        server.daemon_threads = False  # so that server_close waits for every connection
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        address = ("127.0.0.1", server.server_port)
+        for reset in (True, False):
+            with socket.create_connection(address, timeout=10) as leaves:
+                leaves.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                assert leaves.recv(15) == b"HTTP/1.0 200 OK"
+                if reset:  # closing sends a reset
+                    leaves.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with socket.create_connection(address, timeout=10) as reads_nothing:
+            reads_nothing.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            with socket.create_connection(address, timeout=10) as idle:
+                assert idle.recv(1) == b""  # the server has closed it
+            server.shutdown()
+            thread.join()
+            server.server_close()  # ends, although one client still keeps its connection open
+    assert capsys.readouterr().err == ""
 
 
 PIECES = (b"..", b"%2e%2e", b"%2E.", b"/", b"//", b"\\", b"\0", b"%00", b"%2f", b"etc/passwd",

@@ -1,5 +1,9 @@
 """One page on 127.0.0.1, for a browser at the other end of a tunnel, and nothing else."""
 
+import contextlib
+import io
+import re
+import shutil
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,8 +13,10 @@ from aelab.errors import AelabError
 
 ADDRESS = "127.0.0.1"
 PATHS = ("/", "/explorer.html")
-#: A page of some other site may resolve its own name to 127.0.0.1; it is refused by its name.
-HOSTS = ("127.0.0.1", "localhost")
+#: The only hosts that are answered: a page of another site may resolve its own name to 127.0.0.1.
+#: The port is any one, as a tunnel may begin at another.
+HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?", re.IGNORECASE)
+IDLE_SECONDS = 30.0  # without a byte from or to a client, after which the connection is closed
 
 
 def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
@@ -21,6 +27,12 @@ def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
         raise AelabError(f"{page} cannot be read: {error.strerror}.") from None
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = IDLE_SECONDS
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a client may disconnect at any moment
+                super().handle()
+
         def do_GET(self) -> None:
             self._answer(with_content=True)
 
@@ -28,7 +40,8 @@ def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
             self._answer(with_content=False)
 
         def _answer(self, with_content: bool) -> None:
-            if self.headers.get("Host", "").rsplit(":", 1)[0] not in HOSTS:
+            hosts = self.headers.get_all("Host", [])
+            if len(hosts) != 1 or not HOST.fullmatch(hosts[0].strip()):
                 self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             elif self.path not in PATHS:
                 self.send_error(HTTPStatus.NOT_FOUND)
@@ -41,7 +54,8 @@ def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()
                 if with_content:
-                    self.wfile.write(content)
+                    # In blocks, so that the timeout is of a block and not of the whole page.
+                    shutil.copyfileobj(io.BytesIO(content), self.wfile)
 
         def version_string(self) -> str:
             return "aelab"
