@@ -274,6 +274,15 @@ def test_doctor_tells_what_is_installed() -> None:
     assert "torch" in aelab("doctor").stdout
 
 
+def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text('raise ImportError("libtorch.so: cannot open")')
+    done = aelab("doctor", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1, done.stderr
+    assert "an import fails (libtorch.so: cannot open): install aelab again." in done.stdout
+    assert "Nothing is wrong" not in done.stdout
+    assert "torch 2." in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

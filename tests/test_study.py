@@ -19,8 +19,9 @@ import pytest
 from aelab import lab
 from aelab.axes import BASE, parse, points, written
 from aelab.claims import CLAIMS
+from aelab.cli import evaluate
 from aelab.display import Display
-from aelab.errors import AelabError, RunError
+from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, preset
 from aelab.lab import run_lab
 from aelab.parallel import Event
@@ -30,7 +31,7 @@ from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, Found, load
 from aelab.runs import Run, SearchFolder, Study
 from aelab.search import Search, run_search
-from aelab.study import _complete, evaluate_study, missing, report_study, resume_study, run_study
+from aelab.study import _complete, missing, report_study, resume_study, run_study
 from tests.fake_study import make_study
 
 EFFORT = {"draws": 50, "pairs": 20}
@@ -219,7 +220,10 @@ def test_what_fails_is_listed_and_does_not_stop_the_others(
     assert verdicts == {"not measured"}
     assert "not finite" in (study.path / "report.html").read_text()
     kept = timeless(study)
-    assert timeless(evaluate_study(study.path)) == kept  # tried again, and measured the same
+    with pytest.raises(TrainingError, match="1 of the models of") as failed:
+        evaluate([str(study.path), "--quiet"])  # tries again, and measures the same
+    assert failed.value.exit_code == 5
+    assert timeless(study) == kept
 
 
 @pytest.mark.parametrize(

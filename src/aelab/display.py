@@ -4,16 +4,17 @@ import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aelab.experiment import PRESET_HELP, PRESETS, preset, to_toml
 from aelab.parallel import Event
-from aelab.runs import Run
+
+if TYPE_CHECKING:  # torch is not imported here, so that aelab doctor can report its absence
+    from aelab.runs import Run
 
 QUIET_SECONDS = 10.0  # without a terminal: a line a model at most so often
 
@@ -122,7 +123,7 @@ class Display:
             self.console.print(f"{job}: {state}", style="dim")
 
 
-def results_table(run: Run) -> None:
+def results_table(run: "Run") -> None:
     """Print the main measures, a block for each latent size, the better of a pair in bold."""
     metrics = run.metrics()
     data = metrics["data"]
@@ -167,6 +168,8 @@ def _best(values: dict[str, float], better: str | None) -> str | None:
 
 def print_presets(name: str | None) -> None:
     """The presets with a line each, or one of them whole, as TOML."""
+    from aelab.experiment import PRESET_HELP, PRESETS, preset, to_toml
+
     console = Console()
     if name is None:
         for key in PRESETS:
@@ -200,16 +203,17 @@ def print_data(found: list[dict[str, Any]]) -> None:
 def print_examination(found: dict[str, Any]) -> None:
     """What the machine has, then what is wrong with it."""
     console = Console(highlight=False)
-    environment, table = found["environment"], Table.grid(padding=(0, 2))
-    table.add_row("aelab", f"{environment['aelab']}, Python {environment['python']}")
-    table.add_row("machine", environment["platform"])
-    table.add_row(
-        "devices", ", ".join(f"{name} ({what})" for name, what in found["devices"].items())
-    )
-    table.add_row(
-        "processors", f"{found['cpus'] or environment['cpus']}; torch takes {found['threads']} "
-        f"threads, a worker of a run one; dense layers by {environment['matrix_products']}",
-    )  # fmt: skip
+    table = Table.grid(padding=(0, 2))
+    if environment := found.get("environment"):
+        table.add_row("aelab", f"{environment['aelab']}, Python {environment['python']}")
+        table.add_row("machine", environment["platform"])
+        table.add_row(
+            "devices", ", ".join(f"{name} ({what})" for name, what in found["devices"].items())
+        )
+        table.add_row(
+            "processors", f"{found['cpus'] or environment['cpus']}; torch takes {found['threads']} "
+            f"threads, a worker of a run one; dense layers by {environment['matrix_products']}",
+        )  # fmt: skip
     table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items()))
     for extra, packages in found["extras"].items():
         missing = [name for name, there in packages.items() if there is None]

@@ -1,4 +1,7 @@
-"""What this machine has: versions, devices, threads, extras, places to write, and the digits."""
+"""What this machine has: versions, devices, threads, extras, places to write, and the digits.
+
+Imports of torch and of what needs it are inside the functions, to be reported if they fail.
+"""
 
 import os
 import shutil
@@ -7,19 +10,19 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from packaging.requirements import Requirement
 
-from aelab.data import default_cache, resolve_data
+from aelab.cache import cache_path
 from aelab.errors import DataError
-from aelab.runs import environment
-from aelab.work import describe
 
 FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
 
 
 def examine() -> dict[str, Any]:
-    """Facts of plain JSON types, and ``problems``: a sentence each for what will not work."""
+    """Facts of plain JSON types, and ``problems``: a sentence each for what will not work.
+
+    What only a working torch can tell is left out where it cannot be imported.
+    """
     problems: list[str] = []
     packages, extras = _packages(problems)
     folder = Path.cwd()
@@ -28,16 +31,35 @@ def examine() -> dict[str, Any]:
         problems.append(f"{folder} cannot be written to: change folder or give runs an --out.")
     if free < FREE_GB:
         problems.append(f"{folder} has {free:.1f} GB free: make room for at least {FREE_GB:g} GB.")
-    return {
-        "environment": environment(),
+    return _of_torch(problems) | {
         "packages": packages,
         "extras": extras,
-        "devices": _devices(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "threads": torch.get_num_threads(),
         "folder": {"path": str(folder), "free_gb": round(free, 1)},
-        "cache": str(default_cache()),
+        "cache": str(cache_path() / "mnist"),
         "problems": problems,
+    }
+
+
+def _of_torch(problems: list[str]) -> dict[str, Any]:
+    """Versions, devices and threads, if everything that a run needs can be imported."""
+    try:
+        import torch
+
+        import aelab.work  # noqa: F401
+        from aelab.runs import environment
+    except (ImportError, OSError) as error:  # OSError: a shared library that torch needs
+        problems.append(f"No run can start, as an import fails ({error}): install aelab again.")
+        return {}
+    devices = {"cpu": torch.backends.cpu.get_cpu_capability()}
+    for index in range(torch.cuda.device_count()):
+        devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple GPU"
+    return {
+        "environment": environment(),
+        "devices": devices,
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -47,6 +69,8 @@ def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[st
     ``fetch`` downloads MNIST into the cache. ``say`` is told what takes time. Raises DataError if
     a source that was named cannot be used; of the others it is told why.
     """
+    from aelab.data import default_cache
+
     if source is not None:
         return [_look("mnist" if source == "fetch" else source, say)]
     found = [_look("bundled", say)]
@@ -63,6 +87,9 @@ def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[st
 
 
 def _look(source: str, say: Callable[[str], None]) -> dict[str, Any]:
+    from aelab.data import resolve_data
+    from aelab.work import describe
+
     found = resolve_data(source, on_progress=say)
     data = found.load()
     return describe(data) | {"classes": data.classes, "files": found.files}
@@ -93,12 +120,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _devices() -> dict[str, str]:
-    devices = {"cpu": torch.backends.cpu.get_cpu_capability()}
-    for index in range(torch.cuda.device_count()):
-        devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
-    if torch.backends.mps.is_available():
-        devices["mps"] = "Apple GPU"
-    return devices

@@ -25,6 +25,6 @@ class RunError(AelabError):
 
 
 class TrainingError(AelabError):
-    """Training cannot go on: the loss is not finite or a worker died (exit 1)."""
+    """A model failed: its loss is not finite, or its process died (exit 5)."""
 
-    exit_code = 1
+    exit_code = 5
