@@ -175,6 +175,15 @@ def make_run(
             },
         },
         "differences": {str(d): differences for d in dims} if len(models) == 2 else {},
+        "baseline_differences": {
+            key: {
+                f"pca-{key.split('-')[1]}": {
+                    "mse": {"value": value - 0.0268, "low": value - 0.0272, "high": value - 0.0264}
+                }
+            }
+            for key in keys
+            if (value := estimates[key]["metrics"]["mse"]["value"])
+        },
         "pair_differs_in": ["learning rate (AE 0.001, VAE 0.0001)"],
     }
     settings = {

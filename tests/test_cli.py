@@ -53,6 +53,14 @@ def test_a_run_leaves_everything_that_it_should(finished: Path) -> None:
     elbo = {n: metrics["models"]["vae-3"]["metrics"][n]["value"]
             for n in ("negative_elbo", "elbo_reconstruction", "kl")}  # fmt: skip
     assert elbo["negative_elbo"] == pytest.approx(elbo["elbo_reconstruction"] + elbo["kl"])
+    beside = metrics["baseline_differences"]["vae-3"]
+    assert set(beside) == {"pca-3", "pixels"}
+    model, pca = (metrics[kind][key]["metrics"]["mse"]["value"]
+                  for kind, key in (("models", "vae-3"), ("baselines", "pca-3")))  # fmt: skip
+    assert beside["pca-3"]["mse"]["value"] == pytest.approx(model - pca, rel=1e-4)
+    assert beside["pca-3"]["mse"]["low"] < beside["pca-3"]["mse"]["high"]
+    assert "mse" not in beside["pixels"]
+    assert "knn_accuracy" in beside["pixels"]
     assert {p.suffix for p in (finished / "figures").iterdir()} == {".svg", ".png"}
     for folder in (run, *(run.model(key) for key in run.model_keys())):
         for name in folder.manifest()["files"]:

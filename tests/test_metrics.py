@@ -17,7 +17,7 @@ from aelab.metrics import (
     evaluate_baseline,
     latent,
     metric,
-    paired_difference,
+    paired_differences,
 )
 from aelab.metrics.base import LEVELS, RESAMPLES, Array, bootstrap_means, estimate_means
 from aelab.metrics.reconstruction import MAX_PSNR, structural_similarity
@@ -107,13 +107,13 @@ def test_pairs_narrow_the_interval_of_a_difference() -> None:
     generator = np.random.default_rng(2)
     a = generator.normal(0, 10, 400).astype(np.float32)
     b = a + generator.normal(1, 0.1, 400).astype(np.float32)
-    estimate = paired_difference(a, b, seed=0)
+    estimate, nothing = paired_differences(np.stack([a, a], 1), np.stack([b, a], 1), seed=0)
     assert estimate.value == pytest.approx(1, abs=0.02)
     assert estimate.low is not None
     assert 0.98 < estimate.low < estimate.value
-    assert paired_difference(a, a, seed=0) == Estimate(0, 0, 0, 400)
+    assert nothing == Estimate(0, 0, 0, 400)
     with pytest.raises(AssertionError):
-        paired_difference(a, b[:-1], seed=0)
+        paired_differences(a[:, None], b[:-1, None], seed=0)
 
 
 # --- reconstruction -------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any, cast
@@ -134,8 +134,49 @@ def test_an_interval_over_zero_or_none_decides_nothing() -> None:
     for row in run.measured["differences"].values():
         for gap in row.values():
             gap["low"] = gap["high"] = None
-    text = leads(load(cast(Run, run)))
-    assert "the AE reconstructs better by the numbers alone" in text
+    found = load(cast(Run, run))
+    assert "At d = 16 the numbers do not tell which model reconstructs better." in leads(found)
+    first = summary(found, 16)[1]
+    assert first.lead == "At d = 16 the numbers do not tell which model reconstructs better."
+    assert first.evidence == ()
+
+
+def test_the_summary_quotes_only_what_bears_its_verdict_out() -> None:
+    run = make_run(HERE)
+    gaps = run.measured["differences"]["16"]
+    gaps["mse"] = {"value": -0.0001, "low": -0.0003, "high": 0.0001}
+    found = summary(load(cast(Run, run)), 16)[1]
+    assert found.lead == "At d = 16 the AE reconstructs better by 1 of 2 measures:"
+    assert [e.text.partition(":")[0] for e in found.evidence] == ["SSIM"]
+    gaps["mse"] = {"value": -0.0004, "low": -0.0006, "high": -0.0002}  # the VAE's
+    found = summary(load(cast(Run, run)), 16)[1]
+    assert "disagree" in found.lead
+    assert {e.text.partition(":")[0] for e in found.evidence} == {"SSIM", "MSE per pixel"}
+
+
+def test_a_baseline_is_better_or_worse_only_by_intervals() -> None:
+    def told(change: Callable[[dict[str, Any]], object] = lambda _: None) -> str:
+        run = make_run(HERE, dims=(16,), models=("ae",))
+        change(run.measured)
+        text = [e.text for f in findings(load(cast(Run, run)), 16) for e in f.evidence]
+        return "; ".join(text)
+
+    mse = "AE 0.01120 [0.01098, 0.01142], {} PCA of the same size (0.02680{})"
+    knn = "AE 0.9412 [0.9224, 0.9600], {} PCA of the same size (0.9510 [{}, 0.9700])"
+    paired = "; difference −0.0156 [−0.0160, −0.0152]"
+    assert mse.format("better than", paired) in told()
+    assert knn.format("not clearly different from", "0.9300") in told()
+
+    def around_zero(measured: dict[str, Any]) -> None:
+        measured["baseline_differences"]["ae-16"]["pca-16"]["mse"]["high"] = 0.001
+
+    assert "not clearly different from PCA of the same size (0.02680; " in told(around_zero)
+    assert mse.format("beside", "") in told(lambda measured: measured.pop("baseline_differences"))
+
+    def apart(measured: dict[str, Any]) -> None:
+        measured["baselines"]["pca-16"]["metrics"]["knn_accuracy"]["low"] = 0.9601
+
+    assert knn.format("worse than", "0.9601") in told(apart)
 
 
 def test_measures_that_disagree_are_said_to() -> None:

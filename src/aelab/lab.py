@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.export import Format, write_models
 from aelab.mending import mend
-from aelab.metrics import METRICS, Context, paired_difference
+from aelab.metrics import METRICS, Context, paired_differences
 from aelab.models import MODELS, GaussianAutoencoder
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import FORMAT, Run, default_path, environment, require_space
@@ -251,6 +251,9 @@ def elsewhere(run: Run) -> list[str]:
 
 def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
     """Everything measured, in one record: the content of the run's metrics.json."""
+    models = {key: run.model(key).read_json("metrics.json") for key in experiment.by_key}
+    baselines = {key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys}
+    values = {key: _per_image(run, key) for key in (*models, *baselines)}
     return {
         "format": FORMAT,
         "data": run.manifest()["data"],
@@ -270,36 +273,49 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
             for name, metric in METRICS.items()
             if metric.asked(experiment.evaluation)
         },
-        "models": {key: run.model(key).read_json("metrics.json") for key in experiment.by_key},
-        "baselines": {
-            key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys
-        },
+        "models": models,
+        "baselines": baselines,
         "differences": {
-            str(d): _differences(
-                run, [f"{name}-{d}" for name in experiment.models], experiment.seed
-            )
+            str(d): _unpaired(models[f"{first}-{d}"], models[f"{second}-{d}"])
+            | _paired(values[f"{first}-{d}"], values[f"{second}-{d}"], experiment.seed)
             for d in experiment.latent_dim
             if len(experiment.models) == 2
+            for first, second in [experiment.models]
+        },
+        "baseline_differences": {
+            key: {
+                base: _paired(values[base], values[key], experiment.seed)
+                for base in baselines
+                if base.partition("-")[2] in ("", str(d))
+            }
+            for key, (_, d) in experiment.by_key.items()
         },
         "pair_differs_in": experiment.pair_differs_in(),
     }
 
 
-def _differences(run: Run, pair: list[str], seed: int) -> dict[str, Any]:
-    """Second model less first, for every measure that both have."""
-    metrics_a, metrics_b = (run.model(key).read_json("metrics.json")["metrics"] for key in pair)
-    arrays_a, arrays_b = (run.arrays(key) for key in pair)
-    differences = {}
-    for name in METRICS:
-        if metrics_a.get(name) is None or metrics_b.get(name) is None:
-            continue
-        array = f"per_image/{name}"
-        if array in arrays_a:
-            estimate = paired_difference(
-                np.asarray(arrays_a[array]), np.asarray(arrays_b[array]), seed
-            )
-            differences[name] = dataclasses.asdict(estimate)
-        else:
-            value = metrics_b[name]["value"] - metrics_a[name]["value"]
-            differences[name] = {"value": value, "low": None, "high": None}
-    return differences
+def _per_image(run: Run, key: str) -> dict[str, Any]:
+    """The values of each test image, by metric."""
+    prefix = "per_image/"
+    arrays = run.arrays(key).items()
+    return {n.removeprefix(prefix): array for n, array in arrays if n.startswith(prefix)}
+
+
+def _unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Second less first, for every metric that both have."""
+    a, b = first["metrics"], second["metrics"]
+    return {
+        name: {"value": b[name]["value"] - a[name]["value"], "low": None, "high": None}
+        for name in METRICS
+        if a.get(name) is not None and b.get(name) is not None
+    }
+
+
+def _paired(first: Mapping[str, Any], second: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Second less first with its interval, for every metric that both have of each test image."""
+    names = [name for name in METRICS if name in first and name in second]
+    if not names:
+        return {}
+    a_NM, b_NM = (np.stack([each[name] for name in names], axis=1) for each in (first, second))
+    estimates = paired_differences(a_NM, b_NM, seed)
+    return {name: dataclasses.asdict(e) for name, e in zip(names, estimates, strict=True)}

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 
 from aelab.metrics.annealing import ais_check
-from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_difference
+from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_differences
 from aelab.metrics.baselines import BASELINES, evaluate_baseline
 from aelab.metrics.classifier import obtain as obtain_classifier
 from aelab.metrics.context import Context, Subject
@@ -39,5 +39,5 @@ __all__ = [
     "health",
     "metric",
     "obtain_classifier",
-    "paired_difference",
+    "paired_differences",
 ]

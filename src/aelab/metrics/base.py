@@ -154,11 +154,10 @@ def estimate_means(values_NM: Array, seed: int) -> list[Estimate]:
     ]
 
 
-def paired_difference(a: Array, b: Array, seed: int) -> Estimate:
-    """The mean of b − a over the same images, with its 95% paired-bootstrap interval.
+def paired_differences(a_NM: Array, b_NM: Array, seed: int) -> list[Estimate]:
+    """For each column the mean of b − a over the same images, with its 95% bootstrap interval.
 
     This compares two fixed models over images; it says nothing about other seeds.
     """
-    assert a.shape == b.shape, "a paired difference needs the same images on both sides"
-    difference = b.astype(np.float64) - a.astype(np.float64)
-    return estimate_means(difference[:, None], seed)[0]
+    assert a_NM.shape == b_NM.shape, "a paired difference needs the same images on both sides"
+    return estimate_means(b_NM.astype(np.float64) - a_NM.astype(np.float64), seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aelab.report.comparison import Comparison, anchor, comparisons, families
-from aelab.report.numbers import decimals, interval, listing, number
+from aelab.report.numbers import decimals, difference, interval, listing, number
 from aelab.report.results import Estimate, Measure, Model, Results
 
 KEY_NUMBERS = 3  # of what has no counterpart, in the summary
@@ -69,7 +69,6 @@ def verdict(found: list[Comparison]) -> str:
     """What a family of comparisons says together; each counts only with an interval beyond zero."""
     clause = better_clause(found[0].measure.family)
     winners = [c.winner.title for c in found if c.winner]
-    ahead = [c.ahead.title for c in found if c.ahead and not c.difference.interval]
     if len(set(winners)) > 1:
         counts = [f"{winners.count(title)} for the {title}" for title in dict.fromkeys(winners)]
         return f"the measures disagree on which model {clause}: {listing(counts)}"
@@ -77,8 +76,6 @@ def verdict(found: list[Comparison]) -> str:
         rest = len(found) - len(winners)
         scope = f" by {len(winners)} of {len(found)} measures" if rest else ""
         return f"the {winners[0]} {clause}{scope}"
-    if len(set(ahead)) == 1 and len(ahead) == len(found):
-        return f"the {ahead[0]} {clause} by the numbers alone, which carry no interval"
     return f"the numbers do not tell which model {clause}"
 
 
@@ -96,15 +93,17 @@ def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]
         ):
             continue
         places = decimals([estimate.value for _, estimate in (*bases, *models)])
-        phrases = [
-            f"{model.title} {number(estimate.value, places)}, "
-            + listing(
-                f"{_standing(estimate, other, measure)} {_called(base)} "
-                f"({number(other.value, places)})"
-                for base, other in bases
-            )
-            for model, estimate in models
-        ]
+        phrases = []
+        for model, mine in models:
+            gaps = results.baseline_differences.get(model.key, {})
+            phrases.append(f"{model.title} {_value(mine, places)}")
+            for base, its in bases:
+                gap = gaps.get(base.key, {}).get(measure.name)
+                change = f"; difference {' '.join(difference(gap))}" if gap else ""
+                phrases.append(
+                    f"{_standing(mine, its, gap, measure)} {_called(base)} "
+                    f"({_value(its, places)}{change})"
+                )
         evidence.append(
             Evidence(f"{measure.label}: {', '.join(phrases)}", anchor(latent_dim, measure))
         )
@@ -116,15 +115,21 @@ def _called(base: Model) -> str:
     return f"{base.title} of the same size" if base.latent_dim else base.title.lower()
 
 
-def _standing(estimate: Estimate, other: Estimate, measure: Measure) -> str:
-    """Better or worse only where the two intervals do not overlap."""
-    if estimate.interval and other.interval:
+def _standing(estimate: Estimate, other: Estimate, gap: Estimate | None, measure: Measure) -> str:
+    """Better or worse only by intervals: without them there is no verdict.
+
+    What counts is the paired difference ``gap`` where there is one, else whether the intervals of
+    the two values overlap.
+    """
+    if gap is not None:
+        separate, higher = gap.separates, gap.value > 0
+    elif estimate.interval and other.interval:
         (low, high), (floor, ceiling) = estimate.interval, other.interval
-        if low <= ceiling and floor <= high:
-            return "level with"
-    if estimate.value == other.value:
-        return "level with"
-    higher = estimate.value > other.value
+        separate, higher = high < floor or ceiling < low, estimate.value > other.value
+    else:
+        return "beside"
+    if not separate:
+        return "not clearly different from"
     return "better than" if higher == (measure.better == "higher") else "worse than"
 
 
@@ -136,7 +141,10 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
     compared = {c.measure.name for c in comparisons(results, latent_dim)}
     for model in results.of_dim(latent_dim):
         evidence = tuple(
-            Evidence(f"{measure.title} {_value(estimate, measure)}", anchor(latent_dim, measure))
+            Evidence(
+                f"{measure.title} {_value(estimate, decimals([estimate.value]), measure.unit)}",
+                anchor(latent_dim, measure),
+            )
             for family in families(results)
             for measure in results.measures.values()
             if measure.family == family and measure.headline and measure.name not in compared
@@ -148,11 +156,9 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
             yield Finding(f"Of the {model.title} alone at d = {latent_dim}:", evidence)
 
 
-def _value(estimate: Estimate, measure: Measure) -> str:
-    places = decimals([estimate.value])
-    unit = f" {measure.unit}" if measure.unit else ""
-    ends = interval(estimate, places)
-    return f"{number(estimate.value, places)}{unit}{f' {ends}' if ends else ''}"
+def _value(estimate: Estimate, places: int, unit: str = "") -> str:
+    parts = number(estimate.value, places), unit, interval(estimate, places)
+    return " ".join(filter(None, parts))
 
 
 def summary(results: Results, latent_dim: int) -> list[Finding]:
@@ -161,9 +167,13 @@ def summary(results: Results, latent_dim: int) -> list[Finding]:
     for family in ("reconstruction", "representation", "generation"):
         found = _told(results, latent_dim, family)
         if found and len(sentences) < 3:
-            key = next((c for c in found if c.difference.interval), found[0])
-            evidence = Evidence(key.evidence, anchor(latent_dim, key.measure))
-            sentences.append(Finding(f"At d = {latent_dim} {verdict(found)}:", (evidence,)))
+            # Only what bears the verdict out is quoted: the first metric of each winner.
+            first = {c.winner.title: c for c in reversed(found) if c.winner}
+            evidence = tuple(
+                Evidence(c.evidence, anchor(latent_dim, c.measure)) for c in first.values()
+            )
+            lead = f"At d = {latent_dim} {verdict(found)}{':' if evidence else '.'}"
+            sentences.append(Finding(lead, evidence))
     sentences += _alone(results, latent_dim, only_key=True)
     if results.pair(latent_dim):
         sentences.append(Finding(caveat(results), ()))

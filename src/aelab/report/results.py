@@ -108,6 +108,8 @@ class Results:
     baselines: tuple[Model, ...]
     differences: Mapping[int, Mapping[str, Estimate]]
     pair_differs_in: tuple[str, ...]
+    #: Model -> baseline -> metric -> model − baseline, paired over the test images.
+    baseline_differences: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
 
     @property
     def latent_dims(self) -> tuple[int, ...]:
@@ -178,11 +180,12 @@ def load(run: Run) -> Results:
         measures={name: read_measure(name, record) for name, record in metrics["measures"].items()},
         models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
         baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
-        differences={
-            int(d): {name: e for name, rec in row.items() if (e := _estimate(rec)) is not None}
-            for d, row in metrics.get("differences", {}).items()
-        },
+        differences={int(d): _known(row) for d, row in metrics.get("differences", {}).items()},
         pair_differs_in=tuple(metrics.get("pair_differs_in", ())),
+        baseline_differences={
+            key: {base: _known(row) for base, row in bases.items()}
+            for key, bases in metrics.get("baseline_differences", {}).items()
+        },
     )
 
 
@@ -223,6 +226,10 @@ def _model(
         history=history,
         arrays=arrays,
     )
+
+
+def _known(row: Json) -> dict[str, Estimate]:
+    return {name: e for name, record in row.items() if (e := _estimate(record)) is not None}
 
 
 def _estimate(record: Json | None) -> Estimate | None:
