@@ -255,6 +255,22 @@ def test_dead_dimensions_are_counted_on_both_sides(tiny_data: Data) -> None:
     assert "overfitting" not in found
 
 
+def test_a_collapsed_vae_and_a_constant_code_are_never_praised(tiny_data: Data) -> None:
+    """Its decoder reacts to the noise of the posteriors, but no image moves its code."""
+    for name in ("vae", "ae"):
+        context = make(name, tiny_data)
+        out = context.model.encoder[-1]
+        assert isinstance(out, nn.Linear)
+        with torch.no_grad():
+            out.weight.mul_(1e-9)  # codes differ by the rounding of float32 only
+            out.bias.copy_(torch.linspace(1, 2, len(out.bias)))
+        metrics = {"kl": Estimate(1e-4, None, None, 50), "prior_gap": Estimate(0, None, None, 50)}
+        found = {f["check"]: f for f in health(context, metrics if name == "vae" else {}, [])}
+        assert found["dead decoder inputs"]["number"] == 3
+        assert "does not move with 3 of 3 dimensions" in found["dead decoder inputs"]["text"]
+        assert {finding["state"] for finding in found.values()} == {"bad"}, found
+
+
 def test_overfitting_is_the_gap_after_the_last_epoch(tiny_data: Data) -> None:
     context = make("ae", tiny_data)
     rows = [{"train": {"total": t}, "validation": {"total": v}} for t, v in ((90, 91), (70, 84))]

@@ -12,14 +12,15 @@ import numpy as np
 
 from aelab.metrics.base import Array, Estimate
 from aelab.metrics.context import Context
-from aelab.metrics.latent import ACTIVE_VARIANCE, active, aggregate, code_variance
+from aelab.metrics.latent import ACTIVE_VARIANCE, active, code_variance
 from aelab.metrics.regularity import movement
 
 NEARLY_NO_NATS = 1.0  # KL below it: the code says less than two yes-or-no answers about an image
 FAR_NATS = 1.0  # from the aggregate posterior to the prior
 OVERFIT = 0.05  # of the training loss
-DEAD = 0.01  # of what the strongest dimension does: an input of the decoder without effect
+VISIBLE = 0.5  # grey levels of 255, root mean square over the pixels: less is lost in rounding
 CONSTANT = 1e-4  # of the largest variance: a dimension of a code without a scale of its own
+ROUNDING = 1e-6  # of the mean: float32 has codes that vary by less where they are constant
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def unused_dimensions(known: Known) -> Finding:
         threshold = ACTIVE_VARIANCE
     else:  # without a prior there is no scale: compare with the strongest dimension
         variance_Z = code_variance(context)
-        used = variance_Z > CONSTANT * variance_Z.max()
+        mean_Z = context.codes("test").mean(axis=0, dtype=np.float64)
+        used = variance_Z > np.maximum(CONSTANT * variance_Z.max(), (ROUNDING * mean_Z) ** 2)
         rule = f"a variance below {CONSTANT:g} of the largest"
         threshold = CONSTANT
     idle, count = int((~used).sum()), len(used)
@@ -113,6 +115,9 @@ def aggregate_posterior(known: Known) -> Finding | None:
         return None
     told = f"All posteriors together are {gap.value:.2f} nats from N(0, I)"
     if gap.value <= FAR_NATS:
+        kl = known.metrics.get("kl")
+        if kl is not None and kl.value < NEARLY_NO_NATS:
+            return None  # posteriors that all are the prior fill it, which is no merit
         text = f"{told}: the prior draws codes that the decoder knows."
         return Finding("aggregate posterior", "fine", text, gap.value, FAR_NATS)
     return Finding(
@@ -146,35 +151,33 @@ def overfitting(known: Known) -> Finding | None:
 
 
 def dead_inputs(known: Known) -> Finding:
-    """Dimensions that the decoder does not react to, one standard deviation along each."""
+    """Dimensions along which the image does not move, one standard deviation of the codes."""
     effect_Z = input_effect(known.context)
-    strongest = float(effect_Z.max())
-    dead, count = int((effect_Z <= DEAD * strongest).sum()), len(effect_Z)
+    dead, count = int((effect_Z < VISIBLE).sum()), len(effect_Z)
     if not dead:
         text = f"The image moves with each of the {count} dimensions."
-        return Finding("dead decoder inputs", "fine", text, 0.0, DEAD)
+        return Finding("dead decoder inputs", "fine", text, 0.0, VISIBLE)
     return Finding(
         "dead decoder inputs",
         "bad" if dead == count else "note",
-        f"The decoder ignores {dead} of {count} dimensions (a move by one standard deviation"
-        f" changes the image by less than {DEAD:.0%} of what the strongest does).",
+        f"The image does not move with {dead} of {count} dimensions (one standard deviation of the"
+        f" codes changes it by less than {VISIBLE:g} grey levels of 255).",
         float(dead),
-        DEAD,
+        VISIBLE,
         "Expected where a dimension is unused, and harmless; otherwise train longer or lower the"
         " learning rate.",
     )
 
 
 def input_effect(context: Context) -> Array:
-    """How far the image moves, in pixels' Euclidean norm, for one σ along each dimension, ``(Z,)``.
+    """How far the image moves for one σ along each dimension, ``(Z,)``, in grey levels of 255.
 
-    The mean over test codes; σ is that of what the decoder is given: all posteriors, or the codes.
+    Root mean square over the pixels, mean over test codes. σ is that of the deterministic codes of
+    the test images: a collapsed VAE's decoder may react to the noise of the posterior, but that
+    says nothing about the image.
     """
-    if context.level == "posterior":
-        spread_Z = np.sqrt(aggregate(context)[1].diagonal())
-    else:
-        spread_Z = np.sqrt(code_variance(context))
-    return movement(context, np.diag(spread_Z)).mean(0).numpy()
+    norm_Z = movement(context, np.diag(np.sqrt(code_variance(context)))).mean(0).numpy()
+    return np.asarray(255 * norm_Z / np.sqrt(context.data.test.images.shape[1]))
 
 
 CHECKS: tuple[Callable[[Known], Finding | None], ...] = (
