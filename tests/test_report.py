@@ -2,12 +2,16 @@
 
 import copy
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any, cast
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -79,9 +83,29 @@ def test_missing_arrays_leave_a_figure_out(kind: FigureKind) -> None:
 
 @pytest.mark.parametrize("name", ["loss", "plane", "samples"])
 def test_the_same_arrays_give_the_same_bytes(name: str) -> None:
-    first, second = (next(drawings(results(dims=(2,)), FIGURES[name])) for _ in range(2))
-    assert svg(first.figure) == svg(second.figure)
-    assert png(first.figure) == png(second.figure)
+    """Also under a style of the user's."""
+
+    def files() -> tuple[bytes, bytes]:
+        figure = next(drawings(results(dims=(2,)), FIGURES[name])).figure
+        return svg(figure), png(figure)
+
+    first = files()
+    with mpl.rc_context({"text.usetex": True, "axes.facecolor": "red", "image.origin": "lower"}):
+        assert files() == first
+
+
+@pytest.mark.parametrize(("backend", "kept"), [("gone", "None"), ("svg", "svg")])
+def test_the_backend_is_for_others(backend: str, kept: str) -> None:
+    """A notebook passes the name of its own on, which need not be installed here."""
+    probe = (
+        "import os, aelab.report, matplotlib\n"
+        "print(os.environ['MPLBACKEND'], matplotlib.get_backend(auto_select=False))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], env=os.environ | {"MPLBACKEND": backend},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == (f"{backend} {kept}", "")
 
 
 def test_explanations_appear_only_where_it_happened() -> None:

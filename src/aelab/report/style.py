@@ -38,6 +38,8 @@ DIGITS = (
 )  # fmt: skip
 FIGURE_DPI, RASTER_DPI = 160, 144
 RC: dict[RcKeyType, Any] = {
+    # A report looks the same whatever style or matplotlibrc the user has, and needs no LaTeX.
+    **{name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"},
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
     "text.color": INK,
