@@ -16,9 +16,10 @@ DATA: dict[str, Any] = {
     "name": "MNIST", "sha256": {"train": "ab", "test": "cd"},
     "counts": {"train": 50_000, "validation": 10_000, "test": 10_000},
 }  # fmt: skip
-MEASURES = {
+MEASURES: dict[str, dict[str, Any]] = {
     "mse": {"title": "MSE per pixel", "unit": "", "better": "lower"},
     "negative_elbo": {"title": "−ELBO", "unit": "nats", "better": "lower"},
+    "coverage": {"title": "Coverage", "unit": "", "better": "higher", "classifier": True},
     "absent": {"title": "Nobody has it", "unit": "", "better": None},
 }
 
@@ -27,13 +28,21 @@ def estimate(value: float) -> dict[str, float | None]:
     return {"value": value, "low": None, "high": None}
 
 
-def made(path: Path, data: dict[str, Any] = DATA, mse: float = 0.01, **settings: Any) -> Path:
+def made(
+    path: Path,
+    data: dict[str, Any] = DATA,
+    mse: float = 0.01,
+    classifier: str = "ab" * 32,
+    **settings: Any,
+) -> Path:
     experiment = preset("recipe", **({"latent_dim": (16,)} | settings))
     run = Run.create(path, experiment.model_dump(mode="json"), data=data)
     models = {
         key: {
             "title": name.upper(),
+            "generation": {"classifier": {"sha256": classifier}},
             "metrics": {
+                "coverage": None if name == "ae" else estimate(0.5),
                 "mse": estimate(mse if name == "ae" else 2 * mse),
                 "negative_elbo": None if name == "ae" else estimate(100.0),
             },
@@ -52,7 +61,8 @@ def test_columns_measures_and_differing_settings(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [c.values["mse"] for c in found.columns] == [0.01, 0.02, 0.005, 0.01]
     assert found.columns[0].values["negative_elbo"] is None
-    assert list(found.measures) == ["mse", "negative_elbo"]
+    assert list(found.measures) == ["mse", "negative_elbo", "coverage"]
+    assert found.notes == ()
     assert found.differing == {"seed": (0, 3), "vae.beta": (1.0, 4.0)}
     assert found.as_json()["differing"]["vae.beta"] == [1.0, 4.0]
 
@@ -91,6 +101,38 @@ def test_other_data_are_refused_by_checksum_and_without_printing_it(tmp_path: Pa
     other["sha256"]["test"] = "ef"
     with pytest.raises(AelabError, match=r"their SHA-256 of the data differs\.$"):
         compare(made(tmp_path / "one"), made(tmp_path / "two", other))
+
+
+def test_values_of_another_classifier_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [made(tmp_path / "one"), made(tmp_path / "two", classifier="cd" * 32)]
+    paths.append(made(tmp_path / "three"))
+    found = compare(*paths)
+    assert [c.values.get("coverage") for c in found.columns if c.model == "vae-16"] == [
+        0.5, None, 0.5,
+    ]  # fmt: skip
+    assert [c.values["mse"] for c in found.columns[2:4]] == [0.01, 0.02]
+    assert found.as_json()["notes"] == [
+        "two was measured with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
+        "(SHA-256 abababababab): its values that depend on it are left out."
+    ]
+    comparison_table(found)
+    said = capsys.readouterr().out
+    [row] = [line for line in said.splitlines() if "Coverage" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "Coverage", "not defined", "0.5000", "not defined", "–", "not defined", "0.5000",
+    ]  # fmt: skip
+    assert found.notes[0] in said
+    # Of an older run, which does not say what depends on the classifier, generation does.
+    (old := Run(paths[1])).write_json("metrics.json", old.metrics() | {"measures": {
+        name: {k: v for k, v in m.items() if k != "classifier"} | {"family": "generation"}
+        for name, m in MEASURES.items()
+    }})  # fmt: skip
+    assert compare(old.path, old.path).notes == ()
+    assert compare(made(tmp_path / "four"), old.path).columns[2].values == {
+        "coverage": None, "negative_elbo": None,
+    }  # fmt: skip
 
 
 def test_one_run_is_no_comparison(tmp_path: Path) -> None:

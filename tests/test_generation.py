@@ -17,7 +17,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from aelab.data import Data, Split
 from aelab.errors import RunError
-from aelab.metrics import METRICS, Context, neighbours
+from aelab.metrics import METRICS, Context, evaluation, generation, neighbours
 from aelab.metrics.classifier import Classifier, build, key, obtain
 from aelab.metrics.generation import facts, floor, nearest_distance, scene
 from aelab.metrics.interpolation import same_class_pairs, walks
@@ -305,3 +305,15 @@ def test_a_cache_that_cannot_be_written_is_told(
     monkeypatch.setenv("AELAB_CACHE", str(tmp_path / "file"))
     with pytest.raises(RunError, match="set AELAB_CACHE to a folder"):
         obtain(tiny_data, lambda _: None)
+
+
+def test_the_metrics_that_another_classifier_changes_say_so(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = evaluation.measure(make("vae", tiny_data)).metrics
+    other = Classifier(build(tiny_data.image_size, 10).eval(), tiny_data.image_size, 0.1, "cd")
+    monkeypatch.setattr(generation, "obtain", lambda *_: other)
+    found = evaluation.measure(make("vae", tiny_data)).metrics
+    changed = {name for name, estimate in known.items() if found[name] != estimate}
+    assert {"hole_share", "frechet_prior", "class_entropy_mixture"} <= changed
+    assert changed <= {name for name, metric in METRICS.items() if metric.classifier}

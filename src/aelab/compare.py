@@ -25,7 +25,10 @@ _SAME_DATA = {
 
 @dataclass(frozen=True)
 class Column:
-    """A model of a run; a value is None where the measure is not defined or was not taken."""
+    """A model of a run; a value is None where the measure is not defined.
+
+    What was not measured, or not with the classifier of the other columns, has no value.
+    """
 
     run: str
     model: str
@@ -41,6 +44,7 @@ class Comparison:
     measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
     differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
     runs: tuple[str, ...]
+    notes: tuple[str, ...]  # why values are left out
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -52,6 +56,7 @@ class Comparison:
                 {"run": c.run, "model": c.model, "title": c.title, "values": dict(c.values)}
                 for c in self.columns
             ],
+            "notes": list(self.notes),
         }
 
 
@@ -69,14 +74,37 @@ def compare(*paths: Path | str) -> Comparison:
     names = _names([run.path for run in runs])
     for name, experiment, measured in zip(names[1:], experiments[1:], metrics[1:], strict=True):
         _check((names[0], name), (experiments[0], experiment), (metrics[0], measured))
-    columns = [
-        Column(name, key, entry["title"], _values(entry["metrics"]))
-        for name, measured in zip(names, metrics, strict=True)
-        for key, entry in measured["models"].items()
-    ]
     measures = {name: m for measured in metrics for name, m in measured["measures"].items()}
+    # Older runs do not say which metrics depend on the classifier; most of them are of generation.
+    dependent = {
+        name
+        for measured in metrics
+        for name, m in measured["measures"].items()
+        if m.get("classifier", m.get("family") == "generation")
+    }
+    columns: list[Column] = []
+    notes: dict[str, str] = {}
+    reference = ""
+    for name, measured in zip(names, metrics, strict=True):
+        for key, entry in measured["models"].items():
+            values, classifier = _values(entry["metrics"]), _classifier(entry)
+            reference = reference or classifier
+            if classifier != reference:
+                values = {n: v for n, v in values.items() if v is None or n not in dependent}
+                notes[name] = (
+                    f"{name} was measured with another digit classifier ({classifier}) than "
+                    f"{names[0]} ({reference}): its values that depend on it are left out."
+                )
+            columns.append(Column(name, key, entry["title"], values))
     shown = {n: m for n, m in measures.items() if any(c.values.get(n) is not None for c in columns)}
-    return Comparison(tuple(columns), shown, differences(experiments), tuple(names))
+    differing = differences(experiments)
+    return Comparison(tuple(columns), shown, differing, tuple(names), tuple(notes.values()))
+
+
+def _classifier(entry: Mapping[str, Any]) -> str:
+    """The digit classifier that a model was measured with: the start of its weights' hash."""
+    facts = entry.get("generation", {}).get("classifier")
+    return f"SHA-256 {facts['sha256'][:12]}" if facts else "unknown"
 
 
 def differences(experiments: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:

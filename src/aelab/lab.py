@@ -269,6 +269,7 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
                 "quantity": metric.quantity,
                 "sampler": metric.sampler,
                 "at": metric.at,
+                "classifier": metric.classifier,
             }
             for name, metric in METRICS.items()
             if metric.asked(experiment.evaluation)

@@ -9,6 +9,7 @@ from aelab.compare import Comparison
 from aelab.report.numbers import decimals, number
 from aelab.report.study.conclusions import p_text, reasons
 from aelab.report.study.results import load
+from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
 from aelab.runs import Study
 
 _STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not measured": "dim"}
@@ -55,10 +56,10 @@ def comparison_table(found: Comparison) -> None:
         unit = f" ({measure['unit']})" if measure["unit"] else ""
         best = _best(known, measure["better"])
         cells = [
-            "[dim]not defined"
+            f"[dim]{NOT_DEFINED if name in column.values else NOT_MEASURED}"
             if value is None
             else f"{'[bold]' * (value == best)}{number(value, places)}"
-            for value in values
+            for column, value in zip(found.columns, values, strict=True)
         ]
         table.add_row(measure["title"] + unit, *cells)
     settings = Table(title="Settings that differ", title_justify="left")
@@ -70,6 +71,8 @@ def comparison_table(found: Comparison) -> None:
     width = max(Console().width, 30 + 14 * len(found.columns))
     console = Console(width=width, highlight=False)
     console.print(table)
+    for note in found.notes:
+        console.print(note, markup=False, soft_wrap=True)
     console.print(settings if found.differing else "The runs do not differ in any setting.")
 
 

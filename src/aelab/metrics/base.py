@@ -67,6 +67,7 @@ class Metric:
     quantity: str = ""
     sampler: str = ""
     at: float | None = None
+    classifier: bool = False  # whether its value depends on the digit classifier
     asked: Callable[[Any], bool] = lambda _: True  # of the settings of the evaluation
 
     def applies_to(self, level: Needs) -> bool:
@@ -89,6 +90,7 @@ def metric(
     quantity: str = "",
     sampler: str = "",
     at: float | None = None,
+    classifier: bool = False,
     asked: Callable[[Any], bool] = lambda _: True,
 ) -> Callable[[F], F]:
     """Register a measure; its docstring's first line is the description in the report.
@@ -97,7 +99,8 @@ def metric(
     value for each test image, shape ``(N,)``: then the mean, its interval and the comparison of
     two models follow by themselves. An :class:`Estimate` tells what its number is about, where
     that is not all test images; None is "not defined". ``needs`` is the least that it can be asked
-    of (a model when left out); of anything less the measure is "not defined" too. ``asked`` says
+    of (a model when left out); of anything less the measure is "not defined" too. ``classifier``
+    says that values are comparable under one digit classifier only. ``asked`` says
     whether the settings of an evaluation ask for it; a run that does not is silent about it.
     """
 
@@ -118,6 +121,7 @@ def metric(
             quantity=quantity,
             sampler=sampler,
             at=at,
+            classifier=classifier,
             asked=asked,
         )
         return function

@@ -201,6 +201,7 @@ def _register(quantity: str, sampler: str) -> None:
         panel="samplers",
         quantity=title,
         sampler=sampler,
+        classifier=function is not nearest_train,
         asked=lambda settings: sampler != "flow" or settings.flow,
     )(measured)
 

@@ -21,6 +21,7 @@ BLOCK = 100  # pairs at a time
     title="Interpolation consistency",
     better="higher",
     family="latent",
+    classifier=True,
 )
 def interpolation_consistency(context: Context) -> Estimate | None:
     """Share of same-class test pairs whose 11 linear steps all keep the class at ≥ .9."""

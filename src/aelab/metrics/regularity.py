@@ -21,7 +21,7 @@ SMOOTHNESS_CODES = 1_000
 RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
 
 
-@metric("hole_share", title="Holes", better="lower", family="latent")
+@metric("hole_share", title="Holes", better="lower", family="latent", classifier=True)
 def hole_share(context: Context) -> Estimate | None:
     """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
     found = scene(context, "gaussian")
