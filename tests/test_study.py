@@ -19,7 +19,7 @@ import pytest
 from aelab import lab
 from aelab.axes import BASE, parse, points, written
 from aelab.claims import CLAIMS
-from aelab.cli import evaluate
+from aelab.cli import evaluate, report
 from aelab.display import Display
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, preset
@@ -31,7 +31,15 @@ from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, Found, load
 from aelab.runs import Run, SearchFolder, Study
 from aelab.search import Search, run_search
-from aelab.study import _complete, missing, report_study, resume_study, run_study
+from aelab.study import (
+    _complete,
+    evaluate_study,
+    missing,
+    rebuild_study,
+    report_study,
+    resume_study,
+    run_study,
+)
 from tests.fake_study import make_study
 
 EFFORT = {"draws": 50, "pairs": 20}
@@ -224,6 +232,42 @@ def test_what_fails_is_listed_and_does_not_stop_the_others(
         evaluate([str(study.path), "--quiet"])  # tries again, and measures the same
     assert failed.value.exit_code == 5
     assert timeless(study) == kept
+
+
+def test_damage_in_a_run_is_named_and_repaired_before_the_report(
+    whole: Study,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages: list[Path] = []  # that would be built, in their order
+    monkeypatch.setattr(lab, "report", lambda run, _: pages.append(run.path))
+    monkeypatch.setattr("aelab.report.build_study_report", lambda study: pages.append(study.path))
+    study = Study(shutil.copytree(whole.path, tmp_path / "copy"))
+    weights = Run(study.run_path("seed-1")).model("vae-3").path / "weights.safetensors"
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    report([str(study.path), "--quiet"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "weights.safetensors is damaged: its SHA-256 is not the manifest's. It is made" in said
+    assert weights.read_bytes() == sound
+    assert pages == [study.run_path("seed-1"), study.path]
+    assert study.results() == whole.results()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "experiment.json"])
+def test_a_run_that_cannot_be_repaired_stops_a_study_before_anything_is_changed(
+    name: str, whole: Study, tmp_path: Path
+) -> None:
+    study = Study(shutil.copytree(whole.path, tmp_path / "copy"))
+    seed = study.run_path("seed-1")
+    (seed / name).write_bytes((seed / name).read_bytes()[:-3])
+    before = {p: p.read_bytes() for p in study.path.rglob("*") if p.is_file() and p.name != ".lock"}
+    said = f"{re.escape(name)} is damaged.* delete the folder {seed} and aelab resume {study.path} "
+    for command in (rebuild_study, evaluate_study, resume_study):
+        with pytest.raises(RunError, match=said):
+            command(study.path)
+    assert before == {p: p.read_bytes() for p in before}
 
 
 @pytest.mark.parametrize(

@@ -141,19 +141,16 @@ def evaluate(words: list[str]) -> None:
 def report(words: list[str]) -> None:
     """Build the figures and the report of a finished run, study or search again."""
     from aelab.lab import rebuild
-    from aelab.runs import SearchFolder, Study, opened
-    from aelab.study import report_study
+    from aelab.runs import SearchFolder, Study
+    from aelab.study import rebuild_study
 
     path, output = parse(run_and(Output, report.__doc__), "report", words)
     if SearchFolder.is_at(path):
         _report_search(SearchFolder(path), output)
         return
-    done = opened(path)
-    if isinstance(done, Study):
-        report_study(done)
-    else:
-        with _display((), output) as display:
-            rebuild(path, display.watch)
+    again = rebuild_study if Study.is_at(path) else rebuild
+    with _display((), output) as display:
+        done = again(path, display.watch)
     _print_end(done, output)
 
 

@@ -76,6 +76,12 @@ class Folder:
     @property
     def remedy(self) -> str:
         """What can be done where the manifest itself is damaged."""
+        for folder in self.path.absolute().parents:
+            if folder.name == RUNS and (folder.parent / "claims.json").is_file():
+                return (
+                    f"put a copy of it back, or delete the folder {self.path} and aelab resume "
+                    f"{folder.parent} trains it again"
+                )
         return "put a copy of it back, for nothing else says what the folder held"
 
     def note(self, **facts: Any) -> None:
@@ -127,7 +133,8 @@ class Folder:
             raise RunError(f"{path} cannot be read: {error.strerror}.") from None
         manifest, digest = self.manifest(), hashlib.sha256(data).hexdigest()
         if digest not in (manifest["files"].get(name), manifest.get("announced", {}).get(name)):
-            raise RunError(f"{path} is damaged: its SHA-256 is not the manifest's.")
+            remedy = f"; {self.remedy}" if name == "experiment.json" else ""  # others are repaired
+            raise RunError(f"{path} is damaged: its SHA-256 is not the manifest's{remedy}.")
         return data
 
     def own(self, name: str) -> Path:

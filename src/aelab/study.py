@@ -81,11 +81,24 @@ def evaluate_study(path: Path, workers: int = 2, watch: Watch = lambda event: No
     study = Study(path)
     with study.lock():
         _unchanged(study, None)
-        made = [study.run_path(entry.name) for entry in _plan(study)]
-        for run in map(Run, filter(Path.exists, made)):
+        for run in _opened(study):
             with run.lock():
                 lab.forget_measures(run)
         return _carry_out(study, workers, watch)
+
+
+def rebuild_study(path: Path, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
+    """Build the report of a study again; what is damaged in its runs is named and made again.
+
+    Raises RunError if that takes training or evaluation.
+    """
+    study = Study(path)
+    with study.lock():
+        for run in _opened(study):
+            if any(folder.damaged() for folder in (run, *run.model_folders())):
+                lab.rebuild(run.path, watch)
+        report_study(study, watch)
+    return study
 
 
 def report_study(study: Study, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
@@ -154,6 +167,21 @@ def _plan(study: Study) -> list[Entry]:
     return [Entry.of(record) for record in study.manifest().get("plan", [])]
 
 
+def _opened(study: Study) -> list[Run]:
+    """The runs that have been made; raises RunError if the manifest or settings of one are damaged.
+
+    All are looked at before any is changed. A seed is not left out for damage: the claims would be
+    decided by fewer seeds than were planned.
+    """
+    paths = [study.run_path(entry.name) for entry in _plan(study)]
+    runs = [Run(path) for path in paths if path.exists()]
+    for run in runs:
+        experiment_of(run)
+        for folder in run.model_folders():
+            folder.manifest()
+    return runs
+
+
 def missing(
     plan: Sequence[Entry], base: Experiment, places: Iterable[Point], seeds: Iterable[int]
 ) -> list[Entry]:
@@ -191,6 +219,7 @@ def _baselines(experiment: Experiment, kinds: Iterable[str]) -> dict[tuple[Any, 
 
 def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
     began = time.perf_counter()
+    _opened(study)
     base = experiment_of(study)
     source = Source(**study.manifest()["source"])
     study.note(status="running")
