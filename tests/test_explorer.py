@@ -1,5 +1,6 @@
 """The explorer in a browser: PyTorch's numbers, every control by keyboard, nothing fetched."""
 
+import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ import torch
 from PIL import Image
 
 import aelab
-from aelab.data import Data
+from aelab.data import Data, Split
 from aelab.metrics import obtain_classifier
 from aelab.models import Autoencoder, GaussianAutoencoder
 from tests.explorer_pages import CHROMIUM, SIZES, Tab, chromium, page_of, settle, trained, untrained
 from tests.fake_run import FakeRun
+from tests.test_explorer_build import small
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium")
 VIEWS = ("plane", "sliders", "draw", "between", "bits")
@@ -307,6 +309,48 @@ def test_a_drawn_7_is_a_7(browser: Any, run: FakeRun, size: str, how: str) -> No
     assert "looks like" not in page.locator(".answers").inner_text()
     tab.check()
     again.check()
+
+
+def test_data_that_are_dark_on_bright_are_drawn_so(
+    browser: Any, tiny_data: Data, tmp_path: Path
+) -> None:
+    train, validation, test = (
+        Split(255 - split.images[:50], split.labels[:50])
+        for split in (tiny_data.train, tiny_data.validation, tiny_data.test)
+    )
+    data = dataclasses.replace(tiny_data, train=train, validation=validation, test=test)
+    models = {f"{name}-{d}": small(name, d) for d in (16, 2) for name in ("ae", "vae")}
+    run = page_of(tmp_path, models, data)
+    tab = Tab(browser, explorer(run))
+    page = tab.go("view=draw")
+    alpha = """(c) => {
+      const copy = new OffscreenCanvas(28, 28).getContext("2d");
+      copy.drawImage(c, 0, 0);
+      return [...copy.getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 3);
+    }"""
+    seen = page.locator(".under canvas")
+    digit = np.array(seen.evaluate(alpha))
+    copied = page.evaluate("() => [...aelab.drawing.pixels()]")
+    np.testing.assert_allclose(digit, 255 * (1 - np.array(copied)), atol=0.6)
+    page.get_by_role("button", name="Clear").press("Enter")
+    settle(page)
+    assert not np.any(seen.evaluate(alpha))
+    assert "looks like" not in page.locator(".answers").inner_text()
+    assert page.evaluate("() => Math.min(...aelab.drawing.pixels())") == 1
+    box = page.locator(".pad").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.6 * box["height"], steps=8)
+    page.mouse.up()
+    settle(page)
+    drawn = np.array(page.evaluate("() => [...aelab.drawing.pixels()]")).reshape(28, 28)
+    assert drawn[0, 0] == 1
+    assert drawn.min() == 0
+    rows, columns = np.nonzero(drawn < 0.5)
+    assert (rows.mean(), columns.mean()) == pytest.approx((13.5, 13.5), abs=0.5)
+    np.testing.assert_allclose(seen.evaluate(alpha), 255 * (1 - drawn.ravel()), atol=0.6)
+    assert "looks like" in page.locator(".answers").inner_text()
+    tab.check()
 
 
 def test_between_two_digits(

@@ -37,12 +37,20 @@ def content(
         "size": list(results.image_size),
         "names": names,
         "colors": class_colors(len(names)),
+        "inverted": inverted(first.presented("train"), first.data.image_size),
         "binary": results.protocol != "grey",
         "images": pack(first.presented("test"), "uint8"),
         "labels": pack(first.data.test.labels, "uint8"),
         "judge": classifier.facts() | _network(_from_rows(classifier)),
         "models": [_model(results, model, contexts[model.key]) for model in results.models],
     }
+
+
+def inverted(images_ND: Array, size: tuple[int, int]) -> bool:
+    """Whether uint8 images are dark on bright: judged by the mean grey of their border pixels."""
+    border = np.ones(size, bool)
+    border[1:-1, 1:-1] = False
+    return bool(images_ND[:, border.ravel()].mean() > 255 / 2)
 
 
 def _from_rows(classifier: Classifier) -> Network:

@@ -63,11 +63,16 @@ document.addEventListener("themechange", () => {
   for (const [canvas, draw] of tiles) if (canvas.isConnected) draw(); else tiles.delete(canvas);
 });
 
-/** Pixels in [0, 1] as ink of the theme, the grey level its opacity. */
+let inverted = false; // whether the data are dark on bright
+
+/** Say once whether the data are dark on bright, so that their background is shown as paper. */
+export function setInverted(value) { inverted = value; }
+
+/** Pixels in [0, 1] as ink of the theme: its opacity is the distance from the background's grey level. */
 export function digitImage(pixels, width, height) {
   const image = new ImageData(width, height), [r, g, b] = rgb(css("ink"));
   for (let i = 0, at = 0; i < pixels.length; i++, at += 4) {
-    image.data[at] = r; image.data[at + 1] = g; image.data[at + 2] = b; image.data[at + 3] = 255 * pixels[i];
+    image.data[at] = r; image.data[at + 1] = g; image.data[at + 2] = b; image.data[at + 3] = 255 * (inverted ? 1 - pixels[i] : pixels[i]);
   }
   return image;
 }

@@ -1,5 +1,6 @@
 // The page: unpack what was embedded, make the views, show the one that the address names.
 import { draw } from "./codes.js";
+import { setInverted } from "./dom.js";
 import { makeJudge, makeModel } from "./model.js";
 import { makeState } from "./state.js";
 import { makeTour } from "./tour.js";
@@ -25,9 +26,11 @@ async function makeApp(content) {
     members: content.names.map((_, k) => [...labels.keys()].filter((i) => labels[i] === k)),
     image: (i) => Float32Array.from(images.subarray(i * pixels, (i + 1) * pixels), (v) => v / 255),
   };
+  setInverted(content.inverted);
   const drawing = {
     strokes: [], image: null, index: null,
-    pixels: () => drawing.image ?? rasterise(drawing.strokes, data.size),
+    empty: () => !drawing.image && !drawing.strokes.length,
+    pixels: () => drawing.image ?? rasterise(drawing.strokes, data.size).map((v) => (content.inverted ? 1 - v : v)),
   };
   const status = document.getElementById("status");
   const say = (text) => { if (status.textContent !== text) status.textContent = text; };

@@ -25,7 +25,7 @@ export function drawView(app, section) {
   section.querySelector(".answers").append(...[...answers, ...maps].map((one) => one.element));
 
   const update = onceAFrame(() => {
-    const x = drawing.pixels(), empty = !x.some((v) => v > 0);
+    const x = drawing.pixels(), empty = drawing.empty();
     seen.paint(empty ? null : x);
     for (const answer of answers) answer.show(empty ? null : x);
     for (const { model, plane } of maps) {
