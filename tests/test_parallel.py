@@ -16,6 +16,10 @@ def refuse(send: Send) -> None:
     raise TrainingError("The loss is not finite.")
 
 
+def stumble(send: Send) -> None:
+    raise KeyError("two\nlines")
+
+
 def die(send: Send) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -24,13 +28,15 @@ def test_jobs_send_messages_and_a_dead_one_fails_alone_by_name() -> None:
     jobs = [
         Job("killed", die),
         Job("refused", refuse),
+        Job("stumbled", stumble),
         *(Job(f"job {n}", double, (n,)) for n in range(3)),
     ]
     events = list(run_jobs(jobs, workers=2))
     failed = {event.job: event.content for event in events if event.kind == "failed"}
     assert failed["refused"] == "The loss is not finite."
     assert "killed was ended by SIGKILL" in failed["killed"]
-    assert len(failed) == 2
+    assert failed["stumbled"] == "stumbled: KeyError: 'two\\nlines'"
+    assert len(failed) == 3
     for n in range(3):
         assert Event(f"job {n}", "message", {"doubled": 2 * n}) in events
         assert Event(f"job {n}", "done") in events

@@ -118,8 +118,9 @@ def _work(sender: Connection, job: Job) -> None:
         job.function(lambda content: say("message", content), *job.arguments)
     except AelabError as error:
         say("failed", str(error))
-    except Exception:
-        say("failed", traceback.format_exc())
+    except Exception as error:
+        traceback.print_exc()  # once; what is reported and kept is one line
+        say("failed", " ".join(f"{job.name}: {type(error).__name__}: {error}".split()))
     else:
         say("done")
 
