@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,21 @@ def test_a_conv_network_that_does_not_fit_the_image_says_so() -> None:
     network = Network(kind="conv", hidden=(4, 4, 4))
     with pytest.raises(AelabError, match="divisible by 8"):
         MODELS["ae"](Architecture(network=network), MODELS["ae"].Config())
+
+
+@pytest.mark.parametrize("kind", ["mlp", "conv"])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_not_a_row_is_refused(name: str, kind: str) -> None:
+    network = Network.model_validate({"kind": kind, "hidden": (4,)})
+    model = MODELS[name](Architecture(network=network, latent_dim=3), MODELS[name].Config())
+    twin = copy.deepcopy(model)  # as pickled and copied models do too
+    for one in (model, twin):
+        for shape in ((2, 1, 28, 28), (2, 28, 28), (784,), (2, 783)):
+            with pytest.raises(AelabError, match=r"images as rows, .* \(B, 784\), not \("):
+                one.encode(torch.zeros(shape))
+        with pytest.raises(AelabError, match=r"codes as rows, .* \(B, 3\), not \(2, 4\)"):
+            one.decode(torch.zeros(2, 4))
+        assert one.reconstruct(torch.zeros(2, 784)).shape == (2, 784)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

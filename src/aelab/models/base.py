@@ -3,8 +3,10 @@
 Shape legend: B images, D pixels, Z latent dimensions (d in the text).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, ClassVar, Literal, TypeVar
 
 import torch
@@ -12,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from aelab.config import Config
+from aelab.errors import AelabError
 from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll
 from aelab.nets import Network, Size, build, initialise
 from aelab.ranges import Range
@@ -58,6 +61,9 @@ class Autoencoder(nn.Module, ABC):
             self.encoder, self.decoder = build(
                 architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
             )
+        pixels = math.prod(architecture.image_size)
+        self.encoder.register_forward_pre_hook(partial(_require_rows, "images", pixels))
+        self.decoder.register_forward_pre_hook(partial(_require_rows, "codes", d))
         initialise(self, seed)
 
     @property
@@ -95,6 +101,16 @@ class Autoencoder(nn.Module, ABC):
     def reconstruct(self, x_BD: Tensor) -> Tensor:
         """Pixels ``(B, D)`` in [0, 1] decoded from the deterministic code of ``x``."""
         return self.pixels(self.decode(self.encode(x_BD)))
+
+
+def _require_rows(what: str, width: int, _: nn.Module, inputs: tuple[Tensor]) -> None:
+    """Raises AelabError unless a network is given rows ``(B, width)``."""
+    shape = tuple(inputs[0].shape)
+    if len(shape) != 2 or shape[1] != width:
+        raise AelabError(
+            f"The model takes {what} as rows, a tensor of shape (B, {width}), not {shape}: "
+            "flatten every one to a row."
+        )
 
 
 class GaussianAutoencoder(Autoencoder):
