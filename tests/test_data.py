@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -275,6 +276,59 @@ def test_damaged_bundled_digits(
     monkeypatch.setattr(data_module, "package_files", lambda _: tmp_path)
     with pytest.raises(DataError, match=words):
         load_data("bundled")
+
+
+ROWS = np.arange(48, dtype=np.uint8).reshape(4, 12)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (ROWS / 255, np.arange(4), "as uint8 .* not float64 of shape \\(4, 12\\): convert"),
+        (ROWS.astype(np.int64), np.arange(4), "not int64"),
+        (ROWS.reshape(4, 3, 4), np.arange(4), "not uint8 of shape \\(4, 3, 4\\)"),
+        (ROWS, np.arange(3), "4 images need as many integer labels .* not int64 of shape \\(3,\\)"),
+        (ROWS, np.arange(4.0), "not float64"),
+        (ROWS[:0], np.arange(0), "at least one"),
+    ],
+)
+def test_arrays_that_are_no_images_and_labels(images: Any, labels: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Split(images, labels)
+
+
+def test_arrays_become_what_torch_can_share() -> None:
+    frozen = ROWS[::-1]
+    frozen.flags.writeable = False
+    split = Split(frozen, np.arange(4, dtype=np.uint8))
+    assert split.images.flags.writeable
+    assert split.images.flags.c_contiguous
+    assert split.labels.dtype == np.int64
+    assert Split(ROWS, split.labels).images is ROWS
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_size": (4, 4)}, "train images of toys have 12 pixels, which is not 4 × 4"),
+        ({"test": Split(ROWS[:, :9], np.arange(4))}, "test images of toys have 9 pixels"),
+        ({"classes": 3}, "train labels of toys go from 0 to 3, not from 0 to 2"),
+        ({"validation": Split(ROWS, np.arange(4) - 1)}, "validation labels of toys go from -1"),
+        (
+            {"train": Split(ROWS[[2, 2, 2]], np.arange(3))},
+            "All training images of toys are the same",
+        ),
+        ({"train": Split(ROWS[:1], np.arange(1))}, "at least two different ones"),
+    ],
+)
+def test_parts_that_do_not_fit_together(change: dict[str, Any], words: str) -> None:
+    split = Split(ROWS, np.arange(4))
+    toys = Data(
+        train=split, validation=split, test=split, name="toys", source="folder", why="",
+        image_size=(3, 4), classes=4, label_names=(), sha256={}, split="",
+    )  # fmt: skip
+    with pytest.raises(DataError, match=words):
+        dataclasses.replace(toys, **change)
 
 
 def test_real_mnist(mnist_folder: Path) -> None:

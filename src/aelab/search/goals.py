@@ -118,7 +118,7 @@ def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -
     A measure that chooses something on validation chooses it on the last training images instead,
     as many; a measure thus cannot reach a test image, nor choose on what it is measured on.
     """
-    count = min(len(data.validation), len(data.train) // 5)
+    count = max(1, min(len(data.validation), len(data.train) // 5))
     chosen = Split(data.train.images[-count:], data.train.labels[-count:])
     rest = Split(data.train.images[:-count], data.train.labels[:-count])
     shifted = dataclasses.replace(data, train=rest, validation=chosen, test=data.validation)
