@@ -64,7 +64,6 @@ def test_a_sample_covers_itself_and_copies_have_no_radius() -> None:
     found = neighbours.overlap(real, real, neighbours.radii(real))
     assert float(found.coverage_N.mean()) == float(found.precision_M.mean()) == 1
     assert float(neighbours.radii(real[:1].repeat(6, 1)).max()) < 1e-12
-    assert neighbours.radii(real[:1]).tolist() == [0]
 
 
 def test_frechet_distance_is_that_of_the_matrix_square_root() -> None:
@@ -152,7 +151,7 @@ def test_the_floor_is_measured_once_for_all_models(
     monkeypatch.setenv("AELAB_CACHE", str(tmp_path))
     said: list[str] = []
 
-    def of(context: Context) -> dict[str, float]:
+    def of(context: Context) -> dict[str, float | None]:
         context.report = said.append
         return floor(context)
 
@@ -163,6 +162,7 @@ def test_the_floor_is_measured_once_for_all_models(
     assert len(said) == before
     other = replace(tiny_data, validation=tiny_data.test)
     assert of(make("ae", other))["frechet"] == pytest.approx(0, abs=1e-6)
+    assert first["frechet"] is not None
     assert first["frechet"] > 0.01
     fewer = make("ae", tiny_data)
     fewer.settings = fewer.settings.model_copy(update={"draws": 20})

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from aelab.report.conclusions import findings, summary
 from aelab.report.figures.latent import apart
 from aelab.report.numbers import decimals, duration, number
 from aelab.report.results import Results, load
+from aelab.report.samplers import matrix
 from aelab.report.style import class_colors, png, svg
 from aelab.runs import Run
 from tests.fake_run import FakeRun, make_run
@@ -217,6 +219,19 @@ def test_what_is_not_defined_leaves_no_sentence() -> None:
     text = str([findings(load(cast(Run, run)), d) for d in (16, 2)])
     assert "ELBO" not in text
     assert "ELBO" in str(findings(results(), 16))
+
+
+def test_a_floor_that_is_not_defined_says_so() -> None:
+    found = load(Run(Path(__file__).parent / "golden" / "format-2"))
+    facts = copy.deepcopy(dict(found.models[0].facts))
+    facts["generation"]["floor"]["coverage"] = None
+    changed = replace(found.models[0], facts=facts)
+    table = matrix(replace(found, models=(changed, *found.models[1:])), 2)
+    assert table is not None
+    names = [measure.quantity for measure in table.columns]
+    assert [n for n, text in zip(names, table.floor, strict=True) if text == "not defined"] == [
+        "Coverage"
+    ]
 
 
 def test_the_summary_is_short_and_says_what_one_run_is_worth() -> None:

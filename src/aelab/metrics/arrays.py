@@ -60,14 +60,14 @@ def as_bytes(pixels: Array) -> Array:
 
 
 def error_by_label(errors: Array, labels: Array, classes: int, seed: int) -> Array:
-    """Mean, low and high of the errors of each class, ``(C, 3)``; NaN for a class without images.
+    """Mean, low and high of the errors of each class, ``(C, 3)``; NaN where there is none.
 
     The intervals are 95% percentile-bootstrap intervals over the images of the class.
     """
     table = np.full((classes, 3), np.nan)
     for label in np.unique(labels):
         [estimate] = estimate_means(errors[labels == label][:, None], seed)
-        table[label] = estimate.value, estimate.low, estimate.high
+        table[label] = np.array([estimate.value, estimate.low, estimate.high], float)
     return table
 
 

@@ -148,10 +148,15 @@ def bootstrap_means(values_NM: Array, seed: int) -> Array:
 
 
 def estimate_means(values_NM: Array, seed: int) -> list[Estimate]:
-    """For each column the mean and its 95% percentile-bootstrap interval over the images."""
+    """For each column the mean and its 95% percentile-bootstrap interval over the images.
+
+    One image has no interval.
+    """
     n = len(values_NM)
-    low, high = np.percentile(bootstrap_means(values_NM, seed), [2.5, 97.5], axis=0)
     means = values_NM.mean(axis=0, dtype=np.float64)
+    if n == 1:
+        return [Estimate(float(mean), None, None, n) for mean in means]
+    low, high = np.percentile(bootstrap_means(values_NM, seed), [2.5, 97.5], axis=0)
     return [
         Estimate(float(mean), float(a), float(b), n)
         for mean, a, b in zip(means, low, high, strict=True)

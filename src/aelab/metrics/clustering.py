@@ -21,21 +21,27 @@ SILHOUETTE_OF = 2_000  # it takes all distances between them
 
 
 @metric("kmeans_nmi", title="k-means NMI", better="higher", family="representation", needs="codes")
-def kmeans_nmi(subject: Subject) -> float:
+def kmeans_nmi(subject: Subject) -> float | None:
     """Normalised mutual information of labels and k-means clusters of the test codes, k = classes.
 
     1 if the clusters are the classes, 0 if they tell nothing about them.
     """
-    return float(normalized_mutual_info_score(subject.data.test.labels, clusters(subject)))
+    found = clusters(subject)
+    if found is None:
+        return None
+    return float(normalized_mutual_info_score(subject.data.test.labels, found))
 
 
 @metric("kmeans_ari", title="k-means ARI", better="higher", family="representation", needs="codes")
-def kmeans_ari(subject: Subject) -> float:
+def kmeans_ari(subject: Subject) -> float | None:
     """Adjusted Rand index of the labels and the same clusters: 1 if equal, 0 on average by chance.
 
     Hubert and Arabie (1985).
     """
-    return float(adjusted_rand_score(subject.data.test.labels, clusters(subject)))
+    found = clusters(subject)
+    if found is None:
+        return None
+    return float(adjusted_rand_score(subject.data.test.labels, found))
 
 
 @metric("silhouette", title="Silhouette", better="higher", family="representation", needs="codes")
@@ -54,11 +60,17 @@ def silhouette(subject: Subject) -> Estimate | None:
 
 
 @once
-def clusters(subject: Subject) -> Array:
-    """The k-means cluster of each test code, k the number of classes; best of four starts."""
+def clusters(subject: Subject) -> Array | None:
+    """The k-means cluster of each test code, k the number of classes; best of four starts.
+
+    None where the labels or the clusters do not group the images: one class, or no more images
+    than clusters.
+    """
     codes = subject.codes("test").astype(np.float64)
+    if not subject.has_classes("test") or len(codes) <= subject.data.classes:
+        return None
     method = KMeans(
-        min(subject.data.classes, len(codes)),
+        subject.data.classes,
         n_init=STARTS,
         random_state=sklearn_seed(subject.seed, "k-means"),
     )

@@ -106,6 +106,10 @@ class Subject(ABC):
         }
         return splits[part]
 
+    def has_classes(self, part: Part) -> bool:
+        """Whether a part holds more than one class, without which nothing can be told apart."""
+        return len(np.unique(self.split(part).labels)) > 1
+
     def presented(self, part: Part) -> Array:
         """The images as the protocol presents them, uint8 ``(N, D)``.
 

@@ -5,7 +5,7 @@ from sklearn.manifold import TSNE
 
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context
-from aelab.metrics.sampling import sklearn_seed
+from aelab.metrics.sampling import moments, sklearn_seed
 from aelab.randomness import numpy_stream
 
 POINTS = 3_000  # t-SNE takes 7 s for these on one core
@@ -35,7 +35,7 @@ def principal_plane(codes_NZ: Array) -> Array:
     sign of each direction is fixed so that its largest component is positive.
     """
     codes = codes_NZ.astype(np.float64)
-    _, vectors = np.linalg.eigh(np.cov(codes, rowvar=False))
+    _, vectors = np.linalg.eigh(moments(codes)[1])
     plane = vectors[:, :-3:-1]
     largest = np.abs(plane).argmax(axis=0)
     plane = plane * np.where(plane[largest, [0, 1]] < 0, -1, 1)
@@ -44,7 +44,12 @@ def principal_plane(codes_NZ: Array) -> Array:
 
 
 def tsne(codes_MZ: Array, seed: int) -> Array:
-    """t-SNE ``(M, 2)`` from a PCA start; van der Maaten and Hinton (2008), Barnes-Hut."""
+    """t-SNE ``(M, 2)`` from a PCA start; van der Maaten and Hinton (2008), Barnes-Hut.
+
+    Codes that are all the same stay at one point: a PCA start divides by their spread.
+    """
+    if not np.ptp(codes_MZ, axis=0).any():
+        return np.zeros((len(codes_MZ), 2), np.float32)
     method = TSNE(
         perplexity=min(PERPLEXITY, (len(codes_MZ) - 1) / 3),
         init="pca",

@@ -1,14 +1,12 @@
 """How many labels a class it takes to read the digit off the code."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import Subject, once
+from aelab.metrics.representation import fit_classes
 from aelab.randomness import numpy_stream
 
 LABELS = (1, 10, 100)
@@ -16,25 +14,23 @@ DRAWS = 5
 
 
 @once
-def few_label_hits(subject: Subject, labels: int) -> Array:
+def few_label_hits(subject: Subject, labels: int) -> Array | None:
     """How often, of five draws of the labelled images, the probe tells a test image, ``(N,)``.
 
     Codes are standardised by all training codes, which takes no labels. C is 1: choosing it would.
+    None where the training images are of one class.
     """
+    if not subject.has_classes("train"):
+        return None
     train = subject.data.train.labels
     scaler = StandardScaler().fit(subject.codes("train"))
     test = scaler.transform(subject.codes("test"))
     hits = np.zeros(len(test))
     for draw in range(DRAWS):
         chosen = labelled(train, labels, subject.seed, draw)
-        classes = train[chosen]
-        if len(np.unique(classes)) < 2:  # nothing to separate
-            hits += subject.data.test.labels == classes[0]
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            codes = scaler.transform(subject.codes("train")[chosen])
-            probe = LogisticRegression(max_iter=1_000).fit(codes, classes)
+        codes = scaler.transform(subject.codes("train")[chosen])
+        probe = LogisticRegression(max_iter=1_000)
+        fit_classes(probe, codes, train[chosen])
         hits += subject.data.test.labels == probe.predict(test)
     return hits / DRAWS
 
@@ -47,7 +43,7 @@ def labelled(train_labels: Array, count: int, seed: int, draw: int) -> Array:
 
 
 def _register(labels: int) -> None:
-    def few_labels(subject: Subject) -> Array:
+    def few_labels(subject: Subject) -> Array | None:
         return few_label_hits(subject, labels)
 
     each = "one labelled training image" if labels == 1 else f"{labels} labelled training images"

@@ -22,7 +22,7 @@ from aelab.metrics import neighbours
 from aelab.metrics.base import Array, Better, Estimate, metric
 from aelab.metrics.classifier import Classifier, key, obtain
 from aelab.metrics.context import BATCH, Context, once
-from aelab.metrics.neighbours import Overlap
+from aelab.metrics.neighbours import NEIGHBOURS, Overlap
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.pixels import to_unit
 from aelab.products import linear
@@ -30,6 +30,7 @@ from aelab.runs import CacheFolder
 
 NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
 TRAINING_BLOCK = 1_000
+ROUNDING = 1e-5  # of the largest feature, which the classifier computes in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +68,16 @@ def _split_sample(context: Context, images: Array) -> Sample:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Drawn images facing the real ones."""
+    """Drawn images facing the real ones.
+
+    ``balls`` and ``real_within`` are None for real images that are all the same: a distance to a
+    distribution without spread has no scale.
+    """
 
     real: Sample
     drawn: Sample
-    balls: Overlap
-    real_within: float  # the real images' own part of the kernel distance
+    balls: Overlap | None  # None where either side has too few images for a 5-NN ball
+    real_within: float | None  # the real images' own part of the kernel distance
     training: Array  # uint8 images
 
 
@@ -90,46 +95,56 @@ def scene(context: Context, sampler: str) -> Scene | None:
 
 
 @once
-def _real_parts(context: Context) -> tuple[Sample, Tensor, float]:
+def _real_parts(context: Context) -> tuple[Sample, Tensor | None, float | None]:
     """The test images, the squared radii of their balls, and their part of the kernel distance."""
     sample = _split_sample(context, context.data.test.images)
     features = sample.features_MF
-    return sample, neighbours.radii(features), neighbours.kernel_within(features)
+    spread = (features.amax(0) - features.amin(0)).max()
+    if spread <= ROUNDING * features.abs().max():  # one image, or all the same
+        return sample, None, None
+    radii = neighbours.radii(features) if len(features) > NEIGHBOURS else None
+    return sample, radii, neighbours.kernel_within(features)
 
 
 def _facing(context: Context, drawn: Sample) -> Scene:
     sample, radii, within = _real_parts(context)
-    balls = neighbours.overlap(sample.features_MF, drawn.features_MF, radii)
+    balls = None
+    if radii is not None and len(drawn.features_MF) > NEIGHBOURS:
+        balls = neighbours.overlap(sample.features_MF, drawn.features_MF, radii)
     return Scene(sample, drawn, balls, within, context.data.train.images)
 
 
-def precision(scene: Scene) -> float:
+def precision(scene: Scene) -> float | None:
     """Share of drawn images within the 5-NN ball of some real image."""
-    return float(scene.balls.precision_M.mean())
+    return None if scene.balls is None else float(scene.balls.precision_M.mean())
 
 
-def recall(scene: Scene) -> Array:
+def recall(scene: Scene) -> Array | None:
     """Share of real images within the 5-NN ball of some drawn image."""
-    return scene.balls.recall_N.numpy()
+    return None if scene.balls is None else scene.balls.recall_N.numpy()
 
 
-def density(scene: Scene) -> float:
+def density(scene: Scene) -> float | None:
     """Real 5-NN balls that a drawn image lies in, by 5; real against real gives about 1."""
-    return float(scene.balls.density_M.mean())
+    return None if scene.balls is None else float(scene.balls.density_M.mean())
 
 
-def coverage(scene: Scene) -> Array:
+def coverage(scene: Scene) -> Array | None:
     """Share of real images whose own 5-NN ball holds some drawn image."""
-    return scene.balls.coverage_N.numpy()
+    return None if scene.balls is None else scene.balls.coverage_N.numpy()
 
 
-def frechet(scene: Scene) -> float:
+def frechet(scene: Scene) -> float | None:
     """Fréchet distance of the Gaussians fitted to real and drawn features."""
+    if scene.real_within is None or len(scene.drawn.features_MF) < 2:
+        return None
     return neighbours.frechet(scene.real.features_MF, scene.drawn.features_MF)
 
 
-def kernel(scene: Scene) -> float:
+def kernel(scene: Scene) -> float | None:
     """Unbiased squared MMD of real and drawn features under the cubic kernel; may be below 0."""
+    if scene.real_within is None or len(scene.drawn.features_MF) < 2:
+        return None
     features = scene.real.features_MF, scene.drawn.features_MF
     return neighbours.kernel_distance(*features, scene.real_within)
 
@@ -166,7 +181,7 @@ def nearest_distance(images_MD: Tensor, training: Array) -> Tensor:
     return (images_MD.double() - nearest_MD.double()).square().sum(-1).sqrt()
 
 
-Function = Callable[[Scene], float | Array | Estimate]
+Function = Callable[[Scene], float | Array | Estimate | None]
 #: name -> the function, its title, unit and better side; one measure is made for each sampler.
 QUANTITIES: dict[str, tuple[Function, str, str, Better]] = {
     "coverage": (coverage, "Coverage", "", "higher"),
@@ -211,7 +226,7 @@ for _sampler in SAMPLERS:
         _register(_quantity, _sampler)
 
 
-def floor(context: Context) -> dict[str, float]:
+def floor(context: Context) -> dict[str, float | None]:
     """Every quantity with validation images in place of drawn ones: the best that can be had.
 
     It follows from the data, not from the model, so it is kept in the cache for other models.
@@ -219,7 +234,7 @@ def floor(context: Context) -> dict[str, float]:
     folder = CacheFolder("floors", _floor_key(context))
     with folder.lock():
         try:
-            kept: dict[str, float] = folder.read_json("floor.json")
+            kept: dict[str, float | None] = folder.read_json("floor.json")
         except RunError:  # not there, or damaged
             context.report("comparing validation images with test images")
             kept = _floor(context)
@@ -236,11 +251,13 @@ def _floor_key(context: Context) -> str:
     return digest.hexdigest()
 
 
-def _floor(context: Context) -> dict[str, float]:
+def _floor(context: Context) -> dict[str, float | None]:
     facing = _facing(context, _split_sample(context, context.data.validation.images))
 
-    def value(function: Function) -> float:
+    def value(function: Function) -> float | None:
         result = function(facing)
+        if result is None:
+            return None
         return result.value if isinstance(result, Estimate) else float(np.mean(result))
 
     return {name: value(function) for name, (function, *_) in QUANTITIES.items()}

@@ -74,9 +74,11 @@ def information(known: Known) -> Finding | None:
     )
 
 
-def unused_dimensions(known: Known) -> Finding:
-    """Dimensions that carry nothing."""
+def unused_dimensions(known: Known) -> Finding | None:
+    """Dimensions that carry nothing; one image does not tell."""
     context = known.context
+    if len(context.data.test) < 2:
+        return None
     if context.level == "posterior":
         used = active(context)
         rule = f"a mean that varies by {ACTIVE_VARIANCE} or less over the test images"
@@ -150,8 +152,10 @@ def overfitting(known: Known) -> Finding | None:
     )
 
 
-def dead_inputs(known: Known) -> Finding:
+def dead_inputs(known: Known) -> Finding | None:
     """Dimensions along which the image does not move, one standard deviation of the codes."""
+    if not code_variance(known.context).any():  # codes that are all the same
+        return None
     effect_Z = input_effect(known.context)
     dead, count = int((effect_Z < VISIBLE).sum()), len(effect_Z)
     if not dead:

@@ -9,12 +9,12 @@ ACTIVE_VARIANCE = 0.01
 
 
 @metric("active_units", title="Active units", unit="dimensions", family="latent", needs="posterior")
-def active_units(context: Context) -> float:
+def active_units(context: Context) -> float | None:
     """Latent dimensions whose posterior mean varies over the test images by more than 0.01.
 
-    Burda et al. (2016), section 5.2: Var_x(E_q[z_j|x]) > 0.01.
+    Burda et al. (2016), section 5.2: Var_x(E_q[z_j|x]) > 0.01. Not defined for one image.
     """
-    return float(active(context).sum())
+    return None if len(context.data.test) < 2 else float(active(context).sum())
 
 
 @metric(

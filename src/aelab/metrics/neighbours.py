@@ -29,9 +29,6 @@ def squared_distances(a_NF: Tensor, b_MF: Tensor) -> Iterator[tuple[slice, Tenso
 
 def radii(samples_NF: Tensor, k: int = NEIGHBOURS) -> Tensor:
     """The squared distance of each sample to its k-th neighbour, itself not counted, ``(N,)``."""
-    k = min(k, len(samples_NF) - 1)
-    if k == 0:
-        return torch.zeros(len(samples_NF), dtype=samples_NF.dtype)
     found = []
     for rows, square_BN in squared_distances(samples_NF, samples_NF):
         own = torch.arange(rows.start, rows.stop)

@@ -19,13 +19,14 @@ PERMUTATIONS = 200
 BLOCK = 100  # rows of the kernel: 8 MB each of several matrices for 5,000 codes
 SMOOTHNESS_CODES = 1_000
 RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
+ROUNDING = 1e-6  # of the largest number of a code, which networks compute in float32
 
 
 @metric("hole_share", title="Holes", better="lower", family="latent", classifier=True)
 def hole_share(context: Context) -> Estimate | None:
     """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
     found = scene(context, "gaussian")
-    if found is None:
+    if found is None or found.balls is None:
         return None
     inside_M = found.balls.precision_M
     return Estimate(1 - float(inside_M.mean()), None, None, len(inside_M))
@@ -94,10 +95,11 @@ def normality(context: Context) -> tuple[float, float, int] | None:
 
 def whitened(codes_NZ: Array) -> Array:
     """Codes ``(N, R)`` of mean 0 and covariance I; directions without variance are left out."""
-    centred_NZ = codes_NZ - codes_NZ.mean(axis=0)
-    values_Z, vectors_ZZ = np.linalg.eigh(np.atleast_2d(np.cov(codes_NZ, rowvar=False)))
-    kept = values_Z > RANK_TOLERANCE * max(values_Z.max(), 1e-30)
-    white_NR: Array = centred_NZ @ vectors_ZZ[:, kept] / np.sqrt(values_Z[kept])
+    mean_Z, covariance_ZZ = moments(codes_NZ)
+    values_Z, vectors_ZZ = np.linalg.eigh(covariance_ZZ)
+    rounding = (ROUNDING * np.abs(codes_NZ).max()) ** 2
+    kept = values_Z > max(RANK_TOLERANCE * values_Z.max(), rounding)
+    white_NR: Array = (codes_NZ - mean_Z) @ vectors_ZZ[:, kept] / np.sqrt(values_Z[kept])
     return white_NR
 
 

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -17,6 +18,16 @@ NEIGHBOURS = 5
 PROBE_C = (0.001, 0.01, 0.1, 1.0)
 
 
+def fit_classes(classifier: ClassifierMixin, codes_NZ: Array, labels_N: Array) -> None:
+    """Fit a classifier of scikit-learn, without the warnings that do not apply here."""
+    with warnings.catch_warnings():
+        # A probe short of its optimum after 1,000 steps can still be chosen or rejected.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Many classes of few images make scikit-learn suspect a regression target; labels are not.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+        classifier.fit(codes_NZ, labels_N)
+
+
 @metric(
     "knn_accuracy",
     title="5-NN accuracy",
@@ -24,12 +35,17 @@ PROBE_C = (0.001, 0.01, 0.1, 1.0)
     family="representation",
     needs="codes",
 )
-def knn_accuracy(subject: Subject) -> Array:
-    """Share of test images whose 5 nearest training codes (Euclidean) vote for the right digit."""
+def knn_accuracy(subject: Subject) -> Array | None:
+    """Share of test images whose 5 nearest training codes (Euclidean) vote for the right digit.
+
+    Not defined for fewer training images than that, or for one class.
+    """
     train_labels = subject.data.train.labels
+    if len(train_labels) < NEIGHBOURS or not subject.has_classes("train"):
+        return None
     # scikit-learn works through the distances in small blocks: no N × N matrix is ever held.
-    classifier = KNeighborsClassifier(min(NEIGHBOURS, len(train_labels)), algorithm="brute")
-    classifier.fit(subject.codes("train"), train_labels)
+    classifier = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
+    fit_classes(classifier, subject.codes("train"), train_labels)
     return _hits(subject.data.test.labels, classifier.predict(subject.codes("test")))
 
 
@@ -40,24 +56,21 @@ def knn_accuracy(subject: Subject) -> Array:
     family="representation",
     needs="codes",
 )
-def probe_accuracy(subject: Subject) -> Array:
+def probe_accuracy(subject: Subject) -> Array | None:
     """Share of test images that logistic regression on the codes gets right, C from validation.
 
     Codes are standardised by the training codes; a dimension that never varies stays 0.
+    Not defined for one class.
     """
+    if not subject.has_classes("train"):
+        return None
     train_labels, validation_labels = subject.data.train.labels, subject.data.validation.labels
-    if len(np.unique(train_labels)) < 2:  # nothing to separate, and nothing to get wrong
-        return _hits(subject.data.test.labels, train_labels[0])
     scaler = StandardScaler().fit(subject.codes("train"))
     train, validation, test = (scaler.transform(subject.codes(part)) for part in PARTS)
     probe = LogisticRegression(max_iter=1_000, warm_start=True)
     best, hits = -1.0, np.zeros(len(test), dtype=np.float32)
     for c in PROBE_C:  # from strong to weak penalty, each one starting where the last one ended
-        with warnings.catch_warnings():
-            # A probe short of its optimum after 1,000 steps is still a probe that validation
-            # can choose or reject.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            probe.set_params(C=c).fit(train, train_labels)
+        fit_classes(probe.set_params(C=c), train, train_labels)
         accuracy = float((probe.predict(validation) == validation_labels).mean())
         if accuracy > best:
             best = accuracy

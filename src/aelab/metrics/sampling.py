@@ -56,9 +56,10 @@ def gaussian(codes_NZ: Array, count: int, seed: int) -> Array:
 
 
 def moments(codes_NZ: Array) -> tuple[Array, Array]:
-    """Mean ``(Z,)`` and full covariance ``(Z, Z)`` of the codes, in float64."""
+    """Mean ``(Z,)`` and full covariance ``(Z, Z)`` of the codes, in float64; 0 for one code."""
     codes = codes_NZ.astype(np.float64)
-    return codes.mean(axis=0), np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)
+    covariance = np.cov(codes, rowvar=False, ddof=int(len(codes) > 1))
+    return codes.mean(axis=0), covariance.reshape(codes.shape[1], -1)
 
 
 def mixture(codes_NZ: Array, count: int, seed: int) -> Array:

@@ -49,7 +49,7 @@ def matrix(results: Results, latent_dim: int) -> Matrix | None:
         quantity: decimals(
             [
                 *(e.value for m in measures if m.quantity == quantity for e in _known(models, m)),
-                floors[quantity],
+                floors[quantity] or 0.0,
             ],
         )
         for quantity in quantities
@@ -63,13 +63,17 @@ def matrix(results: Results, latent_dim: int) -> Matrix | None:
         latent_dim,
         tuple(by_place[quantity, measures[0].sampler] for quantity in quantities),
         tuple(groups),
-        tuple(number(floors[quantity], places[quantity]) for quantity in quantities),
+        tuple(
+            NOT_DEFINED if (value := floors[quantity]) is None else number(value, places[quantity])
+            for quantity in quantities
+        ),
         _setting(facts),
     )
 
 
-def _floor(facts: Json, measure: Measure) -> float:
-    return float(facts["floor"][measure.name.removesuffix(f"_{measure.sampler}")])
+def _floor(facts: Json, measure: Measure) -> float | None:
+    value = facts["floor"][measure.name.removesuffix(f"_{measure.sampler}")]
+    return None if value is None else float(value)
 
 
 def _known(models: list[Model], measure: Measure) -> list[Estimate]:
