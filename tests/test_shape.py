@@ -269,6 +269,8 @@ def test_a_collapsed_vae_and_a_constant_code_are_never_praised(tiny_data: Data) 
         assert found["dead decoder inputs"]["number"] == 3
         assert "does not move with 3 of 3 dimensions" in found["dead decoder inputs"]["text"]
         assert {finding["state"] for finding in found.values()} == {"bad"}, found
+        assert not any("costs nothing" in f["remedy"] for f in found.values())
+        assert not any("harmless" in f["remedy"] for f in found.values())
 
 
 def test_overfitting_is_the_gap_after_the_last_epoch(tiny_data: Data) -> None:

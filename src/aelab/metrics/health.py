@@ -99,10 +99,12 @@ def unused_dimensions(known: Known) -> Finding | None:
         f"{_many(idle, count)} nothing ({rule}).",
         float(idle),
         threshold,
-        "It costs nothing; a smaller latent_dim does the same. To have them used, lower β or let it"
-        " rise slowly (kl_warmup)."
-        if context.level == "posterior"
-        else "Try a smaller latent_dim, or a lower learning rate if units died early in training.",
+        ("It costs nothing; a smaller latent_dim does the same. " if idle < count else "")
+        + (
+            "To have them used, lower β or let it rise slowly (kl_warmup)."
+            if context.level == "posterior"
+            else "Try a lower learning rate if units died early in training."
+        ),
     )
 
 
@@ -168,8 +170,8 @@ def dead_inputs(known: Known) -> Finding | None:
         f" codes changes it by less than {VISIBLE:g} grey levels of 255).",
         float(dead),
         VISIBLE,
-        "Expected where a dimension is unused, and harmless; otherwise train longer or lower the"
-        " learning rate.",
+        ("Expected where a dimension is unused, and harmless; otherwise t" if dead < count else "T")
+        + "rain longer or lower the learning rate.",
     )
 
 

@@ -99,11 +99,11 @@ def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]
             phrases.append(f"{model.title} {_value(mine, places)}")
             for base, its in bases:
                 gap = gaps.get(base.key, {}).get(measure.name)
-                change = f"; difference {' '.join(difference(gap))}" if gap else ""
-                phrases.append(
-                    f"{_standing(mine, its, gap, measure)} {_called(base)} "
-                    f"({_value(its, places)}{change})"
-                )
+                value = _value(its, places)
+                if gap:
+                    change = " ".join(difference(gap))
+                    value = f"{number(its.value, places)}; difference {change}"
+                phrases.append(f"{_standing(mine, its, gap, measure)} {_called(base)} ({value})")
         evidence.append(
             Evidence(f"{measure.label}: {', '.join(phrases)}", anchor(latent_dim, measure))
         )
