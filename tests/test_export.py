@@ -95,7 +95,7 @@ def test_without_the_package_onnx_says_what_to_install(
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli"])
-@pytest.mark.parametrize("network", ["dense", "conv gelu"])
+@pytest.mark.parametrize("network", ["dense tanh", "conv", "conv gelu"])
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_loaded_back_is_the_same_model(
     name: str, network: str, likelihood: Likelihood, tmp_path: Path
@@ -110,6 +110,14 @@ def test_what_is_loaded_back_is_the_same_model(
             assert type(again) is type(model)
             assert again.config == model.config
             assert torch.equal(again.reconstruct(X), model.reconstruct(X))
+        card = (places[0] / "README.md").read_text(encoding="utf-8")
+        with_aelab, without = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+        assert "aelab" not in without
+        for code in (with_aelab, without):
+            shown: dict[str, Any] = {"x": X}
+            exec(code.replace("FOLDER", str(places[0])), shown)  # noqa: S102  # our own card
+            torch.testing.assert_close(shown["codes"], model.encode(X), atol=1e-5, rtol=0)
+            torch.testing.assert_close(shown["pixels"], model.reconstruct(X), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -131,9 +139,23 @@ def test_the_model_card_has_the_measured_numbers_and_keeps_names_text(tmp_path: 
     assert "| −ELBO (nats/image) | 103.2 | [101.1, 105.3] |" in card
     assert r"\<img src=x\> \| \[a\](b) \`c\` \# d" in card
     assert not re.search(r"(?<!\\)<", card)
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert "pip install aelab" in card
+    assert "`encode` gives the mean of the posterior q(z|x)" in card
     ae = config(run_of(), "ae-2", make("ae"))
     assert ae["metrics"]["negative_elbo"]["value"] is None
     assert json.loads(json.dumps(ae)) == ae
+
+
+def test_the_card_of_a_model_that_does_more_than_its_layers_shows_no_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make("ae")
+    monkeypatch.setattr(model, "decode", lambda z: model.decoder(2 * z))
+    card = (exported("hub", tmp_path, model) / "ae-2" / "README.md").read_text(encoding="utf-8")
+    assert "load_exported" in card
+    assert "Without aelab" not in card
+    assert "posterior" not in card
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -63,7 +63,7 @@ def hub_folder(key: str, model: Autoencoder, facts: Mapping[str, Any]) -> dict[s
     return {
         f"{key}/{WEIGHTS}": _weights(model, {"format": "pt"}),
         f"{key}/{CONFIG}": json.dumps(facts, indent=1, ensure_ascii=False).encode(),
-        f"{key}/{CARD}": model_card(facts).encode(),
+        f"{key}/{CARD}": model_card(facts, model).encode(),
     }
 
 
