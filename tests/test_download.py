@@ -190,7 +190,9 @@ def test_a_mirror_that_stays_silent_is_not_waited_for(
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, mirror: Mirror) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"Not a directory \(.*file/cache\)"):
+    with pytest.raises(
+        DataError, match=r"The cache .*file/cache cannot be written: set AELAB_CACHE"
+    ):
         resolve_data("mnist", cache=tmp_path / "file" / "cache")
     assert resolve_data("auto", cache=tmp_path / "file" / "cache").kind == "bundled"
 

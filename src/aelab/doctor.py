@@ -12,8 +12,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from aelab.cache import cache_path
-from aelab.errors import DataError
+from aelab.cache import cache_path, require_cache
+from aelab.errors import AelabError, RunError
 
 FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
 
@@ -31,12 +31,18 @@ def examine() -> dict[str, Any]:
         problems.append(f"{folder} cannot be written to: change folder or give runs an --out.")
     if free < FREE_GB:
         problems.append(f"{folder} has {free:.1f} GB free: make room for at least {FREE_GB:g} GB.")
+    cache = None
+    try:
+        cache = str(cache_path() / "mnist")
+        require_cache()
+    except RunError as error:
+        problems.append(str(error))
     return _of_torch(problems) | {
         "packages": packages,
         "extras": extras,
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "folder": {"path": str(folder), "free_gb": round(free, 1)},
-        "cache": str(cache_path() / "mnist"),
+        "cache": cache,
         "problems": problems,
     }
 
@@ -74,16 +80,13 @@ def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[st
     if source is not None:
         return [_look("mnist" if source == "fetch" else source, say)]
     found = [_look("bundled", say)]
-    cache = default_cache()
-    if not cache.is_dir():
-        return [
-            *found,
-            {"name": "MNIST", "problem": f"not in {cache}: get it by aelab data fetch."},
-        ]
     try:
-        return [*found, _look(str(cache), say)]
-    except DataError as error:
-        return [*found, {"name": "MNIST", "problem": str(error)}]
+        return [*found, _look(str(default_cache()), say)]
+    except AelabError as error:
+        problem = str(error)
+        if isinstance(error.__cause__, FileNotFoundError):
+            problem = f"not in {default_cache()}: get it by aelab data fetch."
+        return [*found, {"name": "MNIST", "problem": problem}]
 
 
 def _look(source: str, say: Callable[[str], None]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from aelab.errors import DataError
+from aelab.cache import require_cache
+from aelab.errors import DataError, RunError
 from aelab.idx import shown
 from aelab.layout import ROLES, find_idx
 
@@ -49,6 +50,10 @@ def fetch_mnist(folder: Path, say: Callable[[str], None]) -> str:
     ``folder`` only when all four have the published SHA-256. Raises DataError with what went
     wrong at each place.
     """
+    try:
+        require_cache(folder)
+    except RunError as error:
+        raise DataError(str(error)) from None
     mirrors, problems = _answering(MIRRORS)
     places: list[tuple[str, _Fill]] = [
         (_host(mirror), partial(_from_mirror, mirror)) for mirror in mirrors
