@@ -1,15 +1,26 @@
 """PCA and raw pixels, and the data protocols under which models and baselines are measured."""
 
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from aelab.claims import frozen_hash
 from aelab.data import Data
 from aelab.errors import AelabError
+from aelab.lab import run_lab
 from aelab.metrics import METRICS, Context, evaluate_baseline
 from aelab.metrics.baselines import Pca
 from aelab.models import MODELS
+from aelab.runs import Study
+from aelab.study import run_study
+from aelab.work import describe
+from tests.conftest import tiny_split
 from tests.measured import make, per_image
+from tests.torture import Ground
 
 # --- baselines ------------------------------------------------------------------------------
 
@@ -38,9 +49,39 @@ def test_baselines_have_what_they_can_have(tiny_data: Data) -> None:
     assert defined("pca", 3) == of_codes | of_pixels
 
 
-def test_pca_cannot_have_more_components_than_pixels(tiny_data: Data) -> None:
+def test_pca_cannot_have_more_components_than_images_or_pixels(tiny_data: Data) -> None:
     with pytest.raises(AelabError, match="785 components"):
         evaluate_baseline("pca", 785, tiny_data, seed=0)
+    few = replace(tiny_data, train=tiny_split(50, 1))
+    with pytest.raises(AelabError, match=r"of 50 training images .* --latent-dim of at most 50"):
+        evaluate_baseline("pca", 51, few, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("d", "vary"), [(300, {}), (3, {"latent_dim": [300]}), (150, {"train_size": [100]})]
+)
+def test_a_pca_that_cannot_be_is_refused_before_training(
+    d: int, vary: dict[str, list[int]], ground: Ground, tmp_path: Path
+) -> None:
+    experiment = ground.experiment.model_copy(update={"latent_dim": (d,)})
+    begin = partial(run_study, seeds=1, vary=vary) if vary else run_lab
+    with pytest.raises(AelabError, match=r"PCA of \d+ training images of 144 pixels has no"):
+        begin(experiment, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_that_has_been_made_is_not_extended_by_an_impossible_run(
+    ground: Ground, tmp_path: Path
+) -> None:
+    study = Study.create(
+        tmp_path / "study", ground.experiment.model_dump(mode="json"), [],
+        claims_hash=frozen_hash([]), data=describe(ground.source.load(validation=60)),
+        source=asdict(ground.source),
+    )  # fmt: skip
+    before = (study.path / "manifest.json").read_bytes()
+    with pytest.raises(AelabError, match="has no 300 components"):
+        run_study(ground.experiment, study.path, seeds=1, vary={"latent_dim": [300]})
+    assert (study.path / "manifest.json").read_bytes() == before
 
 
 # --- the protocol ---------------------------------------------------------------------------

@@ -227,7 +227,7 @@ def test_json_is_the_whole_of_the_output_and_quiet_leaves_the_path(finished: Pat
 
 
 def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
-    finished: Path, tmp_path: Path
+    finished: Path, tmp_path: Path, tiny_folder: Path
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
@@ -235,11 +235,14 @@ def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
     weights = run.model("vae-3").path / "weights.safetensors"
     written, metrics = weights.stat().st_mtime_ns, run.metrics()
     run.model("vae-3").write_json("metrics.json", {})  # what is there must not be believed
-    done = aelab("evaluate", copy, "--json")
+    source = run.manifest()["source"]
+    run.note(source=source | {"files": dict.fromkeys(source["files"], "/gone/file")})
+    done = aelab("evaluate", copy, "--json", "--data", tiny_folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"run": str(copy)} | metrics
     assert weights.stat().st_mtime_ns == written
     assert run.manifest()["status"] == "finished"
+    assert run.manifest()["source"]["files"] == source["files"]
 
 
 def test_annealing_checks_every_vae_and_is_kept(finished: Path, tmp_path: Path) -> None:
@@ -259,7 +262,7 @@ def test_a_run_that_is_not_trained_is_not_evaluated(finished: Path, tmp_path: Pa
     Run(copy).model("ae-2").remove("weights.safetensors")
     done = aelab("evaluate", copy)
     assert done.returncode == 4
-    assert "not trained to its end (ae-2): aelab resume goes on" in done.stderr
+    assert "no weights of ae-2, or damaged ones: run aelab resume first" in done.stderr
 
 
 def test_data_tells_what_is_here(tiny_folder: Path, tmp_path: Path) -> None:

@@ -2,22 +2,26 @@
 
 import re
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aelab import lab
+from aelab import lab, runs
 from aelab.data import Source
-from aelab.errors import RunError
+from aelab.errors import DataError, RunError, TrainingError
 from aelab.experiment import Experiment, validate
-from aelab.lab import evaluate, explorer_page, rebuild, resume
+from aelab.lab import check_likelihood, evaluate, explore, explorer_page, rebuild, resume
 from aelab.mending import mend
 from aelab.parallel import Event
-from aelab.runs import Folder, Run
+from aelab.runs import Folder, Run, SearchFolder, Study
+from aelab.search import resume_search
 from aelab.work import load
 from aelab.work import train as train_model
 from tests.bad_inputs import cut, flipped
+from tests.idx_files import make_set, write_set
 from tests.torture import KEY, Ground, new_run, timeless
 
 HARMS = {"flipped": flipped, "cut": cut}
@@ -29,8 +33,8 @@ def harm(path: Path, how: str = "flipped") -> None:
     path.write_bytes(HARMS[how](path.read_bytes(), np.random.default_rng(0)))
 
 
-def contents(run: Run) -> dict[Path, bytes]:
-    """Every file of a run but the lock, which has no content that counts."""
+def contents(run: Folder) -> dict[Path, bytes]:
+    """Every file of a folder but the lock, which has no content that counts."""
     paths = [path for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"]
     return {path: path.read_bytes() for path in paths}
 
@@ -118,8 +122,10 @@ def test_the_report_is_made_again_from_what_is_sound(copy: Run) -> None:
 
 def test_the_report_says_what_must_be_measured_again(copy: Run) -> None:
     harm(copy.model("pixels").path / "metrics.json")
+    before = contents(copy)
     with pytest.raises(RunError, match="holds no measures of pixels: aelab resume makes them"):
         rebuild(copy.path)
+    assert contents(copy) == before
 
 
 def test_a_damaged_explorer_is_never_opened(
@@ -136,18 +142,125 @@ def test_without_weights_and_checkpoints_nothing_is_measured(copy: Run) -> None:
     harm(folder.path / "weights.safetensors")
     for path in (folder.path / "checkpoints").iterdir():
         harm(path)
-    events: list[Event] = []
-    with pytest.raises(RunError, match=rf"not trained to its end \({KEY}\): aelab resume"):
-        evaluate(copy.path, watch=events.append)
-    assert len(warned(events)) == 3
+    before = contents(copy)
+    with pytest.raises(RunError, match=rf"no weights of {KEY}, or damaged ones: run aelab resume"):
+        evaluate(copy.path)
+    assert contents(copy) == before
 
 
 def test_a_history_that_no_checkpoint_has_is_named(copy: Run) -> None:
     folder = copy.model(KEY)
     for path in (folder.path / "history.jsonl", *(folder.path / "checkpoints").iterdir()):
         harm(path)
+    before = contents(copy)
     with pytest.raises(RunError, match=r"history\.jsonl is damaged, and no checkpoint has it"):
         resume(copy.path)
+    assert contents(copy) == before
+
+
+# --- commands that fail leave every file as it was ---
+
+
+def without_data(run: Run | Study | SearchFolder) -> None:
+    """Let the manifest say that the data were where nothing is any more."""
+    source = run.manifest()["source"]
+    run.note(source=source | {"files": {role: f"/gone/{role}" for role in source["files"]}})
+
+
+def test_without_the_data_of_a_run_nothing_changes(copy: Run, tmp_path: Path) -> None:
+    without_data(copy)
+    other = tmp_path / "other"
+    write_set(other, make_set(train=401, test=60, height=12, width=12))
+    commands: list[Callable[..., object]] = [
+        partial(evaluate, copy.path), partial(check_likelihood, copy), partial(explore, copy),
+        partial(resume, copy.path),
+    ]  # fmt: skip
+    for command in commands:
+        if command is commands[-1]:
+            copy.note(status="running")
+        before = contents(copy)
+        with pytest.raises(DataError, match=r"no longer in /gone: name the folder .* by --data"):
+            command()
+        with pytest.raises(DataError, match=r"other is not the data of .*: the checksums differ"):
+            command(data=str(other))
+        assert contents(copy) == before
+
+
+def test_moved_data_are_found_by_their_checksums(copy: Run, ground: Ground) -> None:
+    files = copy.manifest()["source"]["files"]
+    without_data(copy)
+    resume(copy.path, data=str(ground.folder / "digits"))
+    assert copy.manifest()["source"]["files"] == files
+    assert copy.manifest()["status"] == "finished"
+
+
+def test_without_the_data_of_a_search_nothing_changes(proved: SearchFolder, tmp_path: Path) -> None:
+    search = SearchFolder(shutil.copytree(proved.path, tmp_path / "search"))
+    without_data(search)
+    search.note(status="running")
+    before = contents(search)
+    with pytest.raises(DataError, match="no longer in /gone"):
+        resume_search(search.path)
+    assert contents(search) == before
+
+
+def test_an_evaluation_that_fails_leaves_the_metrics_from_before(
+    copy: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, str]:
+        copy.staging(KEY).write_json("metrics.json", {"new": True})
+        return {"pixels": "Out of memory."}
+
+    before = contents(copy)
+    monkeypatch.setattr(lab, "_carry_out", fail)
+    with pytest.raises(TrainingError, match=r"pixels could not be evaluated, and .* keeps the"):
+        evaluate(copy.path)
+    after = contents(copy)
+    assert {path: after[path] for path in before} == before
+    copy.begin_evaluation()
+    assert copy.staging(KEY).read_json("metrics.json") == {"new": True}  # to be continued
+
+
+def test_an_evaluation_of_other_versions_is_not_continued(
+    copy: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy.begin_evaluation()
+    copy.staging(KEY).write_json("metrics.json", {})
+    monkeypatch.setattr(runs, "environment", lambda: {"aelab": "9"})
+    copy.begin_evaluation()
+    assert not copy.staging(KEY).has("metrics.json")
+
+
+def test_metrics_are_replaced_all_together_even_if_the_process_dies(
+    copy: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [KEY, "pca-3", "pixels"]
+    old = {key: copy.model(key).read_json("metrics.json") for key in keys}
+    copy.begin_evaluation()
+    for key in keys:
+        copy.staging(key).write_arrays(copy.arrays(key))
+        copy.staging(key).write_json("metrics.json", old[key] | {"new": True})
+    assert copy.model(KEY).read_json("metrics.json") == old[KEY]
+    write, count = Folder.write, 0
+
+    def die_at_the_third(folder: Folder, name: str, data: bytes) -> Path:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return write(folder, name, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "write", die_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            copy.end_evaluation()
+    assert copy.manifest()["status"] == "running"
+    monkeypatch.setattr(lab, "report", lambda run, _: run.path)  # takes seconds
+    rebuild(copy.path)
+    metrics = copy.metrics()
+    assert all({**metrics["models"], **metrics["baselines"]}[key]["new"] for key in keys)
+    assert copy.manifest()["status"] == "finished"
+    assert not list(copy.path.glob("evaluation*"))
 
 
 # --- interrupted runs: only their training is gone on with, which is what takes milliseconds ---

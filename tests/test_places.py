@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from aelab import cache
+from aelab.doctor import examine, look_at_data
 from aelab.errors import RunError
 from aelab.experiment import preset
 from aelab.lab import run_lab
@@ -45,7 +47,10 @@ def refused(folder: Path, *words: str | Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words],
         capture_output=True, text=True, check=False, cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ, "PYTHONPATH": os.pathsep.join(sys.path),
+            "AELAB_CACHE": tempfile.gettempdir(),
+        },
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert "Traceback" not in done.stderr
@@ -84,3 +89,28 @@ def test_a_disk_without_room(
         with pytest.raises(RunError, match=r"about \d+ MB, and its disk has 5 MB free: make room"):
             begin(experiment, tmp_path / "new" / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("home", ["/dev/null", None])
+def test_a_cache_that_cannot_be_written_is_told_first(
+    home: str | None, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a home folder platformdirs raises, as it does for a user that nobody knows."""
+
+    def no_home(_: str) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("AELAB_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    else:
+        monkeypatch.setattr(cache, "user_cache_dir", no_home)
+    experiment = preset(data=str(tiny_folder), latent_dim=(2,))
+    search = Search(model="ae", goal=("coverage_gaussian",), trials=1)
+    for begin in (run_lab, run_study, partial(run_search, search)):
+        with pytest.raises(RunError, match=r"cache.*: set AELAB_CACHE to a folder that can be wri"):
+            begin(experiment, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+    assert [text for text in examine()["problems"] if "set AELAB_CACHE" in text]
+    assert look_at_data(None, print)[1]["name"] == "MNIST"

@@ -21,7 +21,7 @@ from aelab.axes import BASE, parse, points, written
 from aelab.claims import CLAIMS
 from aelab.cli import evaluate, report
 from aelab.display import Display
-from aelab.errors import AelabError, RunError, TrainingError
+from aelab.errors import AelabError, DataError, RunError, TrainingError
 from aelab.experiment import Experiment, preset
 from aelab.lab import run_lab
 from aelab.parallel import Event
@@ -219,6 +219,14 @@ def test_what_fails_is_listed_and_does_not_stop_the_others(
     """A learning rate that blows up one model only."""
     experiment = tiny(tiny_folder, vae={"epochs": 2, "learning_rate": 1e30})
     study = run_study(experiment, tmp_path / "study", seeds=1)
+    before = study.path.joinpath("study.json").read_bytes()
+    source = study.manifest()["source"]
+    study.note(source=source | {"files": dict.fromkeys(source["files"], "/gone/file")})
+    for again in (evaluate_study, resume_study):
+        with pytest.raises(DataError, match="no longer in /gone: name the folder"):
+            again(study.path)
+    assert study.manifest()["status"] == "failed"
+    assert study.path.joinpath("study.json").read_bytes() == before
     [failure] = study.results()["failures"]
     assert (failure["run"], failure["model"]) == ("seed-0", "vae-3")
     assert "not finite" in failure["sentence"]
@@ -229,9 +237,13 @@ def test_what_fails_is_listed_and_does_not_stop_the_others(
     assert "not finite" in (study.path / "report.html").read_text()
     kept = timeless(study)
     with pytest.raises(TrainingError, match="1 of the models of") as failed:
-        evaluate([str(study.path), "--quiet"])  # tries again, and measures the same
+        evaluate(
+            [str(study.path), "--quiet", "--data", str(tiny_folder)]
+        )  # tries again, and measures the same
     assert failed.value.exit_code == 5
     assert timeless(study) == kept
+    assert study.manifest()["source"]["files"] == source["files"]
+    assert Run(study.run_path("seed-0")).manifest()["source"] == study.manifest()["source"]
 
 
 def test_damage_in_a_run_is_named_and_repaired_before_the_report(

@@ -113,7 +113,7 @@ def newest_state(
 ) -> tuple[State | None, list[dict[str, Any]], list[str]]:
     """The newest state that verifies, the history up to it, and what was wrong with newer ones.
 
-    A checkpoint that is damaged or that ``fits`` refuses is let go of.
+    A checkpoint that is damaged or that ``fits`` refuses is passed over.
     """
     warnings: list[str] = []
     for place in reversed(folder.checkpoints()):
@@ -125,7 +125,6 @@ def newest_state(
             if not fits(state):
                 raise RunError(f"The checkpoint of epoch {place[0]} is not one of this training.")
         except RunError as error:
-            folder.drop_checkpoint(place)
             warnings.append(f"{error} Falling back to the checkpoint before it.")
             continue
         return state, rows, warnings

@@ -14,7 +14,6 @@ from aelab.errors import AelabError, TrainingError
 from aelab.flags import (
     WORKERS,
     Bare,
-    Doing,
     Evaluating,
     Exploring,
     Exporting,
@@ -195,7 +194,7 @@ def explore(words: list[str]) -> None:
     from aelab.runs import Run
 
     path, wanted = parse(run_and(Exploring, explore.__doc__), "explore", words)
-    page = explorer_page(Run(path))
+    page = explorer_page(Run(path), wanted.data)
     if wanted.serve:
         serve(page, wanted.port, _say)
     else:
@@ -271,7 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             _say(
-                "aelab: interrupted; aelab resume RUN goes on from the last checkpoint.", error=True
+                "aelab: interrupted; aelab resume RUN goes on from the last checkpoint (an "
+                "evaluation continues when it is started again).",
+                error=True,
             )
             sys.exit(130)
 
@@ -280,7 +281,7 @@ def _again(
     of_run: Callable[..., "Run"],
     of_study: Callable[..., "Study"],
     path: Path,
-    doing: Doing | Resuming,
+    doing: Evaluating | Resuming,
 ) -> None:
     from aelab.runs import Study, opened
 
@@ -288,21 +289,21 @@ def _again(
     found = opened(path)
     if isinstance(found, Study):
         with _display(None, doing) as display:
-            ended = of_study(path, workers, display.watch)
+            ended = of_study(path, workers, display.watch, doing.data)
         _finish_study(ended, doing)
         return
     with _display(found.model_keys(), doing) as display:
-        done = of_run(path, workers, display.watch)
+        done = of_run(path, workers, display.watch, doing.data)
     _print_results(done, doing)
 
 
-def _check_likelihood(path: Path, doing: Doing) -> None:
+def _check_likelihood(path: Path, doing: Evaluating) -> None:
     from aelab.lab import check_likelihood
     from aelab.printing import annealing_table
     from aelab.runs import Run
 
     with _display((), doing) as display:
-        found = check_likelihood(Run(path), doing.workers, display.watch)
+        found = check_likelihood(Run(path), doing.workers, display.watch, doing.data)
     if doing.json_:
         _say(json.dumps(found, indent=1))
     elif not doing.quiet:
@@ -332,7 +333,7 @@ def _resume_search(path: Path, doing: Resuming) -> None:
 
     settings = Search.model_validate(SearchFolder(path).search())
     with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
-        done = resume_search(path, doing.workers, display.watch)
+        done = resume_search(path, doing.workers, display.watch, doing.data)
     print_search(done, doing)
 
 

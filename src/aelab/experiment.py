@@ -125,9 +125,13 @@ class _Shared(Config):
 
         Raises AelabError if it asks for what is not installed or not here.
         """
+        self.require_packages()
+        return self.model_copy(update={"device": find_device(self.device).type})
+
+    def require_packages(self) -> None:
+        """Raise AelabError if a package that these settings need is not installed."""
         if self.evaluation.flow and find_spec("zuko") is None:
             raise not_installed("--evaluation.flow", "zuko", "flow")
-        return self.model_copy(update={"device": find_device(self.device).type})
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
         """The untrained model called ``key``, with the weights that the seed gives."""

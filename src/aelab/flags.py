@@ -33,6 +33,16 @@ class Output(Config):
     quiet: bool = Field(False, description="Print nothing but the run folder, or the JSON.")
 
 
+class Moved(Config):
+    """Where the data are now."""
+
+    data: str | None = Field(
+        None,
+        description="Where the data are, if they have moved: a folder, mnist or bundled. Their "
+        "checksums must be those of before.",
+    )
+
+
 class Doing(Output):
     """How a run is done."""
 
@@ -41,7 +51,7 @@ class Doing(Output):
     )
 
 
-class Resuming(Output):
+class Resuming(Output, Moved):
     """How it goes on."""
 
     workers: int | None = Field(
@@ -52,7 +62,7 @@ class Resuming(Output):
     )
 
 
-class Evaluating(Doing):
+class Evaluating(Doing, Moved):
     """What is measured."""
 
     ais: bool = Field(
@@ -102,7 +112,7 @@ class Exporting(Config):
     )
 
 
-class Exploring(Config):
+class Exploring(Moved):
     """How the explorer is opened."""
 
     serve: bool = Field(

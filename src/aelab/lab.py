@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from aelab.data import Data, Source, resolve_data
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.export import Format, write_models
-from aelab.mending import mend
+from aelab.mending import is_whole, mend
 from aelab.metrics import METRICS, Context, paired_differences
 from aelab.models import MODELS, GaussianAutoencoder
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import FORMAT, Run, default_path, environment, require_space
-from aelab.work import anneal, describe, jobs, load, load_model, load_run_data
+from aelab.work import anneal, describe, find_data, jobs, load, load_model, require_possible
 
 Watch = Callable[[Event], None]
 BYTES_OF_MEASURES = 10_000_000  # arrays, figures and pages, by the model
@@ -40,6 +40,7 @@ def run_lab(
     )
     data = load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
+    require_possible(experiment, describe(data))
     path = out or default_path(experiment.preset)
     require_space(path, bytes_of_run(experiment, data))
     run = Run.create(
@@ -53,72 +54,120 @@ def run_lab(
         return _finish(run, experiment, source, workers, watch)
 
 
-def resume(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+def resume(
+    path: Path,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
+) -> Run:
     """Go on with an interrupted run from its last checkpoints; a finished one is left as it is.
 
-    What is damaged is told and made again (see :func:`aelab.mending.mend`).
+    What is damaged is told and made again (see :func:`aelab.mending.mend`). ``data`` is where the
+    data are now, if they have moved; nothing is changed unless they are the same.
     """
     run = Run(path)
     experiment = experiment_of(run)
     with run.lock():
-        mend(run, experiment, warner(watch))
-        return _go_on(run, experiment, workers, watch)
+        if data is None and is_whole(run, experiment):
+            return run
+        source = _ready(run, experiment, data)
+        if untrained(run, experiment.by_key):
+            experiment.settled()
+        _repair(run, experiment, source, watch)
+        if run.manifest().get("status") == "finished":
+            return run
+        return _finish(run, experiment, source, workers, watch)
 
 
-def _go_on(run: Run, experiment: Experiment, workers: int, watch: Watch) -> Run:
-    """Do what a sound run lacks; the caller holds its lock."""
-    if run.manifest().get("status") == "finished":
-        return run
-    for text in elsewhere(run):
-        warner(watch)(text)
-    load_run_data(run)  # other data are refused before anything is done
-    return _finish(run, experiment, Source(**run.manifest()["source"]), workers, watch)
-
-
-def evaluate(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+def evaluate(
+    path: Path,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
+) -> Run:
     """Measure the models of a finished run again from their weights, and report again.
 
-    An interrupted one is ended by ``resume``. Raises RunError if a model has not been trained.
+    The metrics from before stay until all of the new ones are there. An interrupted evaluation
+    continues when it is started again; an interrupted training is ended by ``resume``. ``data`` is
+    where the data are now, if they have moved. Raises RunError if a model has not been trained.
     """
     run = Run(path)
     experiment = experiment_of(run)
     with run.lock():
-        mend(run, experiment, warner(watch))
-        untrained = [k for k in run.model_keys() if not run.model(k).has("weights.safetensors")]
-        if untrained:
-            raise RunError(
-                f"{path} is not trained to its end ({', '.join(untrained)}): aelab resume goes on."
-            )
-        forget_measures(run)
-        return _go_on(run, experiment, workers, watch)
+        _require_trained(run, run.model_keys())
+        source = _ready(run, experiment, data)
+        _repair(run, experiment, source, watch)
+        began = time.perf_counter()
+        run.begin_evaluation()
+        failures = _carry_out(jobs(run, experiment, source, again=True), workers, watch)
+        if failures:
+            raise not_evaluated(path, failures)
+        run.end_evaluation()
+        _add_seconds(run, began)
+        complete(run, experiment, watch)
+    return run
+
+
+def untrained(run: Run, keys: Iterable[str]) -> list[str]:
+    """Those of the models ``keys`` that have no weights, or damaged ones."""
+    return [key for key in keys if not run.model(key).sound("weights.safetensors")]
+
+
+def _require_trained(run: Run, keys: Iterable[str]) -> None:
+    if missing := untrained(run, keys):
+        raise RunError(
+            f"{run.path} has no weights of {', '.join(missing)}, or damaged ones: run aelab resume "
+            "first, which trains or restores them."
+        )
+
+
+def not_evaluated(path: Path, failures: Mapping[str, str]) -> TrainingError:
+    """The error of an evaluation in which jobs failed."""
+    return TrainingError(
+        f"{', '.join(failures)} could not be evaluated, and {path} keeps the metrics from before. "
+        + " ".join(failures.values())
+    )
+
+
+def _ready(run: Run, experiment: Experiment, data: str | None) -> Source:
+    """Where the data are, once they and all else that an evaluation needs have been checked."""
+    source, _ = find_data(run, data)
+    require_possible(experiment, run.manifest()["data"])
+    return source
+
+
+def _repair(run: Run, experiment: Experiment, source: Source, watch: Watch) -> None:
+    """The first changes: what is damaged goes, and the manifest tells where the data are."""
+    mend(run, experiment, warner(watch))
+    run.note(source=dataclasses.asdict(source))
+    if run.manifest().get("status") != "finished":
+        for text in elsewhere(run):
+            warner(watch)(text)
 
 
 def check_likelihood(
     run: Run,
     workers: int = 2,
     watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """How tight the likelihood bounds of the variational models are: :func:`ais_check` of each.
 
-    Kept in the run, and given by key. Raises RunError if the run has no variational model.
+    Kept in the run, and given by key. ``data`` is where the data are now, if they have moved.
+    Raises RunError if the run has no variational model that has been trained.
     """
     able = {name for name, model in MODELS.items() if issubclass(model, GaussianAutoencoder)}
     keys = [key for key, (name, _) in experiment_of(run).by_key.items() if name in able]
     if not keys:
         raise RunError(f"{run.path} has no model with a likelihood to check, such as a VAE.")
     with run.lock():
+        _require_trained(run, keys)
+        source, _ = find_data(run, data)
+        run.note(source=dataclasses.asdict(source))
         failures = _carry_out([Job(key, anneal, (run.path, key)) for key in keys], workers, watch)
     if failures:
         raise TrainingError(" ".join(failures.values()))
     return {key: run.model(key).read_json("ais.json") for key in keys}
-
-
-def forget_measures(run: Run) -> None:
-    """Let go of what was measured, so that what goes on with the run measures again."""
-    run.note(status="running")
-    for folder in run.model_folders():
-        if folder.has("metrics.json"):
-            folder.remove("metrics.json")
 
 
 def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -> Path:
@@ -127,22 +176,30 @@ def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -
     return write_models(run, models, form, out or run.export_path(form))
 
 
-def explore(run: Run) -> Path:
-    """(Re)build the explorer of a measured run, which needs its data; gives the page's path."""
+def explore(run: Run, data: str | None = None) -> Path:
+    """(Re)build the explorer of a measured run, which needs its data; gives the page's path.
+
+    ``data`` is where the data are now, if they have moved.
+    """
     from aelab.explorer import build_explorer
 
-    experiment, data = experiment_of(run), load_run_data(run)
+    experiment = experiment_of(run)
+    source, found = find_data(run, data)
     contexts = {
-        key: Context.of(experiment, load_model(run, key), data) for key in experiment.by_key
+        key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }
-    return build_explorer(run, contexts)
+    page = build_explorer(run, contexts)
+    if data is not None:
+        run.note(source=dataclasses.asdict(source))
+    return page
 
 
-def explorer_page(run: Run) -> Path:
+def explorer_page(run: Run, data: str | None = None) -> Path:
     """The run's explorer, built first (and the report again, which links to it) if need be."""
-    if run.explorer is None or "explorer.html" in run.damaged():
-        explore(run)
-        report(run)
+    if data is not None or run.explorer is None or "explorer.html" in run.damaged():
+        with run.lock():
+            explore(run, data)
+            report(run)
     assert run.explorer is not None
     return run.explorer
 
@@ -161,8 +218,7 @@ def bytes_of_run(experiment: Experiment, data: Data) -> int:
 def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:
     began = time.perf_counter()
     failures = _carry_out(jobs(run, experiment, source), workers, watch)
-    # What an interrupted run spent before is added up, so the report tells the whole.
-    run.note(seconds=run.manifest().get("seconds", 0.0) + time.perf_counter() - began)
+    _add_seconds(run, began)
     if failures:
         run.note(status="failed", failures=failures)
         raise TrainingError(
@@ -171,6 +227,11 @@ def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watc
         )
     complete(run, experiment, watch)
     return run
+
+
+def _add_seconds(run: Run, began: float) -> None:
+    """Add up what was spent on the run, before an interrupt too: the report tells the whole."""
+    run.note(seconds=run.manifest().get("seconds", 0.0) + time.perf_counter() - began)
 
 
 def _carry_out(work: list[Job], workers: int, watch: Watch) -> dict[str, str]:
@@ -213,18 +274,17 @@ def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG0
     run = Run(path)
     experiment = experiment_of(run)
     with run.lock():
-        mend(run, experiment, warner(watch))
         keys = [*experiment.by_key, *experiment.baseline_keys]
-        missing = [key for key in keys if not run.model(key).has("metrics.json")]
+        missing = [k for k in keys if not run.model(k).sound("metrics.json", "arrays.npz")]
         if missing:
             raise RunError(
                 f"{path} holds no measures of {', '.join(missing)}: aelab resume makes them."
             )
-        if run.has("metrics.json"):
+        mend(run, experiment, warner(watch))
+        if run.has("metrics.json") and run.manifest().get("status") == "finished":
             report(run, watch)
         else:
             complete(run, experiment, watch)
-        run.note(status="finished")
     return run
 
 

@@ -87,7 +87,7 @@ def read_set(files: Mapping[str, str], sha256: Mapping[str, str]) -> Arrays:
         path = Path(files[role])
         idx = read_idx(path, dims)
         if idx.sha256 != sha256[role]:
-            raise bad(path, "has changed since the run began", "start the run again")
+            raise bad(path, "has changed since the run began", "name the same data by --data")
         # EMNIST stores each image column by column.
         turned = dims == 3 and path.name.startswith("emnist-")
         arrays.append(idx.values.transpose(0, 2, 1) if turned else idx.values)

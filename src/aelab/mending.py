@@ -23,15 +23,23 @@ _SPARE = {
 }
 
 
+def is_whole(run: Run, experiment: Experiment) -> bool:
+    """Whether a run is finished and nothing in it is damaged. Raises RunError as ``mend`` does."""
+    of_run, of_models = _find_damage(run, experiment)
+    finished = run.manifest().get("status") == "finished"
+    return finished and not of_run and not any(damaged for _, damaged in of_models)
+
+
 def mend(run: Run, experiment: Experiment, tell: Tell) -> None:
     """Let go of the damaged files of a run, aloud, and of its being finished if one is missed.
 
-    The caller must be the run's one writer, and makes again what is not there. Raises RunError if
-    nothing can replace a damaged file.
+    The caller must be the run's one writer, and makes again what is not there. Raises RunError,
+    before anything is changed, if nothing can replace a damaged file.
     """
-    missed = _let_go(run, tell)
-    for folder in run.model_folders():
-        lost = _let_go(folder, tell)
+    of_run, of_models = _find_damage(run, experiment)
+    missed = _let_go(run, of_run, tell)
+    for folder, damaged in of_models:
+        lost = _let_go(folder, damaged, tell)
         if name_and_size := experiment.by_key.get(folder.path.name):
             _from_checkpoint(folder, lost, experiment.training(name_and_size[0]))
         if "arrays.npz" in lost and folder.has("metrics.json"):
@@ -39,10 +47,28 @@ def mend(run: Run, experiment: Experiment, tell: Tell) -> None:
         missed |= {name for name in lost if not name.startswith(tuple(_SPARE))}
     if missed:
         run.note(status="running")
+    run.adopt_evaluation()
 
 
-def _let_go(folder: Folder, tell: Tell) -> set[str]:
-    damaged = folder.damaged()
+def _find_damage(
+    run: Run, experiment: Experiment
+) -> tuple[dict[str, str], list[tuple[ModelFolder, dict[str, str]]]]:
+    """What is damaged in the folder of the run, and in that of each model."""
+    of_models = [(folder, folder.damaged()) for folder in run.model_folders()]
+    for folder, damaged in of_models:
+        trained = folder.has("weights.safetensors") and "weights.safetensors" not in damaged
+        name_and_size = experiment.by_key.get(folder.path.name)
+        if name_and_size and trained and "history.jsonl" in damaged:
+            state, rows, _ = newest_state(folder)
+            if not ended(rows, state, experiment.training(name_and_size[0])):
+                raise RunError(
+                    f"{folder.path / 'history.jsonl'} is damaged, and no checkpoint has it: "
+                    f"delete {folder.path} and aelab resume makes it anew."
+                )
+    return run.damaged(), of_models
+
+
+def _let_go(folder: Folder, damaged: dict[str, str], tell: Tell) -> set[str]:
     for name, why in damaged.items():
         folder.remove(name)
         begins = (then for prefix, then in _SPARE.items() if name.startswith(prefix))
@@ -56,14 +82,8 @@ def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> N
     if "best.safetensors" in lost and not trained:
         _forget_after_best(folder)
     state, rows, _ = newest_state(folder)
-    if "history.jsonl" in lost:
-        if state and len(rows) == state.epoch and (not trained or ended(rows, state, config)):
-            folder.write_history(rows)
-        elif trained:
-            raise RunError(
-                f"{folder.path / 'history.jsonl'} is damaged, and no checkpoint has it: "
-                f"delete {folder.path} and aelab resume makes it anew."
-            )
+    if "history.jsonl" in lost and state and len(rows) == state.epoch:
+        folder.write_history(rows)
     if "weights.safetensors" in lost and state and ended(rows, state, config):
         keep_chosen(folder, state.tensors, config)
 

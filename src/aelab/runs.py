@@ -42,6 +42,8 @@ MOST_JSON = 2**26  # bytes; parsed it takes up to twenty times as much memory
 MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 RUNS = "runs"  # the folder of a study's runs
+_STAGING = "evaluation.part"  # a new evaluation of a run, until it is complete
+_STAGED = "evaluation"  # a complete one, until it has replaced the one before
 Arrays = dict[str, NDArray[Any]]
 Place = tuple[int, int]  # in a training: epochs done, and steps of the next one
 
@@ -158,6 +160,13 @@ class Folder:
     def has(self, name: str) -> bool:
         """Whether a file of that name was written."""
         return name in self.manifest()["files"]
+
+    def sound(self, *names: str) -> bool:
+        """Whether files of these names are there, as they were written."""
+        try:
+            return all(self.has(name) and self.read(name) is not None for name in names)
+        except RunError:
+            return False
 
     def remove(self, name: str) -> None:
         """Take a file out of the manifest, then off the disk."""
@@ -334,6 +343,42 @@ class Run(Folder):
         """The folders of all models and baselines that have left something."""
         found = sorted((self.path / "models").glob("*/"))
         return [ModelFolder(self.own(f"models/{path.name}")) for path in found]
+
+    def staging(self, key: str) -> ModelFolder:
+        """Where a new evaluation of a model is kept until that of every model is complete."""
+        return ModelFolder(self.own(f"{_STAGING}/{key}"))
+
+    def begin_evaluation(self) -> None:
+        """Begin a new evaluation, or continue one that was interrupted under the same versions."""
+        folder, here, there = Folder(self.own(_STAGING)), environment(), None
+        with contextlib.suppress(RunError):
+            there = folder.manifest().get("environment")
+        if there != here:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            _make(folder.path)
+            folder.note(environment=here)
+
+    def end_evaluation(self) -> None:
+        """Replace the metrics of each model by those of a new evaluation, which is complete."""
+        self.own(_STAGING).rename(self.own(_STAGED))
+        self.adopt_evaluation()
+
+    def adopt_evaluation(self) -> None:
+        """Replace the metrics by those of a complete evaluation, if one waits.
+
+        The rename above decides: a process that dies in here leaves this to the next writer. The
+        run's own metrics.json stays as it was, so the run counts as unfinished.
+        """
+        staged = self.own(_STAGED)
+        if not staged.is_dir():
+            return
+        self.note(status="running")
+        for path in sorted(staged.glob("*/")):
+            new, old = ModelFolder(self.own(f"{_STAGED}/{path.name}")), self.model(path.name)
+            for name in ("arrays.npz", "metrics.json"):
+                old.write(name, new.read(name))
+        staged.rename(self.own(_STAGING))  # half removed it must not be taken for complete
+        shutil.rmtree(self.own(_STAGING))
 
     def history(self, key: str) -> list[dict[str, Any]]:
         """The history of one model, a row an epoch."""

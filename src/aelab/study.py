@@ -7,6 +7,7 @@ first training, so that whoever goes on after an interruption does the same.
 import contextlib
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,19 @@ from aelab import lab, work
 from aelab.axes import BASE, Point, points
 from aelab.claims import CLAIMS, Claim, frozen_hash, thaw
 from aelab.config import flatten
-from aelab.data import Source, resolve_data
+from aelab.data import Data, Source, resolve_data
 from aelab.errors import AelabError, RunError
 from aelab.evidence import Entry, compose
 from aelab.experiment import Experiment, experiment_of, validate
 from aelab.lab import Watch
-from aelab.mending import mend
+from aelab.mending import is_whole, mend
 from aelab.parallel import Event, Job, Send, run_jobs
 from aelab.runs import Run, Study, default_path, require_space
 
-# Not part of what makes two studies' runs comparable: they may grow from call to call.
-_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes"}
+# Not part of what makes two studies' runs comparable: they may grow from call to call, and the
+# data may move, for their checksums decide.
+_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes", "data"}
+Facts = dict[int | None, dict[str, Any]]  # by size of the training set, what the data are
 
 
 def run_study(
@@ -53,38 +56,72 @@ def run_study(
         )
     experiment = experiment.settled()
     places = points(experiment, vary or {})
+    span = range(experiment.seed, experiment.seed + seeds)
     if out is not None and Study.is_at(out):
-        study = Study(out)
-        _same_settings(study, experiment)
+        study, ready = Study(out), None
+        kept = _same_settings(study, experiment)
     else:
         frozen = list(CLAIMS.values()) if claims is None else claims
-        study = _create(experiment, out, frozen, seeds * (1 + len(places)), watch)
+        plan = missing([], experiment, [BASE, *places], span)
+        study, ready = _create(experiment, out, frozen, plan, watch)
     with study.lock():
         _unchanged(study, claims)
-        span = range(experiment.seed, experiment.seed + seeds)
         plan = _plan(study)
         plan += missing(plan, experiment, [BASE, *places], span)
+        if ready is None:
+            moved = None if experiment.data in (kept.data, "auto") else experiment.data
+            ready = _ready(study, plan, moved)
         study.note(plan=[dataclasses.asdict(entry) for entry in plan])
-        return _carry_out(study, workers, watch)
+        return _carry_out(study, *ready, workers, watch)
 
 
-def resume_study(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
-    """Go on with an interrupted study, and try again what failed."""
+def resume_study(
+    path: Path,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
+) -> Study:
+    """Go on with an interrupted study, and try again what failed.
+
+    ``data`` is where the data are now, if they have moved.
+    """
     study = Study(path)
     with study.lock():
         _unchanged(study, None)
-        return _carry_out(study, workers, watch)
+        return _carry_out(study, *_ready(study, _plan(study), data), workers, watch)
 
 
-def evaluate_study(path: Path, workers: int = 2, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
-    """Measure every model of a study again from its weights, and decide again."""
+def evaluate_study(
+    path: Path,
+    workers: int = 2,
+    watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
+) -> Study:
+    """Measure every model of a study again from its weights, and decide again.
+
+    The metrics from before stay until all of the new ones are there. ``data`` is where the data
+    are now, if they have moved. Raises TrainingError if a model cannot be measured.
+    """
     study = Study(path)
-    with study.lock():
+    with study.lock(), contextlib.ExitStack() as locks:
         _unchanged(study, None)
-        for run in _opened(study):
-            with run.lock():
-                lab.forget_measures(run)
-        return _carry_out(study, workers, watch)
+        ready = _ready(study, _plan(study), data, evaluate=True)
+        runs = [(run, experiment_of(run)) for run in _opened(study)]
+        for run, experiment in runs:
+            locks.enter_context(run.lock())
+            mend(run, experiment, lab.warner(watch))
+            run.begin_evaluation()
+        failures: dict[str, dict[str, str]] = {}
+        _pool(_open_jobs(study, runs, ready[0], again=True), workers, watch, failures)
+        if failures:
+            raise lab.not_evaluated(
+                path,
+                {f"{run}/{key}": why for run in failures for key, why in failures[run].items()},
+            )
+        for run, _ in runs:
+            run.end_evaluation()
+        locks.close()
+        return _carry_out(study, *ready, workers, watch)
 
 
 def rebuild_study(path: Path, watch: Watch = lambda event: None) -> Study:  # noqa: ARG005
@@ -113,17 +150,22 @@ def report_study(study: Study, watch: Watch = lambda event: None) -> Path:  # no
 
 
 def _create(
-    experiment: Experiment, out: Path | None, claims: Sequence[Claim], runs: int, watch: Watch
-) -> Study:
-    """The folder of a study that will have so many ``runs``."""
+    experiment: Experiment,
+    out: Path | None,
+    claims: Sequence[Claim],
+    plan: Sequence[Entry],
+    watch: Watch,
+) -> tuple[Study, tuple[Source, Facts]]:
+    """The folder of a study that will have the runs of ``plan``, and what ``_ready`` gives."""
     source = resolve_data(
         experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
     )
     data = work.load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     path = out or default_path(f"{experiment.preset}-study")
-    require_space(path, runs * lab.bytes_of_run(experiment, data))
-    return Study.create(
+    facts = _facts(experiment, plan, source, data)
+    require_space(path, _bytes(experiment, plan, data))
+    study = Study.create(
         path,
         experiment.model_dump(mode="json"),
         [item.model_dump(mode="json") for item in claims],
@@ -131,9 +173,52 @@ def _create(
         data=work.describe(data),
         source=dataclasses.asdict(source),
     )
+    return study, (source, facts)
 
 
-def _same_settings(study: Study, experiment: Experiment) -> None:
+def _ready(
+    study: Study, plan: Sequence[Entry], data: str | None, evaluate: bool = False
+) -> tuple[Source, Facts]:
+    """Where the data are, and what they are, once all that the runs need has been checked.
+
+    A study that lacks nothing and is not to be evaluated needs no data.
+    """
+    unmade = [entry for entry in plan if not study.run_path(entry.name).exists()]
+    runs = _opened(study)
+    whole = [is_whole(run, experiment_of(run)) for run in runs]
+    if data is None and not evaluate and not unmade and all(whole):
+        return Source(**study.manifest()["source"]), {}
+    base = experiment_of(study)
+    source, found = work.find_data(study, data)
+    facts = _facts(base, plan, source, found)
+    require_space(study.path, _bytes(base, unmade, found))
+    if unmade or any(lab.untrained(run, run.model_keys()) for run in runs):
+        base.settled()
+    return source, facts
+
+
+def _facts(base: Experiment, plan: Iterable[Entry], source: Source, data: Data) -> Facts:
+    """What the data of each size of training set are. Raises AelabError if a run is impossible."""
+    facts = {base.train_size: work.describe(data)}
+    for entry in plan:
+        experiment = _experiment(base, entry)
+        if experiment.train_size not in facts:
+            facts[experiment.train_size] = work.describe(work.load(source, experiment))
+        work.require_possible(experiment, facts[experiment.train_size])
+    return facts
+
+
+def _bytes(base: Experiment, plan: Sequence[Entry], data: Data) -> int:
+    """About what the runs of ``plan`` take on disk; a network that does not fit fails here."""
+    kinds = Counter((entry.point, entry.models) for entry in plan)
+    return sum(
+        count * lab.bytes_of_run(point.of(base).model_copy(update={"models": models}), data)
+        for (point, models), count in kinds.items()
+    )
+
+
+def _same_settings(study: Study, experiment: Experiment) -> Experiment:
+    """The settings of the study. Raises RunError if ``experiment`` differs in one that counts."""
     kept = experiment_of(study).settled()
     there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
     differing = [
@@ -146,6 +231,7 @@ def _same_settings(study: Study, experiment: Experiment) -> None:
             f"{study.path} holds a study of other settings ({'; '.join(differing)}): name another "
             "--out."
         )
+    return kept
 
 
 def _unchanged(study: Study, claims: Sequence[Claim] | None) -> None:
@@ -217,15 +303,12 @@ def _baselines(experiment: Experiment, kinds: Iterable[str]) -> dict[tuple[Any, 
     return {(kind, sizes[kind], experiment.train_size): kind for kind in kinds}
 
 
-def _carry_out(study: Study, workers: int, watch: Watch) -> Study:
+def _carry_out(study: Study, source: Source, facts: Facts, workers: int, watch: Watch) -> Study:
     began = time.perf_counter()
-    _opened(study)
-    base = experiment_of(study)
-    source = Source(**study.manifest()["source"])
-    study.note(status="running")
+    study.note(status="running", source=dataclasses.asdict(source))
     failures: dict[str, dict[str, str]] = {}
     with contextlib.ExitStack() as locks:
-        unfinished = list(_unfinished(study, base, source, watch))
+        unfinished = list(_unfinished(study, source, facts, watch))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
         _pool(_open_jobs(study, unfinished, source), workers, watch, failures)
@@ -248,26 +331,26 @@ def _name(study: Study, run: Run) -> str:
 
 
 def _unfinished(
-    study: Study, base: Experiment, source: Source, watch: Watch
+    study: Study, source: Source, facts: Facts, watch: Watch
 ) -> Iterable[tuple[Run, Experiment]]:
     """The runs of the plan that are not finished, made where they are not there yet."""
-    facts: dict[Any, dict[str, Any]] = {}
+    base, where = experiment_of(study), dataclasses.asdict(source)
     for entry in _plan(study):
         path = study.run_path(entry.name)
         if not path.exists():
             experiment = _experiment(base, entry)
-            if experiment.train_size not in facts:
-                facts[experiment.train_size] = work.describe(work.load(source, experiment))
             Run.create(
                 path,
                 experiment.model_dump(mode="json"),
                 data=facts[experiment.train_size],
-                source=dataclasses.asdict(source),
+                source=where,
             )
         run = Run(path)
         experiment = experiment_of(run)
         with run.lock():
             mend(run, experiment, lab.warner(watch))
+            if run.manifest()["source"] != where:
+                run.note(source=where)
         if run.manifest().get("status") != "finished":
             yield run, experiment
 
@@ -279,15 +362,20 @@ def _experiment(base: Experiment, entry: Entry) -> Experiment:
 
 
 def _open_jobs(
-    study: Study, unfinished: Iterable[tuple[Run, Experiment]], source: Source
+    study: Study, runs: Iterable[tuple[Run, Experiment]], source: Source, again: bool = False
 ) -> list[Job]:
-    """The jobs that have not been done; one classifier for all runs on the same images."""
+    """The jobs that have not been done; one classifier for all runs on the same images.
+
+    ``again``: those that measure again what has been trained.
+    """
     jobs = []
     classified = set()
-    for run, experiment in unfinished:
+    for run, experiment in runs:
         label = f"{_name(study, run)}/"
         done = {f.path.name for f in run.model_folders() if f.has("metrics.json")}
-        for job in work.jobs(run, experiment, source, label):
+        if again:
+            done = set(lab.untrained(run, experiment.by_key))
+        for job in work.jobs(run, experiment, source, label, again):
             key = job.name.removeprefix(label)
             if key == work.CLASSIFIER:
                 if experiment.train_size in classified or done >= set(experiment.by_key):

@@ -1,12 +1,15 @@
 """What is done for a run in processes of their own: training, measuring, checking one model."""
 
 import dataclasses
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from aelab.cache import require_cache
 from aelab.checkpoints import (
     Due,
     best_epoch,
@@ -16,10 +19,11 @@ from aelab.checkpoints import (
     newest_state,
     write_state,
 )
-from aelab.data import Data, Source
+from aelab.data import Data, Source, resolve_data
 from aelab.device import find_device, measuring_device
-from aelab.errors import RunError
+from aelab.errors import DataError, RunError
 from aelab.experiment import Experiment, experiment_of
+from aelab.idx import shown
 from aelab.metrics import (
     Context,
     Evaluation,
@@ -27,11 +31,12 @@ from aelab.metrics import (
     evaluate_baseline,
     health,
     obtain_classifier,
+    require_components,
 )
 from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.parallel import Job, Send
-from aelab.runs import ModelFolder, Run
+from aelab.runs import ModelFolder, Run, SearchFolder, Study
 from aelab.train import Epoch, State, fit_in_parts, fits, load_weights
 
 CLASSIFIER = "classifier"  # the name of the job that makes it
@@ -46,12 +51,45 @@ def load(source: Source, experiment: Experiment) -> Data:
     )
 
 
-def load_run_data(run: Run) -> Data:
-    """The data of a run, verified against what it was trained on."""
-    experiment = experiment_of(run)
-    data = load(Source(**run.manifest()["source"]), experiment)
-    same_data(run, data)
-    return data
+def load_run_data(run: Run, data: str | None = None) -> Data:
+    """The data of a run, verified against what it was trained on; see :func:`find_data`."""
+    return find_data(run, data)[1]
+
+
+def find_data(folder: Run | Study | SearchFolder, data: str | None = None) -> tuple[Source, Data]:
+    """Where the data of a run, study or search are, and the data.
+
+    Args:
+        folder: The run, study or search.
+        data: Where its data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Raises:
+        DataError: If they cannot be read, or their checksums are not those in the manifest.
+    """
+    source = Source(**folder.manifest()["source"])
+    if data is not None:
+        source = resolve_data(data)
+    elif source.files and not all(map(os.path.exists, source.files.values())):
+        raise DataError(
+            f"The data of {folder.path} are no longer in "
+            f"{shown(Path(next(iter(source.files.values()))).parent)}: name the folder that they "
+            "have moved to by --data."
+        )
+    found = load(source, experiment_of(folder))
+    same_data(folder, found)
+    return source, found
+
+
+def require_possible(experiment: Experiment, data: Mapping[str, Any]) -> None:
+    """Raise AelabError if a run of these settings cannot be evaluated here, on these data.
+
+    ``data`` are the facts of :func:`describe`.
+    """
+    require_cache()
+    experiment.require_packages()
+    pixels = math.prod(data["image_size"])
+    for d in experiment.latent_dim if "pca" in experiment.baselines else ():
+        require_components(d, data["counts"]["train"], pixels)
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
@@ -85,23 +123,30 @@ def describe(data: Data) -> dict[str, Any]:
     }
 
 
-def same_data(run: Run, data: Data) -> None:
-    """Raises RunError if the run was trained on other data."""
-    if run.manifest()["data"]["sha256"] != data.sha256:
-        raise RunError(
-            f"The data are not those that {run.path} was trained on: their checksums differ."
+def same_data(folder: Run | Study | SearchFolder, data: Data) -> None:
+    """Raise DataError if the folder was made with other data."""
+    if folder.manifest()["data"]["sha256"] != data.sha256:
+        raise DataError(
+            f"{data.name} is not the data of {folder.path}: the checksums differ; name the folder "
+            "of the same files by --data."
         )
 
 
-def jobs(run: Run, experiment: Experiment, source: Source, label: str = "") -> list[Job]:
-    """What trains and measures the models of ``run``; ``label`` tells runs in one pool apart."""
+def jobs(
+    run: Run, experiment: Experiment, source: Source, label: str = "", again: bool = False
+) -> list[Job]:
+    """What trains and measures the models of ``run``; ``label`` tells runs in one pool apart.
+
+    ``again`` measures all models anew, beside the metrics they have (see ``Run.staging``).
+    """
     # It takes a minute once, while the first model trains; those that need it wait for each other.
     classifier = Job(f"{label}{CLASSIFIER}", _obtain_classifier, (run.path, source))
     models = [
-        Job(label + key, train_and_evaluate, (run.path, key, source)) for key in experiment.by_key
+        Job(label + key, train_and_evaluate, (run.path, key, source, again))
+        for key in experiment.by_key
     ]
     return [classifier, *models] + [
-        Job(label + key, _measure_baseline, (run.path, key, source))
+        Job(label + key, _measure_baseline, (run.path, key, source, again))
         for key in experiment.baseline_keys
     ]
 
@@ -111,12 +156,15 @@ def _obtain_classifier(send: Send, path: Path, source: Source) -> None:
     obtain_classifier(load(source, experiment), lambda text: send({"phase": text}))
 
 
-def train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None:
+def train_and_evaluate(
+    send: Send, path: Path, key: str, source: Source, again: bool = False
+) -> None:
     """The job of a model: train it if it is not, from its last checkpoint, and measure it."""
     run = Run(path)
     folder = run.model(key)
+    measured = run.staging(key) if again else folder
     experiment = experiment_of(run)
-    if folder.has("metrics.json") and folder.has("weights.safetensors"):
+    if measured.sound("metrics.json", "arrays.npz") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
     same_data(run, data)
@@ -125,18 +173,18 @@ def train_and_evaluate(send: Send, path: Path, key: str, source: Source) -> None
         load_weights(model, folder.tensors("weights.safetensors"))
     else:
         train(send, experiment, key, model, data, folder)
-    if folder.has("metrics.json"):  # only the weights were lost, and they are the same again
+    if not again and folder.has("metrics.json"):  # only the weights were lost: the same again
         return
     model.to(measuring_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
-        experiment, model, data, blocks=folder, report=lambda text: send({"phase": text})
+        experiment, model, data, blocks=measured, report=lambda text: send({"phase": text})
     )
     evaluation = evaluate_model(context)
     history = folder.history()
     name, d = experiment.by_key[key]
     _keep(
-        folder,
+        measured,
         evaluation,
         {
             "model": name,
@@ -165,6 +213,9 @@ def train(
     start, rows, warnings = newest_state(folder, lambda state: fits(model, state, device))
     for text in warnings:
         send({"warning": text})
+    for place in folder.checkpoints():
+        if start is None or place > (start.epoch, start.step):  # damaged, or of no training
+            folder.drop_checkpoint(place)
     if start:
         send({"resumed": start.epoch, "step": start.step})
     weights = start.tensors if start else {}
@@ -209,10 +260,10 @@ def _walk(
     return state.tensors
 
 
-def _measure_baseline(send: Send, path: Path, key: str, source: Source) -> None:
+def _measure_baseline(send: Send, path: Path, key: str, source: Source, again: bool) -> None:
     run = Run(path)
-    folder = run.model(key)
-    if folder.has("metrics.json"):
+    folder = run.staging(key) if again else run.model(key)
+    if folder.sound("metrics.json", "arrays.npz"):
         return
     send({"phase": "measuring"})
     experiment = experiment_of(run)

@@ -5,7 +5,7 @@ import pkgutil
 
 from aelab.metrics.annealing import ais_check
 from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_differences
-from aelab.metrics.baselines import BASELINES, evaluate_baseline
+from aelab.metrics.baselines import BASELINES, evaluate_baseline, require_components
 from aelab.metrics.classifier import obtain as obtain_classifier
 from aelab.metrics.context import Context, Subject
 from aelab.metrics.evaluation import Evaluation, evaluate
@@ -40,4 +40,5 @@ __all__ = [
     "metric",
     "obtain_classifier",
     "paired_differences",
+    "require_components",
 ]

@@ -20,6 +20,16 @@ from aelab.pixels import Protocol, to_unit
 BASELINES = {"pca": "PCA", "pixels": "Raw pixels"}
 
 
+def require_components(components: int, images: int, pixels: int) -> None:
+    """Raise AelabError if PCA of so many images of so many pixels has fewer components."""
+    if components > (most := min(images, pixels)):
+        raise AelabError(
+            f"PCA of {images:,} training images of {pixels:,} pixels has no {components} "
+            f"components: choose --latent-dim of at most {most}, or leave PCA out by --baselines "
+            "pixels."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Pca:
     """Principal components: the linear autoencoder of least squared error."""
@@ -31,11 +41,7 @@ class Pca:
     def fit(cls, images_ND: Array, components: int) -> Self:
         """The exact eigenvectors of the covariance of uint8 images, in float64."""
         pixels = images_ND.shape[1]
-        if components > pixels:
-            raise AelabError(
-                f"PCA of images of {pixels} pixels has no {components} components: "
-                "choose a smaller latent_dim."
-            )
+        require_components(components, *images_ND.shape)
         total_D = torch.zeros(pixels, dtype=torch.float64)
         moment_DD = torch.zeros(pixels, pixels, dtype=torch.float64)
         for batch in torch.split(torch.from_numpy(images_ND), BATCH):  # bounded memory

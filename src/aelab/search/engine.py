@@ -9,10 +9,12 @@ from typing import Any, final
 import optuna
 from optuna.trial import TrialState
 
+from aelab.cache import require_cache
 from aelab.data import Data, Source, resolve_data
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.lab import Watch
+from aelab.metrics import METRICS
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder, default_path, require_space
 from aelab.search.config import Search
@@ -31,7 +33,7 @@ from aelab.search.storage import (
     without_password,
 )
 from aelab.search.worker import Task, ended, me, work
-from aelab.work import describe, load
+from aelab.work import describe, find_data, load
 
 HEARTBEAT = 20  # seconds
 BYTES_OF_REPORT = 20_000_000
@@ -69,8 +71,7 @@ def run_search(
     data = load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     found = searched(experiment, search.model, search.space)
-    experiment.settled()  # a device or a package that is missing is told before anything is made
-    search.require_asked(experiment.evaluation)
+    _require_possible(search, experiment)
     path = out or default_path(f"search-{found.key}")
     require_space(path, _bytes_of_search(search, found, data))
     if shared:
@@ -95,6 +96,7 @@ def resume_search(
     path: Path,
     workers: int | None = None,
     watch: Watch = lambda event: None,  # noqa: ARG005
+    data: str | None = None,
 ) -> SearchFolder:
     """Go on with an interrupted search to its budget; a finished one is left as it is.
 
@@ -102,12 +104,18 @@ def resume_search(
     trials are those of a search that was never interrupted.
 
     A database on another machine is opened without a password of ours: libpq knows PGPASSWORD and
-    ~/.pgpass.
+    ~/.pgpass. ``data`` is where the data are now, if they have moved.
     """
     folder = SearchFolder(path)
     with folder.lock():
         facts = folder.manifest()
-        if facts["status"] == "finished":
+        finished = facts["status"] == "finished"
+        if not finished:
+            _require_possible(Search.model_validate(folder.search()), experiment_of(folder))
+        if data is not None or not finished:
+            source, _ = find_data(folder, data)
+            folder.note(source=dataclasses.asdict(source))
+        if finished:
             return folder
         shared = (
             Shared(facts["storage"], facts["study"], facts["heartbeat"])
@@ -116,6 +124,14 @@ def resume_search(
         )
         # A folder from before this was kept does not tell how many there were.
         return _Ongoing(folder, shared, workers or facts.get("workers", 2), watch).finish()
+
+
+def _require_possible(search: Search, experiment: Experiment) -> None:
+    """Raise AelabError if a device, a package, a measure or the cache is missing for the search."""
+    experiment.settled()
+    search.require_asked(experiment.evaluation)
+    if any(g.name in METRICS and METRICS[g.name].family == "generation" for g in search.goals):
+        require_cache()  # where the classifier is kept
 
 
 def _bytes_of_search(search: Search, found: Searched, data: Data) -> int:
