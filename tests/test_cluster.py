@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from aelab.errors import RunError
+from aelab.errors import AelabError, RunError
+from aelab.experiment import preset
+from aelab.parallel import Event
 from aelab.runs import Folder, SearchFolder, TrialFolders
-from aelab.search.cluster import join_search
+from aelab.search import Proof, Search, Shared, resume_search, run_search
+from aelab.search.cluster import join_search, search_of
 from aelab.search.storage import RETRIED, WEIGHTS, WORKER, load_study, storage_at
 from tests import postgres
 
@@ -31,11 +35,16 @@ SETTINGS: list[str | Path] = [
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def server() -> Iterator[postgres.Server]:
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL server (Debian's package postgresql)")
-    with postgres.server() as address:
-        yield address
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def database(server: postgres.Server) -> str:
+    return server.address
 
 
 def start(*words: str | Path, cwd: Path) -> subprocess.Popen[str]:
@@ -74,7 +83,10 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_run_twice(
     search = ["search", "--data", tiny_folder, "--out", out, "--trials", str(TRIALS),
               "--heartbeat", "1", *shared, *SETTINGS]  # fmt: skip
     worker = ["worker", *shared, "--weights", weights, "--json"]
-    with started(search, cwd=tmp_path) as [head], storage_at(database) as storage:
+    with (
+        started(search, cwd=tmp_path) as [head],
+        storage_at(database, create=True) as storage,
+    ):
         wait_for(lambda: SearchFolder.is_at(out) and Folder(out).manifest().get("entered"))
         study = load_study(storage, "kill")
         with started(worker, worker, worker, cwd=tmp_path) as workers:
@@ -172,22 +184,61 @@ def test_a_worker_that_is_stopped_puts_its_trial_back(
     assert len(entered.trials) == number + 1
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--study", "none"], "The database has no study none"),
-        (["--storage", "postgresql://aelab@127.0.0.1:1/x"], "Cannot open the database"),
-        (["--storage", "elsewhere"], "is no address of a database"),
-    ],
-)
-def test_a_worker_without_a_search_is_told_so(
-    words: list[str], sentence: str, database: str, tmp_path: Path
+def test_a_search_is_resumed_by_an_address_without_its_password(
+    database: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ["--storage", database, *words]
-    _, err = (done := start("worker", *given, cwd=tmp_path)).communicate(timeout=60)
-    assert done.returncode in (2, 4)
-    assert sentence in err
-    assert "Traceback" not in err
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
+    out = tmp_path / "search"
+    search = Search(model="ae", trials=2, proof=Proof(top=0))
+    experiment = preset(data=str(tiny_folder), latent_dim=(3,), validation=60)
+    shared = Shared(database, "interrupted")
+    assert quote(postgres.PASSWORD, safe="") not in repr(shared)
+
+    def interrupt(event: Event) -> None:
+        if event.kind == "started":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_search(search, experiment, out, 1, interrupt, shared)
+    address = SearchFolder(out).manifest()["storage"]
+    assert address == database.replace(":s%40cr%2Ft@", "@")
+    SearchFolder(out).note(storage=address.replace("aelab@", "aelab:***@"))  # as 0.1.0 wrote it
+    with pytest.raises(AelabError, match=r"no password supplied.* --storage give a password"):
+        resume_search(out, 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        resume_search(out, 1, interrupt, database)
+    monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
+    with pytest.raises(KeyboardInterrupt):
+        resume_search(out, 1, interrupt)
+
+
+@pytest.mark.parametrize(
+    ("address", "study", "sentence"),
+    [
+        (None, "none", "The database has no study none"),
+        ("postgresql://aelab:SECRET@127.0.0.1:1/x", "none",
+         r"Cannot open the database postgresql://aelab@127\.0\.0\.1:1/x: connection failed"),
+        ("sqlite:///none.db", "none", r"There is no database sqlite:///.*none\.db\."),
+    ],
+)  # fmt: skip
+def test_a_worker_without_a_search_is_told_so(
+    address: str | None, study: str, sentence: str, entered: optuna.Study, database: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AelabError, match=sentence):
+        search_of(address or database, study)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_makes_no_tables(entered: optuna.Study, database: str) -> None:
+    with storage_at(database) as storage, storage.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("CREATE DATABASE empty")
+    address = database.replace("/postgres", "/empty")
+    for _ in range(2):
+        with pytest.raises(RunError, match="holds no search"):
+            search_of(address, "aelab")
 
 
 def test_a_name_that_is_taken_is_refused(

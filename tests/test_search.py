@@ -317,7 +317,7 @@ def _claim(url: str, queue: Any) -> None:
 
 def test_no_two_workers_take_the_same_trial_and_none_makes_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'race.db'}"
-    with storage_at(url) as storage:
+    with storage_at(url, create=True) as storage:
         create_study(storage, "race", Search(trials=20), {}, [{"x": 0.25}])
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

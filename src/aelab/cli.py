@@ -333,7 +333,7 @@ def _resume_search(path: Path, doing: Resuming) -> None:
 
     settings = Search.model_validate(SearchFolder(path).search())
     with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
-        done = resume_search(path, doing.workers, display.watch, doing.data)
+        done = resume_search(path, doing.workers, display.watch, doing.data, doing.storage)
     print_search(done, doing)
 
 

@@ -5,6 +5,7 @@ Nothing here imports torch until an Experiment is asked for.
 
 import contextlib
 import io
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ class Resuming(Output, Moved):
         ge=1,
         description="Models trained at a time, each in a process with one thread (left out: "
         f"{WORKERS}, and of a search as many as it began with, for they decide its trials).",
+    )
+    storage: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="The address of a search's shared database, with its password (left out: as "
+        "it began, the password from PGPASSWORD or ~/.pgpass).",
     )
 
 
@@ -222,5 +229,9 @@ def parse(function: Any, verb: str, words: list[str]) -> Any:
                 where = table.removeprefix("settings").removeprefix("beside").strip(".")
                 said = sentence(refusal, where)
                 raise AelabError(f"In the flags: {said} See aelab {verb} --help.") from None
+        # tyro repeats what it does not understand, in lines of its own; a password is not repeated.
+        hidden = [re.sub(r"(://[^:/?]*:).*|(password=).*", r"\1\2***", word) for word in words]
+        if hidden != words:
+            return parse(function, verb, hidden)
         sys.stderr.write(complaint.getvalue())
         raise

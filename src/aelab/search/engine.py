@@ -26,6 +26,7 @@ from aelab.search.storage import (
     Storage,
     create_study,
     fail,
+    file_address,
     load_study,
     plain,
     put_back,
@@ -47,7 +48,7 @@ class Shared:
     A worker that misses three heartbeats (seconds) is taken for dead.
     """
 
-    storage: str
+    storage: str = dataclasses.field(repr=False)  # it may hold a password
     study: str
     heartbeat: int = HEARTBEAT
 
@@ -75,7 +76,7 @@ def run_search(
     path = out or default_path(f"search-{found.key}")
     require_space(path, _bytes_of_search(search, found, data))
     if shared:
-        with storage_at(shared.storage):  # so is an address that does not answer
+        with storage_at(shared.storage, create=True):  # so is an address that does not answer
             pass
     folder = SearchFolder.create(
         path,
@@ -97,19 +98,27 @@ def resume_search(
     workers: int | None = None,
     watch: Watch = lambda event: None,  # noqa: ARG005
     data: str | None = None,
+    storage: str | None = None,
 ) -> SearchFolder:
     """Go on with an interrupted search to its budget; a finished one is left as it is.
 
     It goes on with as many ``workers`` as it began with, unless told otherwise: with one, the
     trials are those of a search that was never interrupted.
 
-    A database on another machine is opened without a password of ours: libpq knows PGPASSWORD and
-    ~/.pgpass. ``data`` is where the data are now, if they have moved.
+    The folder keeps the address of a shared database without its password: libpq looks in
+    PGPASSWORD and ~/.pgpass, or ``storage`` gives the address again. ``data`` is where the data
+    are now, if they have moved.
     """
     folder = SearchFolder(path)
     with folder.lock():
         facts = folder.manifest()
         finished = facts["status"] == "finished"
+        shared = None
+        if facts["storage"]:  # aelab 0.1.0 wrote *** in the place of a password
+            address = storage or without_password(facts["storage"])
+            shared = Shared(address, facts["study"], facts["heartbeat"])
+        elif storage:
+            raise RunError(f"{path} keeps its trials itself: leave out --storage.")
         if not finished:
             _require_possible(Search.model_validate(folder.search()), experiment_of(folder))
         if data is not None or not finished:
@@ -117,11 +126,6 @@ def resume_search(
             folder.note(source=dataclasses.asdict(source))
         if finished:
             return folder
-        shared = (
-            Shared(facts["storage"], facts["study"], facts["heartbeat"])
-            if facts["storage"]
-            else None
-        )
         # A folder from before this was kept does not tell how many there were.
         return _Ongoing(folder, shared, workers or facts.get("workers", 2), watch).finish()
 
@@ -156,12 +160,17 @@ class _Ongoing:
         self.experiment = experiment_of(folder)
         self.found: Searched = searched(self.experiment, self.search.model, self.search.space)
         self.source = Source(**folder.manifest()["source"])
-        self.url = shared.storage if shared else f"sqlite:///{folder.database.absolute()}"
+        self.url = shared.storage if shared else file_address(folder.database)
         self.study_name = shared.study if shared else LOCAL_NAME
+
+    @property
+    def _is_entered(self) -> bool:
+        """Whether the shared database holds the study already."""
+        return bool(self.shared and self.folder.manifest().get("entered"))
 
     def finish(self) -> SearchFolder:
         """Whatever is left to do."""
-        with storage_at(self.url) as storage:
+        with storage_at(self.url, create=not self._is_entered) as storage:
             best = self._finish_trials(storage)
         if self.search.proof.top and len(self.search.goals) == 1:  # a front has no winner
             proof = prove(
@@ -204,8 +213,6 @@ class _Ongoing:
                 return study
             with contextlib.suppress(KeyError):  # made, but not to its end
                 optuna.delete_study(storage=storage, study_name=self.study_name)
-        elif self.folder.manifest().get("entered"):
-            return load_study(storage, self.study_name)
         facts = {
             "search": self.folder.search(),
             "experiment": self.folder.experiment(),
@@ -213,6 +220,11 @@ class _Ongoing:
             "aelab": self.folder.manifest()["environment"]["aelab"],
             "heartbeat": self.shared.heartbeat if self.shared else None,
         }
+        if self._is_entered:
+            study = load_study(storage, self.study_name)
+            if any(study.user_attrs[key] != plain(facts[key]) for key in ("search", "experiment")):
+                raise RunError(f"The study {self.study_name} there is of another search.")
+            return study
         start = self.found.start()
         queue = [start] if start else []
         queue += self.found.quasi_random(self.search.sampler.start)

@@ -16,6 +16,7 @@ class SearchPlace(Place):
     search: Annotated[Search, Bare] = Field(Search(), description="What is searched, and how.")
     storage: str | None = Field(
         None,
+        repr=False,  # it may hold a password
         description="A database that other machines work on too, as postgresql://user@host/name "
         "(left out: a file in the folder).",
     )
@@ -36,7 +37,9 @@ class SearchPlace(Place):
 class WorkerPlace(Output):
     """Where a worker finds its trials and leaves what they made."""
 
-    storage: str = Field(description="The database of the search: postgresql://user@host/name.")
+    storage: str = Field(
+        repr=False, description="The database of the search: postgresql://user@host/name."
+    )
     study: str = Field("aelab", description="The study's name in it.")
     data: str | None = Field(
         None, description="Where the digits are on this machine (left out: where the search says)."

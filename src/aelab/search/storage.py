@@ -7,17 +7,19 @@ a trial that a dead worker leaves behind waits again.
 
 import contextlib
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from aelab.errors import AelabError, RunError, not_installed
 from aelab.search.config import Search
@@ -40,6 +42,14 @@ class Storage(RDBStorage):
 
     counted = True
 
+    def __init__(self, url: str, **settings: Any) -> None:
+        try:
+            super().__init__(url, **settings)
+        except Exception:
+            if hasattr(self, "engine"):
+                self.engine.dispose()  # nobody else could close its connections
+            raise
+
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
@@ -61,15 +71,21 @@ class Storage(RDBStorage):
 
 
 @contextlib.contextmanager
-def storage_at(url: str, heartbeat: int | None = None) -> Iterator[Storage]:
+def storage_at(
+    url: str, heartbeat: int | None = None, *, create: bool = False
+) -> Iterator[Storage]:
     """The database at an address; its connections are closed at the end of the block.
 
-    Raises AelabError in a sentence if it cannot be reached.
+    Args:
+        url: ``postgresql://user@host/name`` or ``sqlite:///file``.
+        heartbeat: Seconds; a trial whose worker has been silent for three of them is given up and
+            waits again.
+        create: Whether a missing file or missing tables are made.
 
-    With a ``heartbeat`` (seconds), a trial whose worker has been silent for three of them is given
-    up and waits again.
+    Raises:
+        AelabError: in a sentence, if it cannot be opened.
     """
-    storage = _open(url, heartbeat)
+    storage = _open(parse_address(url), heartbeat, create)
     try:
         yield storage
     finally:
@@ -77,29 +93,74 @@ def storage_at(url: str, heartbeat: int | None = None) -> Iterator[Storage]:
         storage.engine.dispose()
 
 
-def _open(url: str, heartbeat: int | None) -> Storage:
+def parse_address(text: str) -> URL:
+    """The address of a database, its scheme ``postgresql`` or ``sqlite``.
+
+    Raises AelabError, which repeats nothing of it: any part may be a piece of a password.
+    """
+    scheme = re.match(r"([\w.+-]+)://", text)
+    name = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
+    if scheme and (found := name.get(scheme[1], scheme[1])) not in ("postgresql", "sqlite"):
+        raise AelabError(
+            f"A search is kept in PostgreSQL (postgresql://user@host/name) or in a file of SQLite "
+            f"(sqlite:///file), not in {found}."
+        )
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url and url.drivername == "sqlite":
+        if not url.host and url.database and url.database != ":memory:":
+            return url.set(database=str(Path(url.database).absolute()))
+    elif url and text.count("@") == (url.username is not None):
+        return url.set(drivername="postgresql")
+    raise AelabError(
+        "This is no address of a database: write postgresql://user@host:port/name or "
+        "sqlite:///file. In a password, @ is written %40, : %3A, / %2F, ? %3F, # %23 and % %25."
+    )
+
+
+def file_address(path: Path) -> str:
+    """The address of a database in a file."""
+    return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+
+
+def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
+    local = url.drivername == "sqlite"
+    shown = without_password(url)
+    if local and not create and not Path(str(url.database)).is_file():
+        raise RunError(f"There is no database {shown}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             storage = Storage(
-                str(_driver(url).render_as_string(hide_password=False)),
+                (url if local else url.set(drivername="postgresql+psycopg")).render_as_string(
+                    hide_password=False
+                ),
                 engine_kwargs=_engine(url),
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat if heartbeat else None,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
+                skip_table_creation=not create,
             )
-        if url.startswith("sqlite"):
-            _tune_sqlite(storage.engine)
-        return storage
     except ImportError:
         raise not_installed("A shared database", "psycopg", "cluster") from None
-    except (ArgumentError, NoSuchModuleError):
-        raise AelabError(
-            f"{url} is no address of a database: write postgresql://user@host/name."
-        ) from None
-    except SQLAlchemyError as error:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
-        raise AelabError(f"Cannot open the database {without_password(url)}: {cause}.") from None
+    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:  # of another Optuna
+        cause = _cause(error)
+        if "version_info" in cause:  # the first table that Optuna reads
+            raise RunError(f"The database {shown} holds no search.") from None
+        hint = " PGPASSWORD, ~/.pgpass and --storage give a password." * ("password" in cause)
+        raise AelabError(f"Cannot open the database {shown}: {cause}.{hint}") from None
+    if local:
+        _tune_sqlite(storage.engine)
+    return storage
+
+
+def _cause(error: BaseException) -> str:
+    """What the driver says, without the statement and its parameters."""
+    while error.__cause__:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".?")
 
 
 def _tune_sqlite(engine: Engine) -> None:
@@ -121,20 +182,20 @@ def _tune_sqlite(engine: Engine) -> None:
     engine.dispose()  # connections made before this
 
 
-def _driver(url: str) -> URL:
-    found = make_url(url)
-    return found.set(drivername="postgresql+psycopg") if found.drivername == "postgresql" else found
-
-
-def _engine(url: str) -> dict[str, Any]:
-    if url.startswith("sqlite"):
+def _engine(url: URL) -> dict[str, Any]:
+    if url.drivername == "sqlite":
         return {"connect_args": {"timeout": SQLITE_WAIT}}
     return {"pool_pre_ping": True}  # a connection that a firewall has dropped is made again
 
 
-def without_password(url: str) -> str:
+def without_password(url: str | URL) -> str:
     """The address as it may be written down; libpq finds a password in ~/.pgpass or PGPASSWORD."""
-    return make_url(url).set(password=None).render_as_string()
+    found = parse_address(url) if isinstance(url, str) else url
+    return (
+        found._replace(password=None)
+        .difference_update_query(("password", "sslpassword"))
+        .render_as_string()
+    )
 
 
 def create_study(

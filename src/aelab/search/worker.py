@@ -5,7 +5,7 @@ import platform
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ POLL_SECONDS = 2.0  # how often a worker without a trial looks whether others' h
 class Task:
     """Where a worker finds its trials, of plain types, for it crosses to another process."""
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     study: str
     source: Source
     weights: Path  # the folder that trials leave their weights in
