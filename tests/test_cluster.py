@@ -15,14 +15,15 @@ from urllib.parse import quote
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import Connection, event
 
-from aelab.errors import AelabError, RunError
+from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import preset
 from aelab.parallel import Event
 from aelab.runs import Folder, SearchFolder, TrialFolders
 from aelab.search import Proof, Search, Shared, resume_search, run_search
 from aelab.search.cluster import join_search, search_of
-from aelab.search.storage import RETRIED, WEIGHTS, WORKER, load_study, storage_at
+from aelab.search.storage import RETRIED, WEIGHTS, WORKER, Outage, load_study, storage_at
 from tests import postgres
 
 TRIALS, EPOCHS = 12, 40
@@ -184,6 +185,62 @@ def test_a_worker_that_is_stopped_puts_its_trial_back(
     assert len(entered.trials) == number + 1
 
 
+def stop_while_in_use(server: postgres.Server) -> None:
+    with storage_at(server.address) as storage:
+        server.stop()
+        storage.get_all_studies()
+
+
+def test_a_worker_survives_a_restart_of_the_server_and_the_death_of_its_parent(
+    entered: optuna.Study, server: postgres.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restart costs nothing, and SIGKILL of ``aelab worker`` none of a trial's two retries."""
+    entered.enqueue_trial({})
+    number = len(entered.trials) - 1
+    words: list[str | Path] = ["worker", "--storage", server.address, "--study", "small"]
+    with started([*words, "--workers", "1"], cwd=tmp_path) as [worker]:
+        wait_for(lambda: just_begun(entered, [worker]))
+        with monkeypatch.context() as patched:
+            patched.setattr("aelab.search.storage.OUTAGE_SECONDS", 0.2)
+            with pytest.raises(TrainingError, match=r"^Lost the database .*: connection .* resume"):
+                stop_while_in_use(server)
+            with pytest.raises(TrainingError, match=r"^Lost"), storage_at(server.address, 1):
+                pass
+        server.start()
+        epochs = len(entered.trials[number].intermediate_values)
+        wait_for(lambda: len(entered.trials[number].intermediate_values) > epochs)
+        worker.kill()
+        wait_for(lambda: entered.trials[number].state == TrialState.WAITING)
+        _, err = worker.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert "The database does not answer" in err
+
+
+def test_after_a_commit_of_unknown_outcome_only_what_adds_nothing_is_repeated(
+    entered: optuna.Study, database: str
+) -> None:
+    count = len(entered.trials)
+    cut = True
+
+    def end_the_connection(connection: Connection) -> None:
+        nonlocal cut
+        if cut:
+            cut = False
+            own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            with other.engine.connect() as second:
+                second.exec_driver_sql(f"SELECT pg_terminate_backend({own}, 5000)")
+
+    with storage_at(database) as storage, storage_at(database) as other:
+        event.listen(storage.engine, "commit", end_the_connection)
+        storage.set_study_user_attr(entered._study_id, "seen", 1)
+        assert (cut, entered.user_attrs["seen"]) == (False, 1)
+        cut = True
+        waiting = optuna.create_trial(state=TrialState.WAITING)
+        with pytest.raises(Outage):
+            storage.create_new_trial(entered._study_id, waiting)
+    assert len(entered.trials) == count
+
+
 def test_a_search_is_resumed_by_an_address_without_its_password(
     database: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +263,7 @@ def test_a_search_is_resumed_by_an_address_without_its_password(
     with pytest.raises(AelabError, match=r"no password supplied.* --storage give a password"):
         resume_search(out, 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        resume_search(out, 1, interrupt, database)
+        resume_search(out, 1, interrupt, storage=database)
     monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
     with pytest.raises(KeyboardInterrupt):
         resume_search(out, 1, interrupt)

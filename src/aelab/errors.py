@@ -25,6 +25,6 @@ class RunError(AelabError):
 
 
 class TrainingError(AelabError):
-    """A model failed: its loss is not finite, or its process died (exit 5)."""
+    """A model failed: a loss that is not finite, a process or database that is lost (exit 5)."""
 
     exit_code = 5

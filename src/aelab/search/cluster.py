@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aelab.data import Source, resolve_data
-from aelab.errors import RunError
+from aelab.errors import RunError, TrainingError
 from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import kind_of
@@ -32,7 +32,8 @@ def join_search(
     """Take trials of a search in a shared database until its budget is used; what was done here.
 
     Raises RunError, in a sentence, if this machine has other data or another version of aelab than
-    the search, or if ``weights`` is a run, study or search; DataError if it has no data.
+    the search, or if ``weights`` is a run, study or search; DataError if it has no data;
+    TrainingError if a worker fails.
     """
     if weights and (kind := kind_of(weights)):
         raise RunError(f"{weights} is the folder of a {kind}: name another --weights.")
@@ -60,7 +61,7 @@ def join_search(
         finally:  # of an interrupt too: what was under way waits again, for another worker
             put_back(study, storage, me())
         if failures:
-            raise RunError(failures[0])
+            raise TrainingError(failures[0])
         trials = study.get_trials(deepcopy=False)
         return [
             {

@@ -256,12 +256,13 @@ class _Ongoing:
             except BaseException:  # an interrupt has ended the workers within their trials
                 put_back(study, storage, me())
                 raise
+            storage.impatient = bool(failures)  # a worker that fails has waited for the server
             left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if not self.shared:
                 for trial in left:
                     fail(storage, trial, "Its process was ended from outside: out of memory?")
             if failures and not left:  # not a death within a trial, and it would come again
-                raise TrainingError(" ".join(failures.values()))
+                raise TrainingError(" ".join(dict.fromkeys(failures.values())))
             if self.search.trials is None:
                 break
 

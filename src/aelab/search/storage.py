@@ -6,28 +6,36 @@ a trial that a dead worker leaves behind waits again.
 """
 
 import contextlib
+import functools
 import json
+import logging
 import re
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from aelab.errors import AelabError, RunError, not_installed
+from aelab.errors import AelabError, RunError, TrainingError, not_installed
 from aelab.search.config import Search
 from aelab.search.space import Stored
 
+T = TypeVar("T")
 LOCAL_NAME = "search"  # the study's name in a database of its own
 RETRIES = 2  # of a trial whose worker died; a trial that kills every worker must come to an end
 SQLITE_WAIT = 60.0  # seconds that a writer waits for another one
+OUTAGE_SECONDS = 300.0  # that a server may be away before a search or worker gives up
+LONGEST_DELAY = 2.0  # seconds between two tries; below the three heartbeats of a dead worker
+# What libpq is told unless the address says otherwise: a machine that vanishes closes nothing.
+SERVER_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 REASON, WORKER, WEIGHTS, RETRIED = "reason", "worker", "weights", "retry_history"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what trials do is told by our own events
@@ -37,10 +45,23 @@ class BudgetUsed(Exception):  # noqa: N818  (the end of a queue, not an error)
     """No trial waits."""
 
 
+class Outage(Exception):  # noqa: N818  (handled by the storage; no bad input)
+    """The database did not answer; ``committing``: it is unknown whether a commit took place."""
+
+    def __init__(self, committing: bool) -> None:
+        super().__init__(committing)
+        self.committing = committing
+
+
 class Storage(RDBStorage):
-    """A storage in which a new trial is one that was entered before, if the budget is counted."""
+    """A storage in which a new trial is one that was entered before, if the budget is counted.
+
+    Every method of Optuna's interface is called again while the server is away.
+    """
 
     counted = True
+    impatient = False  # the next call that meets an outage raises it at once
+    last_outage = -1e9  # seconds of the monotonic clock
 
     def __init__(self, url: str, **settings: Any) -> None:
         try:
@@ -66,8 +87,77 @@ class Storage(RDBStorage):
         or it would be given up before its first.
         """
         if state == TrialState.RUNNING and self.heartbeat_interval is not None:
-            self.record_heartbeat(trial_id)
+            super().record_heartbeat(trial_id)
         return super().set_trial_state_values(trial_id, state, values)
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """As Optuna's; one that is missed is followed by the next, and must not end its thread."""
+        try:
+            super().record_heartbeat(trial_id)
+        except Outage:
+            self.last_outage = time.monotonic()
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        # After an outage every trial looks stale until its worker has sent a heartbeat again.
+        if time.monotonic() - self.last_outage < (self.grace_period or 0):
+            return []
+        return super()._get_stale_trial_ids(study_id)
+
+
+def _retried(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a storage, called again while the server is away.
+
+    Each is one transaction. One that was not committed is safe to repeat; so is one that was, for
+    it finds what it would have written, unless it adds a study or a trial.
+    """
+    adds = "create" in method.__name__
+
+    @functools.wraps(method)
+    def call(storage: Storage, *args: Any, **kwargs: Any) -> Any:
+        local = storage.engine.dialect.name == "sqlite"  # which waits for locks itself
+
+        def is_final(outage: Outage) -> bool:
+            storage.last_outage = time.monotonic()
+            return local or storage.impatient or (adds and outage.committing)
+
+        try:
+            result = _patiently(lambda: method(storage, *args, **kwargs), is_final)
+        except Outage:
+            storage.impatient = True  # what is called to clean up does not wait again
+            raise
+        storage.impatient = False
+        return result
+
+    return call
+
+
+def _patiently(call: Callable[[], T], is_final: Callable[[Outage], bool]) -> T:
+    began, delay = time.monotonic(), LONGEST_DELAY / 16
+    while True:
+        try:
+            return call()
+        except Outage as outage:
+            if is_final(outage) or time.monotonic() - began >= OUTAGE_SECONDS:
+                raise
+            if delay < LONGEST_DELAY / 8:  # once
+                logging.getLogger("aelab").warning(
+                    "The database does not answer (%s); trying again for %d seconds.",
+                    _cause(outage), OUTAGE_SECONDS,
+                )  # fmt: skip
+        time.sleep(delay)
+        delay = min(2 * delay, LONGEST_DELAY)
+
+
+# Optuna's cache calls some methods by their private names.
+for _name in (*BaseStorage.__abstractmethods__, "_create_new_trial", "_get_trials",
+              "_set_trial_param", "_get_best_trial_id", "_get_stale_trial_ids"):  # fmt: skip
+    setattr(Storage, _name, _retried(getattr(Storage, _name)))
+
+
+def _raise_outage(context: ExceptionContext) -> None:
+    lost = isinstance(context.sqlalchemy_exception, OperationalError) or context.is_disconnect
+    if lost and not context.is_pre_ping:  # after that one a new connection is made
+        raise Outage(context.connection is not None and context.statement is None)
 
 
 @contextlib.contextmanager
@@ -84,13 +174,26 @@ def storage_at(
 
     Raises:
         AelabError: in a sentence, if it cannot be opened.
+        TrainingError: if it is away for more than ``OUTAGE_SECONDS``.
     """
-    storage = _open(parse_address(url), heartbeat, create)
+    address, storage = parse_address(url), None
     try:
+        storage = _patiently(lambda: _open(address, heartbeat, create), lambda _: False)
         yield storage
+    except Exception as error:
+        found: BaseException | None = error
+        while found and not isinstance(found, Outage):  # Optuna may stumble over it
+            found = found.__context__
+        if not found:
+            raise
+        raise TrainingError(
+            f"Lost the database {without_password(address)}: {_cause(found)}. No finished trial is "
+            "lost: aelab resume and new workers continue when it is back."
+        ) from None
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        if storage:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def parse_address(text: str) -> URL:
@@ -146,6 +249,8 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     except ImportError:
         raise not_installed("A shared database", "psycopg", "cluster") from None
     except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:  # of another Optuna
+        if heartbeat and any(isinstance(e, OperationalError) for e in (error, error.__cause__)):
+            raise Outage(committing=False) from error  # whoever started this worker had reached it
         cause = _cause(error)
         if "version_info" in cause:  # the first table that Optuna reads
             raise RunError(f"The database {shown} holds no search.") from None
@@ -153,6 +258,7 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
         raise AelabError(f"Cannot open the database {shown}: {cause}.{hint}") from None
     if local:
         _tune_sqlite(storage.engine)
+    event.listen(storage.engine, "handle_error", _raise_outage)
     return storage
 
 
@@ -185,7 +291,9 @@ def _tune_sqlite(engine: Engine) -> None:
 def _engine(url: URL) -> dict[str, Any]:
     if url.drivername == "sqlite":
         return {"connect_args": {"timeout": SQLITE_WAIT}}
-    return {"pool_pre_ping": True}  # a connection that a firewall has dropped is made again
+    defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
+    # pool_pre_ping: a connection that a firewall has dropped is made again
+    return {"pool_pre_ping": True, "connect_args": defaults}
 
 
 def without_password(url: str | URL) -> str:
@@ -237,10 +345,11 @@ def put_back(study: optuna.Study, storage: Storage, worker: str = "") -> int:
 
     Without a name those of all: for a search that has just been taken up, when none runs.
     """
+    storage.impatient = True  # whoever ends does not wait; the heartbeat does the same later
     left = [
         trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if str(trial.user_attrs.get(WORKER, "")).startswith(worker)
+        if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker)
     ]
     for trial in left:
         storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)

@@ -87,8 +87,8 @@ def _work(send: Send, task: Task, storage: Storage) -> None:
     def say(content: Any) -> None:
         try:
             send(content)
-        except OSError:  # who started this worker is gone, and nobody would see its end
-            put_back(study, storage, name)
+        except SystemExit:  # raised by parallel when the parent is gone
+            put_back(study, storage, f"{name}/")
             os._exit(1)
 
     objective = Objective(
