@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from aelab import runs
 from aelab.checkpoints import best_epoch, newest_state, write_state
 from aelab.cli import VERBS
 from aelab.errors import RunError
@@ -59,6 +60,20 @@ def test_rights_follow_the_umask(tmp_path: Path, umask: int, folder: int, file: 
     files = [path for path in run.path.rglob("*") if path.is_file()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {file}
     assert len(files) == 3
+
+
+def test_a_default_path_that_another_process_takes_meanwhile_gets_the_next_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Run.create(default_path("quick"), {}, default="quick")
+    taken = iter([first.path])  # what the second process finds before the first has it
+    monkeypatch.setattr(runs, "default_path", lambda name: next(taken, None) or default_path(name))
+    second = Run.create(first.path, {}, default="quick")
+    assert second.path.name == f"{first.path.name}-2"
+    assert sorted(Path("runs").iterdir()) == [first.path, second.path]
+    with pytest.raises(RunError, match="exists: name another --out"):
+        Run.create(first.path, {})
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])

@@ -46,6 +46,7 @@ def run_lab(
     run = Run.create(
         path,
         experiment.model_dump(mode="json"),
+        default="" if out else experiment.preset,
         data=describe(data),
         source=dataclasses.asdict(source),  # auto is decided once: a resume opens the same files
     )

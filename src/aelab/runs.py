@@ -319,8 +319,7 @@ class Run(Folder):
     @classmethod
     def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
         """Make the folder; one that exists is never overwritten."""
-        _create(path, {"experiment.json": experiment}, **facts)
-        return cls(path)
+        return cls(_create(path, {"experiment.json": experiment}, **facts))
 
     def experiment(self) -> dict[str, Any]:
         """The resolved experiment, as plain settings."""
@@ -432,8 +431,7 @@ class Study(Folder):
     ) -> "Study":
         """Make the folder and freeze the claims in it, before anything is trained."""
         contents = {"experiment.json": experiment, "claims.json": {"claims": claims}}
-        _create(path, contents, kind="study", **facts)
-        return cls(path)
+        return cls(_create(path, contents, kind="study", **facts))
 
     def experiment(self) -> dict[str, Any]:
         """The settings that every run starts from."""
@@ -494,10 +492,8 @@ class SearchFolder(Folder):
         cls, path: Path, search: Mapping[str, Any], experiment: Mapping[str, Any], **facts: Any
     ) -> "SearchFolder":
         """Make the folder; one that exists is never overwritten."""
-        _create(
-            path, {"search.json": search, "experiment.json": experiment}, kind="search", **facts
-        )
-        return cls(path)
+        contents = {"search.json": search, "experiment.json": experiment}
+        return cls(_create(path, contents, kind="search", **facts))
 
     @property
     def database(self) -> Path:
@@ -584,10 +580,17 @@ def opened(path: Path) -> Run | Study:
     return Study(path) if Study.is_at(path) else Run(path)
 
 
-def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any) -> None:
-    """Make a folder with its first files in it, whole or not at all."""
+def _create(
+    path: Path, contents: Mapping[str, Mapping[str, Any]], default: str = "", **facts: Any
+) -> Path:
+    """Make a folder with its first files in it, whole or not at all; gives its path.
+
+    With ``default``, the path is ``default_path(default)``, again if another process takes it.
+    """
     try:
-        if path.exists():
+        if default:
+            path = default_path(default)
+        elif path.exists():
             raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
         path.parent.mkdir(parents=True, exist_ok=True)
         made = _temporary(path)
@@ -596,7 +599,15 @@ def _create(path: Path, contents: Mapping[str, Mapping[str, Any]], **facts: Any)
         folder.note(created=now(), status="running", environment=environment(), **facts)
         for name, content in contents.items():
             folder.write_json(name, content)
-        made.rename(path)
+        while True:
+            try:
+                made.rename(path)  # it never replaces a folder that has files
+                return path
+            except OSError as error:
+                if not default or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    shutil.rmtree(made)
+                    raise
+                path = default_path(default)
     except OSError as error:
         raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
 

@@ -162,13 +162,15 @@ def _create(
     )
     data = work.load(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
-    path = out or default_path(f"{experiment.preset}-study")
+    name = f"{experiment.preset}-study"
+    path = out or default_path(name)
     facts = _facts(experiment, plan, source, data)
     require_space(path, _bytes(experiment, plan, data))
     study = Study.create(
         path,
         experiment.model_dump(mode="json"),
         [item.model_dump(mode="json") for item in claims],
+        default="" if out else name,
         claims_hash=frozen_hash(claims),
         data=work.describe(data),
         source=dataclasses.asdict(source),

@@ -82,6 +82,7 @@ def run_search(
         path,
         search.model_dump(mode="json"),
         experiment.model_dump(mode="json"),
+        default="" if out else f"search-{found.key}",
         data=describe(data),
         source=dataclasses.asdict(source),
         storage=without_password(shared.storage) if shared else None,
