@@ -76,6 +76,21 @@ def test_a_default_path_that_another_process_takes_meanwhile_gets_the_next_numbe
         Run.create(first.path, {})
 
 
+def test_a_folder_is_shown_with_its_status_and_a_run_as_its_table(
+    whole: Run, run: Run, tmp_path: Path
+) -> None:
+    assert repr(whole) == f"<Run {whole.path}: finished>"
+    search = SearchFolder.create(tmp_path / "search", {}, {})
+    assert repr(search) == f"<SearchFolder {search.path}: running>"
+    html = whole._repr_html_()
+    assert html is not None
+    assert "MSE per pixel" in html
+    assert "<pre" in html
+    assert run._repr_html_() is None
+    (run.path / "manifest.json").write_text("{")
+    assert repr(run) == f"<Run {run.path}: damaged>"
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_damage_is_named_and_never_used(run: Run, damage: str) -> None:
     path = run.write("figures/a.png", b"0123456789")

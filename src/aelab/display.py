@@ -12,15 +12,12 @@ from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRem
 from rich.table import Table
 
 from aelab.parallel import Event
+from aelab.summary import summary
 
 if TYPE_CHECKING:  # torch is not imported here, so that aelab doctor can report its absence
     from aelab.runs import Run
 
 QUIET_SECONDS = 10.0  # without a terminal: a line a model at most so often
-
-# The measures of the table in the terminal; the report has all of them.
-SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_units",
-         "knn_accuracy", "probe_accuracy")  # fmt: skip
 
 
 class Display:
@@ -124,46 +121,8 @@ class Display:
 
 
 def results_table(run: "Run") -> None:
-    """Print the main measures, a block for each latent size, the better of a pair in bold."""
-    metrics = run.metrics()
-    data = metrics["data"]
-    entries = {**metrics["models"], **metrics["baselines"]}
-    titles = list(dict.fromkeys(entry["title"] for entry in entries.values()))
-    table = Table(
-        title=f"{data['name']}: {data['counts']['test']:,} test images, "
-        f"{metrics['protocol']} pixels",
-        caption="Two fixed models of one seed: this compares them, and decides nothing about the "
-        "methods.",
-    )
-    table.add_column("d", justify="right")
-    table.add_column("measure")
-    for title in titles:
-        table.add_column(title, justify="right")
-    for d in run.experiment()["latent_dim"]:
-        columns = {e["title"]: e for e in entries.values() if e["latent_dim"] in (d, None)}
-        for name in (n for n in SHOWN if n in metrics["measures"]):
-            measure = metrics["measures"][name]
-            estimates = {title: entry["metrics"].get(name) for title, entry in columns.items()}
-            values = {title: e["value"] for title, e in estimates.items() if e is not None}
-            models = {t: v for t, v in values.items() if "model" in columns[t]}
-            best = _best(models, measure["better"])
-            cells = [
-                f"{'[bold]' * (title == best)}{values[title]:.4g}"
-                if title in values
-                else "[dim]not defined"
-                for title in titles
-            ]
-            unit = f" ({measure['unit']})" if measure["unit"] == "nats" else ""
-            table.add_row(str(d), measure["title"] + unit, *cells)
-        table.add_section()
-    Console(width=max(80, Console().width)).print(table)
-
-
-def _best(values: dict[str, float], better: str | None) -> str | None:
-    """The name of the better value, when there are two to compare and a direction."""
-    if better is None or len(values) < 2:
-        return None
-    return (min if better == "lower" else max)(values, key=lambda name: values[name])
+    """Print the main metrics of a run."""
+    Console(width=max(80, Console().width)).print(summary(run.metrics()))
 
 
 def print_presets(name: str | None) -> None:

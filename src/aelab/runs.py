@@ -35,6 +35,7 @@ from torch import Tensor
 from aelab import products
 from aelab.cache import cache_path
 from aelab.errors import RunError
+from aelab.summary import summary
 
 FORMAT = 2
 UNSEALED = 1  # the format before: no checksum of the manifest, no history in checkpoints
@@ -53,6 +54,13 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def __repr__(self) -> str:
+        try:
+            status = self.manifest().get("status", "no status")
+        except RunError:
+            status = "damaged"
+        return f"<{type(self).__name__} {self.path}: {status}>"
 
     def manifest(self) -> dict[str, Any]:
         """The manifest: what is known about the folder, and the SHA-256 of each file."""
@@ -320,6 +328,14 @@ class Run(Folder):
     def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
         """Make the folder; one that exists is never overwritten."""
         return cls(_create(path, {"experiment.json": experiment}, **facts))
+
+    def _repr_html_(self) -> str | None:
+        """The table of results, for a notebook, once there are any."""
+        try:
+            html: str = summary(self.metrics())._repr_mimebundle_((), ())["text/html"]
+        except RunError:
+            return None
+        return html
 
     def experiment(self) -> dict[str, Any]:
         """The resolved experiment, as plain settings."""
