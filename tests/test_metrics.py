@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from aelab.data import Data, Split
+from aelab.errors import AelabError
 from aelab.experiment import Measuring
 from aelab.losses import bernoulli_nll
 from aelab.metrics import (
     METRICS,
+    Context,
     Estimate,
     evaluate,
     evaluate_baseline,
@@ -73,10 +75,16 @@ def test_evaluating_twice_gives_the_same_bits(tiny_data: Data, model: str) -> No
 
 
 def test_a_measure_is_named_once_and_described() -> None:
-    with pytest.raises(AssertionError, match="two measures are named mse"):
-        metric("mse", title="MSE", family="reconstruction")(lambda _: 0.0)
-    with pytest.raises(AssertionError, match="no docstring"):
+    def new(_: Context) -> float:
+        """A new one."""
+        return 0.0
+
+    with pytest.raises(AelabError, match=r"already is a metric named mse \(aelab.metrics.recons"):
+        metric("mse", title="MSE", family="reconstruction")(new)
+    with pytest.raises(AelabError, match="no docstring"):
         metric("new", title="New", family="latent")(lambda _: 0.0)
+    with pytest.raises(AelabError, match="family speed: choose from reconstruction, "):
+        metric("new", title="New", family="speed")(new)  # type: ignore[arg-type]
     assert "new" not in METRICS
 
 

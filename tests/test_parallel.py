@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from aelab.errors import TrainingError
@@ -47,6 +48,46 @@ def test_leaving_early_ends_the_processes() -> None:
     assert next(events).kind == "started"
     events.close()
     assert list(events) == []
+
+
+UNGUARDED = """
+import os, sys, time
+from multiprocessing.util import get_temp_dir
+from aelab.parallel import Job, run_jobs
+from tests.test_parallel import double
+
+for event in run_jobs([Job("job", double, (1,))], workers=1):
+    pass
+print(event.kind, os.environ["OMP_NUM_THREADS"], "MKL_NUM_THREADS" in os.environ, get_temp_dir())
+sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+def test_a_script_from_standard_input_leaves_its_surroundings_as_they_were(tmp_path: Path) -> None:
+    """No guard, a TMPDIR too long for a socket, its own number of threads; and it is killed."""
+    temporary = tmp_path / ("long" * 20)
+    temporary.mkdir()
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={name: value for name, value in os.environ.items() if name != "MKL_NUM_THREADS"}
+        | {"PYTHONPATH": paths, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "3"},
+    )  # fmt: skip
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(UNGUARDED)
+        process.stdin.close()
+        *facts, folder = process.stdout.readline().split()
+        assert facts == ["done", "3", "False"]
+        assert Path(folder).is_dir()
+        process.kill()
+    deadline = time.monotonic() + 30
+    while Path(folder).exists():
+        assert time.monotonic() < deadline, "the folder of sockets outlived the fork server"
+        time.sleep(0.05)
+    assert list(temporary.iterdir()) == []
 
 
 INTERRUPTED = """

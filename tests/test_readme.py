@@ -24,8 +24,7 @@ def test_the_python_use_runs(tmp_path: Path) -> None:
         "terms)  # nats per image", "terms)\n    if epoch.index == 2: break"
     )
     assert "break" in loop
-    lines = "\n".join("    " + line for line in loop.splitlines())
-    script.write_text(f"{PYTHON_USE[0].replace('5}', '2}')}\n{lines}\n")
+    script.write_text(f"{PYTHON_USE[0].replace('5}', '2}')}\n{loop}")
     done = subprocess.run(
         [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -67,7 +67,7 @@ def markdown(notebook: Any) -> tuple[str, dict[str, bytes]]:
                 name = f"{len(images) + 1:02d}.png"
                 images[name] = base64.b64decode(data["image/png"])
                 parts.append(f"![Output of the cell above](images/lab/{name})")
-            else:
+            elif output.output_type != "display_data":  # which is progress, with its speed
                 text = output.get("text") or data.get("text/plain", "")
                 parts.append(f"```text\n{text.rstrip()}\n```")
     return HEAD + "\n\n".join(parts) + "\n", images

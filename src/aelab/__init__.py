@@ -3,13 +3,15 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from aelab.registry import load_plugins
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from aelab.claims import CLAIMS, Claim, claim, load_claims
     from aelab.compare import Comparison, compare
     from aelab.data import Data, Split, load_data
-    from aelab.experiment import PRESETS, Experiment, load_toml, preset
+    from aelab.experiment import PRESETS, Experiment, load_toml, model, preset
     from aelab.export import load_exported
     from aelab.lab import (
         evaluate,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     )
     from aelab.losses import Loss
     from aelab.metrics import METRICS, metric
-    from aelab.models import MODELS, Autoencoder, GaussianAutoencoder, model
+    from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
     from aelab.runs import Run, Study
     from aelab.search import Search, resume_search, run_search
     from aelab.study import evaluate_study, report_study, resume_study, run_study
@@ -32,7 +34,7 @@ _HOMES = {
     "aelab.claims": ("CLAIMS", "Claim", "claim", "load_claims"),
     "aelab.compare": ("Comparison", "compare"),
     "aelab.data": ("Data", "Split", "load_data"),
-    "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "preset"),
+    "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "model", "preset"),
     "aelab.export": ("load_exported",),
     "aelab.lab": (
         "evaluate",
@@ -44,7 +46,7 @@ _HOMES = {
     ),
     "aelab.losses": ("Loss",),
     "aelab.metrics": ("METRICS", "metric"),
-    "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder", "model"),
+    "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder"),
     "aelab.runs": ("Run", "Study"),
     "aelab.search": ("Search", "resume_search", "run_search"),
     "aelab.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
@@ -73,4 +75,6 @@ def __getattr__(name: str) -> Any:
     """Load a name's home when it is first used: ``aelab --help`` must not wait for torch."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'aelab' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
+    home = importlib.import_module(_HOME_OF[name])
+    load_plugins()
+    return getattr(home, name)

@@ -26,6 +26,7 @@ from aelab.flags import (
     parse,
     run_and,
 )
+from aelab.registry import load_plugins
 
 if TYPE_CHECKING:
     from aelab.display import Display
@@ -264,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A polite end: the workers are told too, and leave their last checkpoints.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
+            if words[0] != "doctor":  # which reports a plugin that fails
+                load_plugins()
             VERBS[words[0]](words[1:])
         except AelabError as error:
             _say(f"aelab: {error}", error=True)

@@ -1,17 +1,19 @@
 """What the terminal shows: one live display over all models, and the table of results."""
 
+import functools
+import inspect
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aelab.parallel import Event
+from aelab.parallel import Event, check_workers
 from aelab.summary import summary
 
 if TYPE_CHECKING:  # torch is not imported here, so that aelab doctor can report its absence
@@ -123,6 +125,35 @@ class Display:
 def results_table(run: "Run") -> None:
     """Print the main metrics of a run."""
     Console(width=max(80, Console().width)).print(summary(run.metrics()))
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def with_workers(display: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """For functions whose jobs run in worker processes: check first that these can do them.
+
+    Without a ``watch``, progress is shown on a terminal and in a notebook, by the display that
+    ``display`` makes of the arguments.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            check_workers()
+            console, given = Console(), signature.bind(*args, **kwargs).arguments
+            if "watch" in given or not (console.is_terminal or console.is_jupyter):
+                return function(*args, **kwargs)
+            with display(**given) as shown:
+                kwargs["watch"] = shown.watch
+                return function(*args, **kwargs)
+
+        return called
+
+    return decorate
 
 
 def print_presets(name: str | None) -> None:

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from aelab.cache import cache_path, require_cache
 from aelab.errors import AelabError, RunError
+from aelab.registry import load_plugins
 
 FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
 
@@ -57,6 +58,10 @@ def _of_torch(problems: list[str]) -> dict[str, Any]:
     except (ImportError, OSError) as error:  # OSError: a shared library that torch needs
         problems.append(f"No run can start, as an import fails ({error}): install aelab again.")
         return {}
+    try:
+        load_plugins()
+    except AelabError as error:
+        problems.append(str(error))
     devices = {"cpu": torch.backends.cpu.get_cpu_capability()}
     for index in range(torch.cuda.device_count()):
         devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)

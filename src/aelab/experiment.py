@@ -1,10 +1,11 @@
 """The whole configuration of a lab run, its presets, TOML in and out."""
 
+import functools
 import json
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
+from typing import Any, Literal, Protocol, Self, cast, get_args
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
@@ -12,6 +13,7 @@ from aelab.config import Config, read_toml, sentence
 from aelab.device import Device, find_device
 from aelab.errors import AelabError, not_installed
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
+from aelab.models import model as model  # aelab.model: here the names of settings are reserved
 from aelab.models.base import Likelihood
 from aelab.nets import Network, Size
 from aelab.pixels import Protocol as Pixels
@@ -35,8 +37,12 @@ class Measuring(Config):
     )
 
 
-class _Shared(Config):
-    """What holds for every model of a run; the settings of each model stand under its name."""
+class Experiment(Config):
+    """One lab run, whole: shared settings, and one field for every registered model.
+
+    What is written here holds for every model of a run; the fields of the models belong to the
+    subclass that :func:`experiment_type` makes, of which every instance is one.
+    """
 
     preset: str = Field(
         "recipe", description="The preset that the settings start from; see aelab presets."
@@ -82,6 +88,11 @@ class _Shared(Config):
     baselines: tuple[Baseline, ...] = Field(
         ("pca", "pixels"), description="What is measured beside the models."
     )
+
+    def __new__(cls, **settings: Any) -> Self:  # noqa: ARG004
+        """An instance has the fields of the models, too."""
+        whole = experiment_type() if cls is Experiment else cls
+        return cast("Self", super().__new__(whole))
 
     @field_validator("models", "latent_dim", "baselines")
     @classmethod
@@ -160,21 +171,23 @@ def _model_settings(model: type[Autoencoder]) -> type[Config]:
     return create_model(f"{model.__name__}Settings", __base__=bases, __doc__=model.__doc__)
 
 
-if TYPE_CHECKING:
+def experiment_type() -> type[Experiment]:
+    """The Experiment with a field for each model that is registered now."""
+    return _experiment_with(tuple(MODELS.items()))
 
-    class Experiment(_Shared):
-        """One lab run, whole: shared settings, and one field for every registered model."""
-else:
-    Experiment = create_model(
-        "Experiment",
-        __base__=_Shared,
-        __doc__="One lab run, whole: shared settings, and one field for every registered model.",
-        **{
-            name: (settings, Field(settings(), description=f"Settings of the {model.title}."))
-            for name, model in MODELS.items()
-            for settings in [_model_settings(model)]
-        },
-    )
+
+@functools.cache
+def _experiment_with(models: tuple[tuple[str, type[Autoencoder]], ...]) -> type[Experiment]:
+    fields: dict[str, Any] = {
+        name: (settings, Field(settings(), description=f"Settings of the {model.title}."))
+        for name, model in models
+        for settings in [_model_settings(model)]
+    }
+    return create_model("Experiment", __base__=Experiment, __doc__=Experiment.__doc__, **fields)
+
+
+# Beside the settings and methods, the keys of the baselines and the table of a search.
+MODELS.reserve(*Experiment.model_fields, *dir(Experiment), *get_args(Baseline), "search")
 
 # Every variational model starts from the recipe's rate, and so does its ablation; the plain ones
 # from Training's default.
@@ -273,7 +286,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
     """The Experiment of plain settings; a mistake is told in one sentence."""
     try:
-        return Experiment.model_validate(settings)
+        return experiment_type().model_validate(settings)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 

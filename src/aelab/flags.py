@@ -149,7 +149,7 @@ def experiment_and(
     ``defaults`` lie between the preset and the file; ``table`` names a field of ``place`` that a
     TOML file may hold too.
     """
-    from aelab.experiment import Experiment, load_toml, preset
+    from aelab.experiment import experiment_type, load_toml, preset
 
     asked = [word for word in words if word in ("-h", "--help")]
     ground, rest = tyro.cli(
@@ -166,7 +166,7 @@ def experiment_and(
     default = _validated(place, {table: found}, str(ground.config)) if found else place()
 
     def parsed(
-        settings: Annotated[Experiment, Bare] = base,
+        settings: Annotated[experiment_type(), Bare] = base,  # type: ignore[valid-type]
         beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
     ) -> Any:
         return settings, beside

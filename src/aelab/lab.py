@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aelab.data import Data, Source, resolve_data
+from aelab.display import Display, with_workers
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.export import Format, write_models
@@ -24,6 +25,7 @@ Watch = Callable[[Event], None]
 BYTES_OF_MEASURES = 10_000_000  # arrays, figures and pages, by the model
 
 
+@with_workers(lambda experiment, **_: Display(experiment.by_key))
 def run_lab(
     experiment: Experiment,
     out: Path | None = None,
@@ -55,6 +57,7 @@ def run_lab(
         return _finish(run, experiment, source, workers, watch)
 
 
+@with_workers(lambda path, **_: Display(Run(path).model_keys()))
 def resume(
     path: Path,
     workers: int = 2,
@@ -80,6 +83,7 @@ def resume(
         return _finish(run, experiment, source, workers, watch)
 
 
+@with_workers(lambda path, **_: Display(Run(path).model_keys()))
 def evaluate(
     path: Path,
     workers: int = 2,
@@ -146,6 +150,7 @@ def _repair(run: Run, experiment: Experiment, source: Source, watch: Watch) -> N
             warner(watch)(text)
 
 
+@with_workers(lambda **_: Display(()))
 def check_likelihood(
     run: Run,
     workers: int = 2,

@@ -17,6 +17,7 @@ from aelab.axes import BASE, Point, points
 from aelab.claims import CLAIMS, Claim, frozen_hash, thaw
 from aelab.config import flatten
 from aelab.data import Data, Source, resolve_data
+from aelab.display import Display, with_workers
 from aelab.errors import AelabError, RunError
 from aelab.evidence import Entry, compose
 from aelab.experiment import Experiment, experiment_of, validate
@@ -31,6 +32,7 @@ _GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_mi
 Facts = dict[int | None, dict[str, Any]]  # by size of the training set, what the data are
 
 
+@with_workers(lambda **_: Display(None))
 def run_study(
     experiment: Experiment,
     out: Path | None = None,
@@ -75,6 +77,7 @@ def run_study(
         return _carry_out(study, *ready, workers, watch)
 
 
+@with_workers(lambda **_: Display(None))
 def resume_study(
     path: Path,
     workers: int = 2,
@@ -91,6 +94,7 @@ def resume_study(
         return _carry_out(study, *_ready(study, _plan(study), data), workers, watch)
 
 
+@with_workers(lambda **_: Display(None))
 def evaluate_study(
     path: Path,
     workers: int = 2,

@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aelab.errors import AelabError
 from aelab.randomness import numpy_stream
+from aelab.registry import Registry
 
 Array = NDArray[Any]
 Better = Literal["lower", "higher"] | None
@@ -75,7 +77,7 @@ class Metric:
         return LEVELS.index(self.needs) <= LEVELS.index(level)
 
 
-METRICS: dict[str, Metric] = {}
+METRICS: Registry[Metric] = Registry("metric", "[a-z][a-z0-9_.]*")
 
 
 def metric(
@@ -105,10 +107,14 @@ def metric(
     """
 
     def register(function: F) -> F:
-        assert name not in METRICS, f"two measures are named {name}"
-        assert function.__doc__, f"the measure {name} has no docstring to describe it"
+        if not function.__doc__:
+            raise AelabError(f"The metric {name} has no docstring: its first line describes it.")
+        if family not in FAMILIES:
+            raise AelabError(
+                f"The metric {name} has the family {family}: choose from {', '.join(FAMILIES)}."
+            )
         description = function.__doc__.strip().splitlines()[0]
-        METRICS[name] = Metric(
+        made = Metric(
             name=name,
             title=title,
             unit=unit,
@@ -124,6 +130,7 @@ def metric(
             classifier=classifier,
             asked=asked,
         )
+        METRICS.register(name, made, function)
         return function
 
     return register

@@ -18,6 +18,7 @@ from aelab.errors import AelabError
 from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll
 from aelab.nets import Network, Size, build, initialise
 from aelab.ranges import Range
+from aelab.registry import Registry
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
 RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -139,18 +140,19 @@ def reparameterise(mean_BZ: Tensor, log_variance_BZ: Tensor, generator: torch.Ge
     return torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
 
 
-MODELS: dict[str, type[Autoencoder]] = {}
+MODELS: Registry[type[Autoencoder]] = Registry("model")
 M = TypeVar("M", bound=type[Autoencoder])
 
 
 def model(name: str, title: str) -> Callable[[M], M]:
-    """Register a final model class under its name; the name is written here and nowhere else."""
+    """Register a final model class under its name; the name is written here and nowhere else.
+
+    Raises AelabError if the name cannot be used.
+    """
 
     def register(cls: M) -> M:
-        if name in MODELS:
-            raise AssertionError(f"two models are named {name}")
+        MODELS.register(name, cls, cls)
         cls.name, cls.title = name, title
-        MODELS[name] = cls
         return cls
 
     return register

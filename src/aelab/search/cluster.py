@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from aelab.data import Source, resolve_data
+from aelab.display import with_workers
 from aelab.errors import RunError, TrainingError
 from aelab.lab import Watch
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import kind_of
 from aelab.search.config import Search
+from aelab.search.display import SearchDisplay
 from aelab.search.storage import WEIGHTS, WORKER, load_study, put_back, storage_at
 from aelab.search.worker import Made, Task, me, require_same_data, work
 from aelab.work import load
@@ -19,6 +21,7 @@ from aelab.work import load
 DEFAULT_WEIGHTS = Path("weights")
 
 
+@with_workers(lambda address, name, **_: SearchDisplay(search_of(address, name)))
 def join_search(
     address: str,
     name: str,

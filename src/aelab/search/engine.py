@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from aelab.cache import require_cache
 from aelab.data import Data, Source, resolve_data
+from aelab.display import with_workers
 from aelab.errors import RunError, TrainingError
 from aelab.experiment import Experiment, experiment_of
 from aelab.lab import Watch
@@ -18,6 +19,7 @@ from aelab.metrics import METRICS
 from aelab.parallel import Event, Job, run_jobs
 from aelab.runs import SearchFolder, default_path, require_space
 from aelab.search.config import Search
+from aelab.search.display import SearchDisplay
 from aelab.search.prove import prove
 from aelab.search.results import as_csv, as_toml, collect, ranked
 from aelab.search.space import Searched, searched
@@ -53,6 +55,7 @@ class Shared:
     heartbeat: int = HEARTBEAT
 
 
+@with_workers(lambda search, **_: SearchDisplay(search))
 def run_search(
     search: Search,
     experiment: Experiment,
@@ -94,6 +97,7 @@ def run_search(
         return _Ongoing(folder, shared, workers, watch).finish()
 
 
+@with_workers(lambda path, **_: SearchDisplay(Search.model_validate(SearchFolder(path).search())))
 def resume_search(
     path: Path,
     workers: int | None = None,

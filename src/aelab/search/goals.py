@@ -28,6 +28,7 @@ from aelab.metrics.context import BATCH
 from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
 from aelab.models.base import reparameterise
 from aelab.randomness import stream
+from aelab.registry import Registry
 
 PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
 PROBE_C = 1.0
@@ -60,7 +61,7 @@ class Goal:
         return value
 
 
-GOALS: dict[str, Goal] = {}
+GOALS: Registry[Goal] = Registry("goal")
 
 
 def goal(
@@ -74,8 +75,7 @@ def goal(
     """Register a goal that is measured after every epoch."""
 
     def register(measure: Measure) -> Measure:
-        assert name not in GOALS, f"two goals are named {name}"
-        GOALS[name] = Goal(name, title, unit, better, needs, True, measure)
+        GOALS.register(name, Goal(name, title, unit, better, needs, True, measure), measure)
         return measure
 
     return register

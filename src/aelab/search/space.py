@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from pydantic import Field, create_model, field_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 from scipy.stats import qmc
 
 from aelab.config import Config
@@ -37,13 +37,22 @@ def _ranges(
 class _Changes(Config):
     """What words make of a declared space; None leaves a dimension as it was declared."""
 
-    @field_validator("*", mode="before")
+    # A model that is registered later has dimensions of its own; searched() checks every name.
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Words | None]
+
+    @model_validator(mode="before")
     @classmethod
-    def _as_words(cls, value: Any) -> Any:
+    def _as_words(cls, values: Any) -> Any:
         """A number and a list of numbers, as TOML has them, are words too."""
-        if value is None:
-            return None
-        return tuple(map(str, value if isinstance(value, list | tuple) else [value]))
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            name: value
+            if value is None
+            else tuple(map(str, value if isinstance(value, list | tuple) else [value]))
+            for name, value in values.items()
+        }
 
 
 def _fields() -> dict[str, Any]:
