@@ -6,8 +6,9 @@ import json
 import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
+from aelab.console import console
 from benchmarks import growth, machine, quality, training, wait
 
 SECTIONS = ("training", "growth", "wait")
@@ -22,11 +23,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer images and rounds, < 3 minutes")
     parser.add_argument("--only", nargs="+", choices=(*SECTIONS, APART), default=list(SECTIONS))
     wanted = parser.parse_args()
-    console = Console(stderr=True)
+    out = console(stderr=True)
     began = time.perf_counter()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.perf_counter() - began:6.0f} s[/]  {text}", highlight=False)
+        out.print(Text.assemble((f"{time.perf_counter() - began:6.0f} s", "dim"), f"  {text}"))
 
     images, rounds = (8_000, 2) if wanted.quick else (50_000, 5)
     described = machine.describe()
@@ -73,7 +74,7 @@ def main() -> None:
             "", quality.table(raced), "",
         ]  # fmt: skip
         keep()
-    Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console().print("\n".join(lines), soft_wrap=True)
     say(f"written to {wanted.out}.md and {wanted.out}.json")
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from aelab import Run, load_exported, load_model, load_run_data
+from aelab.display import print_examination
 from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
 FEW = ["--evaluation.pairs", "50"]  # thousands of pairs of a hundred images would only take longer
@@ -283,6 +284,19 @@ def test_doctor_tells_what_is_installed() -> None:
     assert "kagglehub" in found["extras"]["kaggle"]
     assert "cpu" in found["devices"]
     assert "torch" in aelab("doctor").stdout
+
+
+def test_the_brackets_of_an_extra_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {
+        "environment": {"aelab": "1", "python": "3", "platform": "x", "matrix_products": "oneDNN"},
+        "devices": {}, "packages": {}, "cpus": 2, "threads": 1, "cache": "a[b]c",
+        "extras": {"kaggle": {"kagglehub": None}}, "problems": ["pip install 'aelab[onnx]'"],
+        "folder": {"path": "d[e]f", "free_gb": 1.0},
+    }  # fmt: skip
+    print_examination(found)
+    said = capsys.readouterr().out
+    for text in ("pip install 'aelab[kaggle]'", "a[b]c", "d[e]f", "pip install 'aelab[onnx]'"):
+        assert text in said
 
 
 def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:

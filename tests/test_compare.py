@@ -150,10 +150,11 @@ def test_a_setting_that_only_one_version_has_differs() -> None:
 
 
 def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [made(tmp_path / "one"), made(tmp_path / "two", vae={"beta": 4})]
+    paths = [made(tmp_path / "one"), made(tmp_path / "[red]two", vae={"beta": 4})]
     comparison_table(compare(*paths))
     said = capsys.readouterr().out
     for text in ("MSE per pixel", "−ELBO (nats)", "not defined", "100", "vae.beta", "4.0"):
         assert text in said
+    assert "[red]two" in said  # not a style
     comparison_table(compare(paths[0], paths[0]))
     assert "do not differ" in capsys.readouterr().out

@@ -2,17 +2,16 @@
 
 import functools
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from aelab.console import console
 from aelab.parallel import Event, check_workers
 from aelab.summary import summary
 
@@ -31,14 +30,14 @@ class Display:
     def __init__(
         self, keys: Iterable[str] | None, *, quiet: bool = False, stderr: bool = False
     ) -> None:
-        self.console = Console(quiet=quiet, stderr=stderr)
-        self.errors = Console(stderr=True)
+        self.console = console(quiet=quiet, stderr=stderr)
+        self.errors = console(stderr=True)
         self.live = self.console.is_terminal
         self.progress = Progress(
-            TextColumn("[bold]{task.description:>8}"),
+            TextColumn("{task.description:>8}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self.console,
             disable=quiet or not self.live,
@@ -76,22 +75,22 @@ class Display:
     def _show(self, event: Event) -> None:
         content = event.content
         if event.kind == "failed":
-            self._state(event.job, "[red]failed")
-            self.errors.print(f"{event.job}: {content}", style="red", markup=False)
+            self._state(event.job, "failed")
+            self.errors.print(f"{event.job}: {content}", style="red")
         elif event.kind == "done":
-            self._state(event.job, "[green]done", last=True)
+            self._state(event.job, "done", last=True)
         elif event.kind == "started":
             self._state(event.job, "starting")
         elif isinstance(content, str):
-            self.console.print(content, markup=False)
+            self.console.print(content)
         elif "epoch" in content:
             self._epoch(event.job, content)
         elif "resumed" in content:
             epochs, steps = content["resumed"], content["step"]
             place = f"step {steps} of epoch {epochs + 1}" if steps else f"epoch {epochs}"
-            self.console.print(f"{event.job}: resumed after {place}.", highlight=False)
+            self.console.print(f"{event.job}: resumed after {place}.")
         elif "warning" in content:
-            self.errors.print(f"{event.job}: {content['warning']}", style="yellow", markup=False)
+            self.errors.print(f"{event.job}: {content['warning']}", style="yellow")
         else:
             self._state(event.job, content["phase"])
 
@@ -108,10 +107,7 @@ class Display:
         quiet = time.monotonic() - self.said.get(job, -QUIET_SECONDS) < QUIET_SECONDS
         if not self.live and (not quiet or content["epoch"] == content["epochs"]):
             self.said[job] = time.monotonic()
-            self.console.print(
-                f"{job}: epoch {content['epoch']}/{content['epochs']}  {state}", highlight=False
-            )
-            sys.stdout.flush()
+            self.console.print(f"{job}: epoch {content['epoch']}/{content['epochs']}  {state}")
 
     def _state(self, job: str, state: str, last: bool = False) -> None:
         if job in self.bars:
@@ -124,7 +120,7 @@ class Display:
 
 def results_table(run: "Run") -> None:
     """Print the main metrics of a run."""
-    Console(width=max(80, Console().width)).print(summary(run.metrics()))
+    console(80).print(summary(run.metrics()))
 
 
 P = ParamSpec("P")
@@ -144,8 +140,8 @@ def with_workers(display: Callable[..., Any]) -> Callable[[Callable[P, T]], Call
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> T:
             check_workers()
-            console, given = Console(), signature.bind(*args, **kwargs).arguments
-            if "watch" in given or not (console.is_terminal or console.is_jupyter):
+            out, given = console(), signature.bind(*args, **kwargs).arguments
+            if "watch" in given or not (out.is_terminal or out.is_jupyter):
                 return function(*args, **kwargs)
             with display(**given) as shown:
                 kwargs["watch"] = shown.watch
@@ -160,21 +156,21 @@ def print_presets(name: str | None) -> None:
     """The presets with a line each, or one of them whole, as TOML."""
     from aelab.experiment import PRESET_HELP, PRESETS, preset, to_toml
 
-    console = Console()
+    out = console()
     if name is None:
         for key in PRESETS:
-            console.print(f"[bold]{key:<8}[/] {PRESET_HELP[key]}", highlight=False)
+            out.print(Text.assemble((f"{key:<8}", "bold"), f" {PRESET_HELP[key]}"))
         return
-    console.print(to_toml(preset(name).model_dump(mode="json")), markup=False, highlight=False)
+    out.print(to_toml(preset(name).model_dump(mode="json")))
 
 
 def print_data(found: list[dict[str, Any]]) -> None:
     """What each source of digits holds, or why it holds none."""
-    console = Console(highlight=False)
+    out = console()
     for data in found:
-        console.print(f"[bold]{data['name']}[/]")
+        out.print(data["name"], style="bold")
         if "problem" in data:
-            console.print(f"  {data['problem']}", markup=False, soft_wrap=True)
+            out.print(f"  {data['problem']}", soft_wrap=True)
             continue
         height, width = data["image_size"]
         labels = ", ".join(data["label_names"])
@@ -187,12 +183,12 @@ def print_data(found: list[dict[str, Any]]) -> None:
         }
         widest = max(map(len, lines))
         for name, text in lines.items():
-            console.print(f"  {name:<{widest}}  {text}", markup=False, soft_wrap=True)
+            out.print(f"  {name:<{widest}}  {text}", soft_wrap=True)
 
 
 def print_examination(found: dict[str, Any]) -> None:
     """What the machine has, then what is wrong with it."""
-    console = Console(highlight=False)
+    out = console()
     table = Table.grid(padding=(0, 2))
     if environment := found.get("environment"):
         table.add_row("aelab", f"{environment['aelab']}, Python {environment['python']}")
@@ -215,8 +211,8 @@ def print_examination(found: dict[str, Any]) -> None:
         )
     table.add_row("cache", found["cache"])
     table.add_row("folder", f"{found['folder']['path']}, {found['folder']['free_gb']:g} GB free")
-    console.print(table)
+    out.print(table)
     for problem in found["problems"]:
-        console.print(f"[red]problem[/]  {escape(problem)}", soft_wrap=True)
+        out.print(Text.assemble(("problem", "red"), f"  {problem}"), soft_wrap=True)
     if not found["problems"]:
-        console.print("[green]Nothing is wrong.")
+        out.print("Nothing is wrong.", style="green")

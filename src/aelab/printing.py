@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aelab.compare import Comparison
+from aelab.console import console
 from aelab.report.numbers import decimals, number
 from aelab.report.study.conclusions import p_text, reasons
 from aelab.report.study.results import load
@@ -34,13 +35,13 @@ def claims_table(study: Study) -> None:
         effect = "–" if item.effect is None else number(item.effect, 1)
         ps = ["–" if p is None else p_text(p) for p in (item.p, item.holm)]
         delta = f"{value}\n{ends}".strip()
-        verdict = f"[{_STYLES[item.verdict]}]{item.verdict}"
+        verdict = Text(item.verdict, _STYLES[item.verdict])
         said = f"{item.place} {item.says}"
         table.add_row(said, delta, item.amount.threshold_text, effect, *ps, verdict)
-    console = Console(width=max(100, Console().width), highlight=False)
-    console.print(table)
+    out = console(100)
+    out.print(table)
     for which, why in reasons(found):
-        console.print(f"{which}: {why}", markup=False)
+        out.print(f"{which}: {why}")
 
 
 def comparison_table(found: Comparison) -> None:
@@ -56,9 +57,9 @@ def comparison_table(found: Comparison) -> None:
         unit = f" ({measure['unit']})" if measure["unit"] else ""
         best = _best(known, measure["better"])
         cells = [
-            f"[dim]{NOT_DEFINED if name in column.values else NOT_MEASURED}"
+            Text(NOT_DEFINED if name in column.values else NOT_MEASURED, "dim")
             if value is None
-            else f"{'[bold]' * (value == best)}{number(value, places)}"
+            else Text(number(value, places), "bold" if value == best else "")
             for column, value in zip(found.columns, values, strict=True)
         ]
         table.add_row(measure["title"] + unit, *cells)
@@ -68,12 +69,11 @@ def comparison_table(found: Comparison) -> None:
         settings.add_column(run, no_wrap=True)
     for name, each in found.differing.items():
         settings.add_row(name, *map(_shown, each))
-    width = max(Console().width, 30 + 14 * len(found.columns))
-    console = Console(width=width, highlight=False)
-    console.print(table)
+    out = console(30 + 14 * len(found.columns))
+    out.print(table)
     for note in found.notes:
-        console.print(note, markup=False, soft_wrap=True)
-    console.print(settings if found.differing else "The runs do not differ in any setting.")
+        out.print(note, soft_wrap=True)
+    out.print(settings if found.differing else "The runs do not differ in any setting.")
 
 
 def _best(values: list[float], better: str | None) -> float | None:
@@ -106,4 +106,4 @@ def annealing_table(found: dict[str, dict[str, Any]]) -> None:
         table.add_column(name, justify="left" if name == "model" else "right")
     for key, one in found.items():
         table.add_row(key, *(number(one[name], 2) for name in ("lower", "upper", "importance")))
-    Console(highlight=False).print(table)
+    console().print(table)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 # The measures of the table in the terminal; the report has all of them.
 SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_units",
@@ -16,8 +17,10 @@ def summary(metrics: Mapping[str, Any]) -> Table:
     entries = {**metrics["models"], **metrics["baselines"]}
     titles = list(dict.fromkeys(entry["title"] for entry in entries.values()))
     table = Table(
-        title=f"{data['name']}: {data['counts']['test']:,} test images, "
-        f"{metrics['protocol']} pixels",
+        title=Text(  # a string could hold markup: rich's own console shows it in notebooks
+            f"{data['name']}: {data['counts']['test']:,} test images, {metrics['protocol']} pixels",
+            "table.title",
+        ),
         caption="Two fixed models of one seed: this compares them, and decides nothing about the "
         "methods.",
     )
@@ -34,9 +37,9 @@ def summary(metrics: Mapping[str, Any]) -> Table:
             models = {t: v for t, v in values.items() if "model" in columns[t]}
             best = _best(models, measure["better"])
             cells = [
-                f"{'[bold]' * (title == best)}{values[title]:.4g}"
+                Text(f"{values[title]:.4g}", "bold" if title == best else "")
                 if title in values
-                else "[dim]not defined"
+                else Text("not defined", "dim")
                 for title in titles
             ]
             unit = f" ({measure['unit']})" if measure["unit"] == "nats" else ""

@@ -5,12 +5,13 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from aelab.console import console
 from aelab.flags import Output
 from aelab.parallel import Event
 from aelab.runs import SearchFolder
@@ -24,8 +25,8 @@ class SearchDisplay:
 
     def __init__(self, search: Search, *, quiet: bool = False, stderr: bool = False) -> None:
         self.search = search
-        self.console = Console(quiet=quiet, stderr=stderr)
-        self.errors = Console(stderr=True)
+        self.console = console(quiet=quiet, stderr=stderr)
+        self.errors = console(stderr=True)
         self.live = Live(console=self.console, refresh_per_second=4, transient=True)
         self.shown = self.console.is_terminal and not quiet
         self.running: dict[int, str] = {}
@@ -54,9 +55,9 @@ class SearchDisplay:
         content = event.content
         said = content if isinstance(content, dict) else {}
         if event.kind == "failed":
-            self.errors.print(f"{event.job}: {content}", style="red", markup=False)
+            self.errors.print(f"{event.job}: {content}", style="red")
         elif isinstance(content, str):
-            self.console.print(content, markup=False)
+            self.console.print(content)
         elif "before" in said:
             self._before(said["before"])
         elif "state" in said:
@@ -92,7 +93,7 @@ class SearchDisplay:
         self.running.pop(number, None)
         better = self._count(content)
         if state == "fail":
-            self.errors.print(f"trial {number}: {content['reason']}", style="yellow", markup=False)
+            self.errors.print(f"trial {number}: {content['reason']}", style="yellow")
         if not self.shown and (better or time.monotonic() - self.said >= LINE_SECONDS):
             self.said = time.monotonic()
             values = ", ".join(self._value(v, k) for k, v in enumerate(content["values"] or ()))
@@ -105,7 +106,7 @@ class SearchDisplay:
         self.phase = f"proof {self.trained}/{self.trainings}: {job}, {phase}"
         if not self.shown and time.monotonic() - self.said >= LINE_SECONDS:
             self.said = time.monotonic()
-            self.console.print(self.phase, markup=False)
+            self.console.print(self.phase)
 
     def _count(self, content: dict[str, Any]) -> bool:
         """Count a trial that has ended, and keep it if it is the best."""
@@ -140,14 +141,14 @@ class SearchDisplay:
             bar = ProgressBar(self.search.trials, ended, width=30)
             table.add_row(self._done(), bar)
         pruned, failed = self.counts["pruned"], self.counts["fail"]
-        table.add_row("", f"[dim]{pruned} pruned, {failed} failed")
+        table.add_row("", Text(f"{pruned} pruned, {failed} failed", "dim"))
         if self.best:
             value = self._value(self.best["values"][0])
-            table.add_row(f"[bold green]best {value}", f"trial {self.best['trial']}")
-            table.add_row("", escape(told(self.best["settings"])))
+            table.add_row(Text(f"best {value}", "bold green"), f"trial {self.best['trial']}")
+            table.add_row("", told(self.best["settings"]))
         for number, text in sorted(self.running.items()):
-            table.add_row(f"trial {number}", escape(text))
-        return Group(table, escape(self.phase)) if self.phase else table
+            table.add_row(f"trial {number}", text)
+        return Group(table, self.phase) if self.phase else table
 
 
 def told(settings: dict[str, Any]) -> str:
@@ -196,7 +197,7 @@ def _print_best(results: dict[str, Any]) -> None:
             *values,
             *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
         )
-    Console(width=max(100, Console().width)).print(table)
+    console(100).print(table)
 
 
 def _print_proof(proof: dict[str, Any]) -> None:
@@ -207,20 +208,18 @@ def _print_proof(proof: dict[str, Any]) -> None:
     for title in ("setting", "epochs", "mean", "95% interval"):
         table.add_column(title, justify="left" if title == "setting" else "right")
     for row in proof["contenders"]:
-        mean, mark = row["mean"], "[bold]" if row["name"] == proof["chosen"] else ""
+        mean, style = row["mean"], "bold" if row["name"] == proof["chosen"] else ""
         ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
-        table.add_row(mark + row["title"], str(row["epochs"]), f"{mean['value']:.5g}", escape(ends))
+        table.add_row(Text(row["title"], style), str(row["epochs"]), f"{mean['value']:.5g}", ends)
     for row in proof["failed"]:
         table.add_row(row["title"], str(row["epochs"]), "failed", "in the report")
-    Console(width=max(80, Console().width)).print(table)
+    console(80).print(table)
 
 
 def print_trials(done: list[dict[str, Any]]) -> None:
     """What a worker has done, and where the weights are."""
-    console = Console(highlight=False)
-    console.print(f"{len(done)} trials were taken here.")
+    out = console()
+    out.print(f"{len(done)} trials were taken here.")
     for trial in done:
         where = f"  {trial['weights']}" if trial["weights"] else ""
-        console.print(
-            f"trial {trial['trial']}: {trial['state']}{where}", markup=False, soft_wrap=True
-        )
+        out.print(f"trial {trial['trial']}: {trial['state']}{where}", soft_wrap=True)
