@@ -214,9 +214,10 @@ def test_python_reads_what_the_command_wrote(finished: Path) -> None:
 
 
 def test_show_and_report(finished: Path) -> None:
-    shown = aelab("show", finished)
-    assert shown.returncode == 0
+    shown = aelab("show", finished, env={"PYTHONIOENCODING": "cp1252"})  # a redirect on Windows
+    assert shown.returncode == 0, shown.stderr
     assert "MSE per pixel" in shown.stdout
+    assert "?ELBO" in shown.stdout
     again = aelab("report", finished)
     assert again.returncode == 0, again.stderr
 
@@ -345,7 +346,7 @@ def test_help_is_whole_and_does_not_load_torch() -> None:
     assert "resume" in done.stdout
     probe = "import sys, aelab.cli; aelab.cli.main(['--help']); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
-    flags = aelab("run", "--help").stdout
+    flags = aelab("run", "--help", env={"PYTHONIOENCODING": "ascii"}).stdout
     for flag in ("--preset", "--config", "--out", "--workers", "--latent-dim", "--vae.beta",
                  "--vae.learning-rate", "--data"):  # fmt: skip
         assert flag in flags

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from aelab import __version__
+from aelab.console import standard_streams
 from aelab.errors import AelabError, TrainingError
 from aelab.flags import (
     WORKERS,
@@ -253,7 +254,11 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The ``aelab`` command."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with standard_streams():
+        _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(words: list[str]) -> None:
     if words[:1] == ["--version"]:
         _say(f"aelab {__version__}")
     elif not words or words[0] in ("-h", "--help"):
