@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from aelab import Run, load_exported, load_model, load_run_data
+from aelab.cli import end_at_signals
 from aelab.display import print_examination
 from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
@@ -298,6 +299,25 @@ def test_the_brackets_of_an_extra_are_printed(capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     for text in ("pip install 'aelab[kaggle]'", "a[b]c", "d[e]f", "pip install 'aelab[onnx]'"):
         assert text in said
+
+
+def test_signals_end_the_command_unless_they_are_ignored() -> None:
+    """Under nohup SIGHUP is; otherwise it ends the command as SIGTERM does, and only once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        end_at_signals()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        end_at_signals()
+        for number, code in ((signal.SIGHUP, 129), (signal.SIGTERM, 143)):
+            with pytest.raises(SystemExit) as end:
+                signal.raise_signal(number)
+            assert end.value.code == code
+            signal.raise_signal(number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ def stumble(send: Send) -> None:
     raise KeyError("two\nlines")
 
 
+def hear(send: Send) -> None:
+    send(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
+
+
 def die(send: Send) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -30,6 +34,7 @@ def test_jobs_send_messages_and_a_dead_one_fails_alone_by_name() -> None:
         Job("killed", die),
         Job("refused", refuse),
         Job("stumbled", stumble),
+        Job("deaf", hear),
         *(Job(f"job {n}", double, (n,)) for n in range(3)),
     ]
     events = list(run_jobs(jobs, workers=2))
@@ -38,6 +43,7 @@ def test_jobs_send_messages_and_a_dead_one_fails_alone_by_name() -> None:
     assert "killed was ended by SIGKILL" in failed["killed"]
     assert failed["stumbled"] == "stumbled: KeyError: 'two\\nlines'"
     assert len(failed) == 3
+    assert Event("deaf", "message", True) in events  # the parent decides what SIGHUP means
     for n in range(3):
         assert Event(f"job {n}", "message", {"doubled": 2 * n}) in events
         assert Event(f"job {n}", "done") in events

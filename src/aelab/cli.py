@@ -267,8 +267,7 @@ def _main(words: list[str]) -> None:
         _say(f"aelab: there is no verb {words[0]}; see aelab --help.", error=True)
         sys.exit(2)
     else:
-        # A polite end: the workers are told too, and leave their last checkpoints.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        end_at_signals()
         try:
             if words[0] != "doctor":  # which reports a plugin that fails
                 load_plugins()
@@ -283,6 +282,19 @@ def _main(words: list[str]) -> None:
                 error=True,
             )
             sys.exit(130)
+
+
+def end_at_signals() -> None:
+    """End politely: the workers are told too, and write their last checkpoints."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # the shell and the terminal both send SIGHUP
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
+            signal.signal(number, end)
 
 
 def _again(

@@ -184,7 +184,9 @@ def _end(running: dict[Connection, tuple[Job, Any]]) -> None:
 
 
 def _work(sender: Connection, job: Job, modules: Sequence[str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    for name in ("SIGINT", "SIGHUP"):  # the parent decides what they mean; Windows has no SIGHUP
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
     import torch
     from threadpoolctl import threadpool_limits
 
