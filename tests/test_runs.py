@@ -91,6 +91,13 @@ def test_a_folder_is_shown_with_its_status_and_a_run_as_its_table(
     assert repr(run) == f"<Run {run.path}: damaged>"
 
 
+def test_a_name_that_is_not_utf8_does_not_stop_a_page(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / os.fsdecode(b"caf\xe9"), {"data": os.fsdecode(b"d\xe9")})
+    assert run.write_report(f"<h1>{run.path.name}</h1>").read_bytes() == b"<h1>caf?</h1>"
+    assert run.experiment() == {"data": "d\udce9"}
+    assert run.damaged() == {}
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_damage_is_named_and_never_used(run: Run, damage: str) -> None:
     path = run.write("figures/a.png", b"0123456789")

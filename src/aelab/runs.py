@@ -134,6 +134,10 @@ class Folder:
         self.note(files=self.manifest()["files"] | {name: digest}, announced={})
         return path
 
+    def write_text(self, name: str, text: str) -> Path:
+        """Write text as UTF-8; what is no text in it, from a folder's name, becomes ``?``."""
+        return self.write(name, text.encode(errors="replace"))
+
     def read(self, name: str, most: int | None = None) -> bytes:
         """The bytes of a file, if they are the ones that were written, and ``most`` of them."""
         path = self.own(name)
@@ -409,7 +413,7 @@ class Run(Folder):
 
     def write_report(self, html: str) -> Path:
         """Keep the report."""
-        return self.write("report.html", html.encode())
+        return self.write_text("report.html", html)
 
     @property
     def explorer(self) -> Path | None:
@@ -418,7 +422,7 @@ class Run(Folder):
 
     def write_explorer(self, html: str) -> Path:
         """Keep the explorer."""
-        return self.write("explorer.html", html.encode())
+        return self.write_text("explorer.html", html)
 
     def export_path(self, form: str) -> Path:
         """Where models go that are written for other programs, unless a place is named."""
@@ -468,7 +472,7 @@ class Study(Folder):
 
     def write_results(self, results: Mapping[str, Any], table: str) -> None:
         """Keep the results, and the raw values of every seed as CSV."""
-        self.write("seeds.csv", table.encode())
+        self.write_text("seeds.csv", table)
         self.write_json("study.json", results)
 
     def write_figure(self, name: str, data: bytes) -> Path:
@@ -477,7 +481,7 @@ class Study(Folder):
 
     def write_report(self, html: str) -> Path:
         """Keep the report."""
-        return self.write("report.html", html.encode())
+        return self.write_text("report.html", html)
 
 
 class TrialFolders:
@@ -535,12 +539,12 @@ class SearchFolder(Folder):
 
     def write_results(self, results: Mapping[str, Any], table: str) -> None:
         """Keep the results, and the trials as CSV."""
-        self.write("trials.csv", table.encode())
+        self.write_text("trials.csv", table)
         self.write_json("results.json", results)
 
     def write_best(self, settings: str) -> None:
         """Keep the best settings as TOML."""
-        self.write("best.toml", settings.encode())
+        self.write_text("best.toml", settings)
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""
@@ -560,7 +564,7 @@ class SearchFolder(Folder):
 
     def write_report(self, html: str) -> Path:
         """Keep the report."""
-        return self.write("report.html", html.encode())
+        return self.write_text("report.html", html)
 
 
 def _make(path: Path) -> None:
