@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_divergence
 
-from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll, gaussian_kl
+from aelab.losses import (
+    Loss,
+    bernoulli_nll,
+    continuous_bernoulli_mean,
+    continuous_bernoulli_nll,
+    gaussian_kl,
+)
 from aelab.randomness import stream
 
 
@@ -26,6 +32,13 @@ def test_continuous_bernoulli_nll_is_torchs_density_also_near_zero_logits() -> N
     torch.testing.assert_close(
         continuous_bernoulli_nll(logits.double(), x.double()), expected, rtol=1e-5, atol=1e-5
     )
+
+
+def test_continuous_bernoulli_mean_keeps_float32s_digits_near_zero_logits() -> None:
+    logits, _ = logits_and_pixels()
+    logits = torch.cat([scale * logits for scale in (0, 1e-6, 1e-3, 0.03, 0.1, 1)])
+    expected = ContinuousBernoulli(logits=logits.double()).mean.float()
+    torch.testing.assert_close(continuous_bernoulli_mean(logits), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-4, 1.0])

@@ -70,6 +70,19 @@ def continuous_bernoulli_nll(logits_BD: Tensor, x_BD: Tensor) -> Tensor:
     return bernoulli_nll(logits_BD, x_BD) - normaliser.sum(-1)
 
 
+def continuous_bernoulli_mean(logits_BD: Tensor) -> Tensor:
+    """The mean of the continuous Bernoulli of given logits, ``(B, D)`` in [0, 1].
+
+    Loaiza-Ganem and Cunningham (2019), eq. 8, which in logits l is 1 / (1 − exp(−l)) − 1 / l.
+    ``torch.distributions`` computes it from λ, which in float32 near l = 0 leaves three digits.
+    """
+    small = logits_BD.abs() < 0.25
+    # Both parts are infinite at l = 0; the series there is 1/2 + l/12 − l³/720.
+    safe = torch.where(small, torch.ones_like(logits_BD), logits_BD)
+    series = 0.5 + logits_BD / 12 - logits_BD.pow(3) / 720
+    return torch.where(small, series, -1 / torch.expm1(-safe) - 1 / safe)
+
+
 def gaussian_kl(mean_BZ: Tensor, log_variance_BZ: Tensor) -> Tensor:
     """KL(N(μ, σ²) ‖ N(0, 1)) of every dimension; shape ``(B, Z)``, nats.
 

@@ -146,7 +146,7 @@ def _without_aelab(config: Mapping[str, Any], model: Autoencoder) -> str:
         count=math.prod(model.architecture.image_size),
         pixels=f"torch.sigmoid({logits})"
         if model.architecture.likelihood == "bernoulli"
-        else f"torch.distributions.ContinuousBernoulli(logits={logits}).mean",
+        else f"torch.distributions.ContinuousBernoulli(logits={logits}.double()).mean.float()",
     )
 
 

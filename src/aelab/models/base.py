@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from aelab.config import Config
 from aelab.errors import AelabError
-from aelab.losses import Loss, bernoulli_nll, continuous_bernoulli_nll
+from aelab.losses import (
+    Loss,
+    bernoulli_nll,
+    continuous_bernoulli_mean,
+    continuous_bernoulli_nll,
+)
 from aelab.nets import Network, Size, build, initialise
 from aelab.ranges import Range
 from aelab.registry import Registry
@@ -97,7 +102,7 @@ class Autoencoder(nn.Module, ABC):
         """What is shown for logits: the mean of the pixel's distribution, in [0, 1]."""
         if self.architecture.likelihood == "bernoulli":
             return torch.sigmoid(logits_BD)
-        return torch.distributions.ContinuousBernoulli(logits=logits_BD).mean
+        return continuous_bernoulli_mean(logits_BD)
 
     def reconstruct(self, x_BD: Tensor) -> Tensor:
         """Pixels ``(B, D)`` in [0, 1] decoded from the deterministic code of ``x``."""
