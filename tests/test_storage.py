@@ -1,5 +1,6 @@
 """Addresses of databases: which are taken, and that none gives its password away."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,8 @@ def test_any_path_has_an_address(tmp_path: Path) -> None:
     with storage_at(file_address(path), create=True):
         pass
     assert [found.name for found in tmp_path.glob("*.db")] == [path.name]
+
+
+def test_a_path_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(AelabError, match=r"its name is not UTF-8: name another --out\.$"):
+        file_address(Path(os.fsdecode(b"caf\xe9")))

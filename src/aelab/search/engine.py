@@ -81,6 +81,8 @@ def run_search(
     if shared:
         with storage_at(shared.storage, create=True):  # so is an address that does not answer
             pass
+    else:
+        file_address(path)  # is refused before anything is made
     folder = SearchFolder.create(
         path,
         search.model_dump(mode="json"),

@@ -224,8 +224,14 @@ def parse_address(text: str) -> URL:
 
 
 def file_address(path: Path) -> str:
-    """The address of a database in a file."""
-    return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+    """The address of a database in a file. Raises AelabError for a path that is not UTF-8."""
+    try:
+        return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+    except UnicodeEncodeError:
+        raise AelabError(
+            f"{path.absolute()} cannot hold a search, since its name is not UTF-8: name another "
+            "--out."
+        ) from None
 
 
 def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
