@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from aelab.console import console
+from aelab.console.streams import console
 from benchmarks import growth, machine, quality, training, wait
 
 SECTIONS = ("training", "growth", "wait")

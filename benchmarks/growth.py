@@ -89,7 +89,7 @@ def _measure(folder: str, axis: str, size: int) -> dict[str, Any]:
 
 def _pool(folder: str, seeds: int, workers: int) -> dict[str, float]:
     """Four epochs of 10,000 images for each seed, as a study trains them: processes and all."""
-    from aelab.parallel import Job, run_jobs
+    from aelab.runs.pool import Job, run_jobs
 
     jobs = [Job(f"seed {seed}", train, (folder, seed)) for seed in range(seeds)]
     began = time.perf_counter()

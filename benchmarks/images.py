@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from aelab.data import Data, load_data
+from aelab.data.dataset import Data
+from aelab.data.sources import load_data
 from benchmarks.contestants import Images
 
 

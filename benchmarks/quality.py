@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from aelab.experiment import preset
+from aelab.experiment.presets import preset
 from aelab.models import MODELS
-from aelab.parallel import Event, Job, Send, run_jobs
-from aelab.train import fit
+from aelab.runs.pool import Event, Job, Send, run_jobs
+from aelab.training.loop import fit
 from benchmarks.images import data
 from benchmarks.table import markdown
 

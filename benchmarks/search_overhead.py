@@ -14,11 +14,12 @@ from statistics import median
 
 import optuna
 
-from aelab.experiment import preset
+from aelab.experiment.presets import preset
 from aelab.randomness import numpy_stream
 from aelab.search import Search
 from aelab.search.space import searched
-from aelab.search.storage import BudgetUsed, create_study, storage_at
+from aelab.search.storage import BudgetUsed, storage_at
+from aelab.search.trials import create_study
 from aelab.search.worker import me
 
 EPOCHS = 5

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from aelab.experiment import preset
-from aelab.train import measure
+from aelab.experiment.presets import preset
+from aelab.training.loop import measure
 from benchmarks.contestants import Setting
 from benchmarks.images import data
 from benchmarks.processes import Worker

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aelab.data import resolve_data
+from aelab.data.sources import resolve_data
 from aelab.errors import AelabError, DataError
-from aelab.experiment import load_toml, validate
+from aelab.experiment.presets import load_toml, validate
 from tests.idx_files import idx_bytes, make_set, write_set
 
 if TYPE_CHECKING:

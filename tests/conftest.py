@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.data import Data, Split
-from aelab.lab import run_lab
-from aelab.runs import Run, SearchFolder
+from aelab.data.dataset import Data, Split
+from aelab.lab.run import run_lab
+from aelab.runs.run import Run
+from aelab.runs.search import SearchFolder
 from tests.torture import Ground, prepare
 
 MNIST = Path(__file__).parents[2] / "shared" / "mnist"

@@ -8,13 +8,13 @@ from typing import Any, cast
 import torch
 
 import aelab
-from aelab.data import Data
+from aelab.data.dataset import Data
 from aelab.explorer import build_explorer
 from aelab.metrics import Context
 from aelab.models import MODELS, Architecture, Autoencoder
 from aelab.models.base import Likelihood
-from aelab.nets import Network
-from aelab.runs import Run
+from aelab.nets.network import Network
+from aelab.runs.run import Run
 from tests.fake_run import FakeRun, make_run
 
 CHROMIUM = Path("/usr/bin/chromium")

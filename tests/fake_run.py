@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 @dataclass
 class FakeRun:
-    """The methods of ``aelab.runs.Run`` that a report needs, over plain dicts."""
+    """The methods of ``aelab.runs.folder.Run`` that a report needs, over plain dicts."""
 
     path: Path
     settings: dict[str, Any]

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from aelab.axes import BASE, points
-from aelab.claims import CLAIMS, Claim, frozen_hash
-from aelab.evidence import Entry, compose
-from aelab.experiment import preset
-from aelab.runs import Run, Study
+from aelab.claims.rules import CLAIMS, Claim, frozen_hash
+from aelab.experiment.presets import preset
+from aelab.runs.run import Run
+from aelab.runs.study import Study
+from aelab.studies.aggregate import Entry, compose
+from aelab.studies.sweep import BASE, points
 
 TITLES = {"ae": "AE", "vae": "VAE", "noise": "Noisy AE", "pca": "PCA", "pixels": "Raw pixels"}
 MEASURES = {

@@ -4,13 +4,13 @@ from functools import cache
 
 import numpy as np
 
-from aelab.data import Data
-from aelab.experiment import Measuring
+from aelab.config.evaluation import EvaluationSettings
+from aelab.data.binarize import Protocol
+from aelab.data.dataset import Data
 from aelab.metrics import METRICS, Context, Evaluation, Subject, evaluate
 from aelab.metrics.base import Array
 from aelab.models import MODELS, Architecture
-from aelab.nets import Network
-from aelab.pixels import Protocol
+from aelab.nets.network import Network
 
 NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
 
@@ -19,7 +19,7 @@ def make(name: str, data: Data, latent_dim: int = 3, protocol: Protocol = "grey"
     """A fresh context of a model with its first weights."""
     architecture = Architecture(network=NETWORK, latent_dim=latent_dim)
     model = MODELS[name](architecture, MODELS[name].Config(), seed=0)
-    settings = Measuring(pairs=100)
+    settings = EvaluationSettings(pairs=100)
     return Context(model=model, data=data, seed=0, protocol=protocol, settings=settings)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from aelab.data import Data
+from aelab.data.dataset import Data
 from aelab.metrics import arrays, embedding, flow, sampling
 from aelab.metrics.base import Array
 from aelab.models import MODELS, GaussianAutoencoder

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.claims import frozen_hash
-from aelab.data import Data
+from aelab.claims.rules import frozen_hash
+from aelab.data.dataset import Data
 from aelab.errors import AelabError
-from aelab.lab import run_lab
+from aelab.lab.jobs import describe
+from aelab.lab.run import run_lab
 from aelab.metrics import METRICS, Context, evaluate_baseline
 from aelab.metrics.baselines import Pca
 from aelab.models import MODELS
-from aelab.runs import Study
-from aelab.study import run_study
-from aelab.work import describe
+from aelab.runs.study import Study
+from aelab.studies.study import run_study
 from tests.conftest import tiny_split
 from tests.measured import make, per_image
 from tests.torture import Ground

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from aelab import formula
-from aelab.claims import (
+from aelab.claims import formula
+from aelab.claims.rules import (
     CLAIMS,
     Claim,
     claim,
@@ -22,8 +22,8 @@ from aelab.claims import (
     rule,
     thaw,
 )
+from aelab.claims.statistics import Interval, Paired, holm, seeds_needed, smallest_p
 from aelab.errors import AelabError
-from aelab.inference import Interval, Paired, holm, seeds_needed, smallest_p
 
 FIVE = (0.8, -0.3, 1.1, 0.6, -0.1)
 TEN = tuple(np.random.default_rng(1).normal(0.4, 0.5, 10))
@@ -265,7 +265,7 @@ def test_a_claim_of_one_s_own_is_a_few_lines(
     assert [c.name for c in claims] == [*CLAIMS, "neighbours"]
     pairs = {s: {"ae": {"knn_accuracy": 0.9}, "vae": {"knn_accuracy": 0.95}} for s in range(10)}
     assert decide(claims, pairs)[-1].verdict == "supported"
-    monkeypatch.setattr("aelab.claims.CLAIMS", dict(CLAIMS))
+    monkeypatch.setattr("aelab.claims.rules.CLAIMS", dict(CLAIMS))
     claim(**claims[-1].model_dump())
     with pytest.raises(AelabError, match="Two claims are named neighbours"):
         claim(**claims[-1].model_dump())

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from aelab import Run, load_exported, load_model, load_run_data
-from aelab.cli import end_at_signals
-from aelab.display import print_examination
+from aelab.cli.app import end_at_signals
+from aelab.cli.printing import print_examination
 from tests.processes import hear_interrupts, wait_for_the_end_of_session
 
 FEW = ["--evaluation.pairs", "50"]  # thousands of pairs of a hundred images would only take longer
@@ -364,7 +364,10 @@ def test_help_is_whole_and_does_not_load_torch() -> None:
     done = aelab("--help")
     assert done.returncode == 0
     assert "resume" in done.stdout
-    probe = "import sys, aelab.cli; aelab.cli.main(['--help']); assert 'torch' not in sys.modules"
+    probe = (
+        "import sys; from aelab.cli.app import main; main(['--help']); "
+        "assert 'torch' not in sys.modules"
+    )
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
     flags = aelab("run", "--help", env={"PYTHONIOENCODING": "ascii"}).stdout
     for flag in ("--preset", "--config", "--out", "--workers", "--latent-dim", "--vae.beta",

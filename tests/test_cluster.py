@@ -18,12 +18,14 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, event
 
 from aelab.errors import AelabError, RunError, TrainingError
-from aelab.experiment import preset
-from aelab.parallel import Event
-from aelab.runs import Folder, SearchFolder, TrialFolders
+from aelab.experiment.presets import preset
+from aelab.runs.folder import Folder
+from aelab.runs.pool import Event
+from aelab.runs.search import SearchFolder, TrialFolders
 from aelab.search import Proof, Search, Shared, resume_search, run_search
 from aelab.search.cluster import join_search, search_of
-from aelab.search.storage import RETRIED, WEIGHTS, WORKER, Outage, load_study, storage_at
+from aelab.search.storage import Outage, storage_at
+from aelab.search.trials import RETRIED, WEIGHTS, WORKER, load_study
 from tests import postgres
 
 TRIALS, EPOCHS = 12, 40

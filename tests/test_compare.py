@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aelab.compare import compare, differences
+from aelab.cli.tables import comparison_table
 from aelab.errors import AelabError
-from aelab.experiment import preset
-from aelab.printing import comparison_table
-from aelab.runs import Run
+from aelab.experiment.presets import preset
+from aelab.runs.run import Run
+from aelab.studies.compare import compare, differences
 
 DATA: dict[str, Any] = {
     "name": "MNIST", "sha256": {"train": "ab", "test": "cd"},

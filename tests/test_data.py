@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aelab import data as data_module
-from aelab.data import Data, Source, Split, load_data, resolve_data
-from aelab.download import MNIST_SHA256
+from aelab.data import sources as data_module
+from aelab.data.dataset import Data, Split
+from aelab.data.download import MNIST_SHA256
+from aelab.data.sources import Source, load_data, resolve_data
 from aelab.errors import DataError
 from tests.idx_files import hashes, make_set, write_set
 

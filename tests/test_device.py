@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from aelab.data import Data
-from aelab.device import find_device, measuring_device
+from aelab.config.device import find_device, measuring_device
+from aelab.data.dataset import Data
 from aelab.errors import AelabError
-from aelab.experiment import preset
-from aelab.train import fit
+from aelab.experiment.presets import preset
+from aelab.training.loop import fit
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from types import ModuleType
 
 import pytest
 
-from aelab import data, download, layout
-from aelab.data import load_data, resolve_data
+from aelab.data import download
+from aelab.data import folders as layout
+from aelab.data import sources as data
+from aelab.data.sources import load_data, resolve_data
 from aelab.errors import DataError
 from tests.idx_files import hashes, idx_bytes, make_set, write_set
 

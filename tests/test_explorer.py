@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import aelab
-from aelab.data import Data, Split
+from aelab.data.dataset import Data, Split
 from aelab.metrics import obtain_classifier
 from aelab.models import Autoencoder, GaussianAutoencoder
 from tests.explorer_pages import CHROMIUM, SIZES, Tab, chromium, page_of, settle, trained, untrained
@@ -519,7 +519,7 @@ def test_a_run_with_fewer_models_has_fewer_views(
 
     from aelab.explorer import build_explorer
     from aelab.metrics import Context
-    from aelab.runs import Run
+    from aelab.runs.run import Run
     from tests.fake_run import make_run
 
     fake = make_run(tmp_path, epochs=1)

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from aelab.data import Data, load_data
+from aelab.data.dataset import Data
+from aelab.data.sources import load_data
 from aelab.errors import AelabError
 from aelab.explorer import build_explorer
 from aelab.explorer.build import modules
@@ -30,11 +31,11 @@ from aelab.explorer.precision import kind_for
 from aelab.explorer.serve import make_server
 from aelab.metrics import Context
 from aelab.models import MODELS, Architecture, Autoencoder
-from aelab.nets import Network
+from aelab.nets.network import Network
 from aelab.report.build import render
 from aelab.report.results import load
 from aelab.report.style import Inliner
-from aelab.runs import Run
+from aelab.runs.run import Run
 from tests.explorer_pages import page_of
 from tests.fake_run import FakeRun, make_run
 

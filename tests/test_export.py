@@ -16,8 +16,8 @@ from aelab.errors import AelabError
 from aelab.export import FORMATS, Format, config, describe, write_models
 from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
 from aelab.models.base import Likelihood
-from aelab.nets import Network
-from aelab.runs import Run
+from aelab.nets.network import Network
+from aelab.runs.run import Run
 from tests.fake_run import make_run
 
 NETWORKS = {

@@ -11,17 +11,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aelab.data import Data, Split, load_data
-from aelab.experiment import Measuring, preset
+from aelab.config.evaluation import EvaluationSettings
+from aelab.data.binarize import freeze, to_unit
+from aelab.data.dataset import Data, Split
+from aelab.data.sources import load_data
+from aelab.experiment.presets import preset
 from aelab.losses import Loss, bernoulli_nll
 from aelab.metrics import Context, neighbours
 from aelab.metrics.base import Array
 from aelab.metrics.baselines import Pca, PcaBaseline
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
-from aelab.nets import Network
-from aelab.pixels import freeze, to_unit
+from aelab.nets.network import Network
 from aelab.randomness import stream
-from aelab.train import Training, fit
+from aelab.training.loop import fit
+from aelab.training.settings import Training
 from tests.measured import per_image
 
 
@@ -143,7 +146,7 @@ def test_the_likelihood_bounds_are_in_order(mnist: Data) -> None:
     model = experiment.build("vae-16")
     [_] = fit(model, mnist, experiment.training("vae"), seed=0, protocol="static")
     few = replace(mnist, test=Split(mnist.test.images[:50], mnist.test.labels[:50]))
-    settings = Measuring(samples=5000)
+    settings = EvaluationSettings(samples=5000)
     context = Context(model=model, data=few, seed=0, protocol="static", settings=settings)
     names = ("negative_elbo", "nll_50", "nll_500", "nll_5000")
     elbo, nll_50, nll_500, nll_5000 = (per_image(name, context).mean() for name in names)

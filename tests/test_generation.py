@@ -15,7 +15,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
-from aelab.data import Data, Split
+from aelab.data.dataset import Data, Split
 from aelab.errors import RunError
 from aelab.metrics import METRICS, Context, evaluation, generation, neighbours
 from aelab.metrics.classifier import Classifier, build, key, obtain
@@ -23,7 +23,7 @@ from aelab.metrics.generation import facts, floor, nearest_distance, scene
 from aelab.metrics.interpolation import same_class_pairs, walks
 from aelab.metrics.reconstruction import structural_similarity
 from aelab.randomness import stream
-from aelab.runs import CacheFolder
+from aelab.runs.folder import CacheFolder
 from tests.measured import make
 
 

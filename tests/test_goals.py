@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.data import Data
+from aelab.data.dataset import Data
 from aelab.errors import AelabError
-from aelab.experiment import Experiment, preset
+from aelab.experiment.presets import preset
+from aelab.experiment.settings import Experiment
 from aelab.metrics import METRICS, Context
 from aelab.models import Autoencoder
 from aelab.search.goals import GOALS, find_goal, validation_context
-from aelab.train import Epoch, fit
+from aelab.training.loop import fit
+from aelab.training.records import Epoch
 
 SMALL: dict[str, Any] = {"latent_dim": (4,), "network": {"hidden": (32,)}}
 

@@ -8,10 +8,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from aelab.experiment import validate
-from aelab.lab import rebuild
-from aelab.runs import FORMAT, Run, opened
-from aelab.train import load_weights
+from aelab.experiment.presets import validate
+from aelab.lab.report import rebuild
+from aelab.runs.folder import FORMAT
+from aelab.runs.run import Run
+from aelab.runs.study import opened
+from aelab.training.state import load_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = sorted(GOLDEN.iterdir())

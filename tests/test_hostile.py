@@ -20,14 +20,18 @@ import pytest
 import safetensors.torch
 import torch
 
-from aelab import runs
-from aelab.checkpoints import newest_state, write_state
 from aelab.errors import RunError
-from aelab.experiment import experiment_of
-from aelab.mending import mend
-from aelab.runs import Folder, ModelFolder, Run, SearchFolder, Study
-from aelab.train import State
-from aelab.work import load_model
+from aelab.experiment.presets import experiment_of
+from aelab.lab.jobs import load_model
+from aelab.lab.repair import mend
+from aelab.runs import folder as runs
+from aelab.runs.folder import Folder
+from aelab.runs.models import ModelFolder
+from aelab.runs.run import Run
+from aelab.runs.search import SearchFolder
+from aelab.runs.study import Study
+from aelab.training.checkpoints import newest_state, write_state
+from aelab.training.records import State
 from tests.torture import KEY
 
 EVIL = '"></script><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -174,7 +178,7 @@ def test_nothing_is_unpacked_or_parsed_without_a_bound(
     run: Run, monkeypatch: pytest.MonkeyPatch, name: str, content: Callable[[], bytes], said: str
 ) -> None:
     """The bounds are lowered here: they are checked before memory is taken."""
-    monkeypatch.setattr(runs, "MOST_ARRAYS", 1 << 26)
+    monkeypatch.setattr("aelab.runs.models.MOST_ARRAYS", 1 << 26)
     monkeypatch.setattr(runs, "MOST_JSON", 1 << 20)
     folder = run.model(KEY)
     folder.write(name, content())

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from aelab.data.idx import read_idx, shown
 from aelab.errors import DataError
-from aelab.idx import read_idx, shown
 from tests.idx_files import Array, idx_bytes
 
 IMAGES = npst.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(2, 9), st.integers(2, 9)))

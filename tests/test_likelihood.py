@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from aelab.data import Data
+from aelab.data.binarize import freeze
+from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.metrics import METRICS
 from aelab.metrics.annealing import ais_check, backward, forward, hmc, powers, tune
 from aelab.metrics.base import Array
 from aelab.metrics.importance import bound, effective_samples, importance, log_weights
-from aelab.pixels import freeze
 from aelab.randomness import stream
-from aelab.runs import ModelFolder
+from aelab.runs.models import ModelFolder
 from tests.measured import make, per_image
 
 D, Z, N = 6, 3, 40

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from aelab.data import Data, Split
+from aelab.config.evaluation import EvaluationSettings
+from aelab.data.dataset import Data, Split
 from aelab.errors import AelabError
-from aelab.experiment import Measuring
 from aelab.losses import bernoulli_nll
 from aelab.metrics import (
     METRICS,
@@ -38,7 +38,7 @@ def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) ->
     estimate = evaluation.metrics[name]
     gaussian = issubclass(MODELS[model], GaussianAutoencoder)
     undefined = METRICS[name].needs == "posterior" and not gaussian
-    if undefined or not METRICS[name].asked(Measuring()):
+    if undefined or not METRICS[name].asked(EvaluationSettings()):
         assert estimate is None, "what is not defined has no number"
         assert name not in evaluation.per_image
         return
@@ -308,7 +308,7 @@ def test_degenerate_data_give_numbers_or_nothing(tiny_data: Data, case: str) -> 
     data, undefined = degenerate(tiny_data, case)
     context = make("vae", data)
     evaluation = evaluate(context)
-    asked = {name for name, measure in METRICS.items() if measure.asked(Measuring())}
+    asked = {name for name, measure in METRICS.items() if measure.asked(EvaluationSettings())}
     assert {name for name in asked if evaluation.metrics[name] is None} == undefined
     for name, estimate in evaluation.metrics.items():
         if estimate is not None:

@@ -9,7 +9,8 @@ from aelab.errors import AelabError
 from aelab.losses import means, weighted_total
 from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
 from aelab.models.base import RECONSTRUCTION
-from aelab.nets import ACTIVATIONS, BUILDERS, Network
+from aelab.nets.builders import BUILDERS
+from aelab.nets.network import ACTIVATIONS, Network
 from aelab.randomness import stream
 
 HIDDEN = {"mlp": (32, 16), "conv": (4, 8)}

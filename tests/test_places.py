@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from aelab import cache
-from aelab.doctor import examine, look_at_data
+from aelab.cli.doctor import examine, look_at_data
+from aelab.data import cache
 from aelab.errors import RunError
-from aelab.experiment import preset
-from aelab.lab import run_lab
-from aelab.runs import Run
+from aelab.experiment.presets import preset
+from aelab.lab.run import run_lab
+from aelab.runs.run import Run
 from aelab.search import Search, run_search
-from aelab.study import run_study
+from aelab.studies.study import run_study
 from tests.idx_files import make_set, write_set
 
 #: The tests run as root, who may write anywhere: the attempt is made by another user.
 SCRIPT = """
 import os, sys
-import aelab.display, aelab.lab  # the other user may not reach the packages
-from aelab.cli import main
+import aelab.console.progress, aelab.lab.run  # the other user may not reach the packages
+from aelab.cli.app import main
 if os.getuid() == 0:
     os.setuid(65534)
 main(sys.argv[1:])

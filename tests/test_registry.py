@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 import aelab
-from aelab import registry
-from aelab.display import Display, with_workers
-from aelab.doctor import examine
+from aelab.cli.doctor import examine
+from aelab.cli.options import Place, experiment_and
+from aelab.config import registry
+from aelab.config.registry import load_plugins, registered_elsewhere
+from aelab.console.progress import Display, with_workers
 from aelab.errors import AelabError
-from aelab.flags import Place, experiment_and
+from aelab.lab.report import Watch
 from aelab.losses import Loss
 from aelab.metrics import METRICS
 from aelab.models import MODELS, Autoencoder
-from aelab.parallel import Event, check_workers
-from aelab.registry import load_plugins, registered_elsewhere
+from aelab.runs.pool import Event, check_workers
 
 
 class SparseAE(Autoencoder):
@@ -128,8 +129,9 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 SCRIPT = """
 from pathlib import Path
 from aelab.errors import AelabError
-from aelab.parallel import check_workers
-from aelab.registry import Registry
+from aelab.lab.report import Watch
+from aelab.runs.pool import check_workers
+from aelab.config.registry import Registry
 
 def here():
     pass
@@ -156,7 +158,7 @@ def test_what_a_script_registers_is_found_if_it_has_a_guard(tmp_path: Path) -> N
 
 
 @with_workers(lambda **_: Display(()))
-def say(what: str, watch: aelab.lab.Watch = lambda event: None) -> str:  # noqa: ARG005
+def say(what: str, watch: Watch = lambda event: None) -> str:  # noqa: ARG005
     watch(Event("job", "message", what))
     return what
 

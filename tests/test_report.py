@@ -25,7 +25,7 @@ from aelab.report.numbers import decimals, duration, number
 from aelab.report.results import Results, load
 from aelab.report.samplers import matrix
 from aelab.report.style import class_colors, png, svg
-from aelab.runs import Run
+from aelab.runs.run import Run
 from tests.fake_run import FakeRun, make_run
 
 CHROMIUM = Path("/usr/bin/chromium")

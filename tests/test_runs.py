@@ -10,24 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from aelab import runs
-from aelab.checkpoints import best_epoch, newest_state, write_state
-from aelab.cli import VERBS
+from aelab.cli.commands import COMMANDS
 from aelab.errors import RunError
-from aelab.runs import (
-    FORMAT,
-    UNSEALED,
-    Folder,
-    ModelFolder,
-    Run,
-    SearchFolder,
-    Study,
-    default_path,
-)
+from aelab.runs.creation import default_path
+from aelab.runs.folder import FORMAT, UNSEALED, Folder
+from aelab.runs.models import ModelFolder
+from aelab.runs.run import Run
+from aelab.runs.search import SearchFolder
+from aelab.runs.study import Study
 from aelab.search import resume_search
 from aelab.search.cluster import join_search
-from aelab.study import resume_study
-from aelab.train import State
+from aelab.studies.study import resume_study
+from aelab.training.checkpoints import best_epoch, newest_state, write_state
+from aelab.training.records import State
 
 
 @pytest.fixture
@@ -68,7 +63,9 @@ def test_a_default_path_that_another_process_takes_meanwhile_gets_the_next_numbe
     monkeypatch.chdir(tmp_path)
     first = Run.create(default_path("quick"), {}, default="quick")
     taken = iter([first.path])  # what the second process finds before the first has it
-    monkeypatch.setattr(runs, "default_path", lambda name: next(taken, None) or default_path(name))
+    monkeypatch.setattr(
+        "aelab.runs.creation.default_path", lambda name: next(taken, None) or default_path(name)
+    )
     second = Run.create(first.path, {}, default="quick")
     assert second.path.name == f"{first.path.name}-2"
     assert sorted(Path("runs").iterdir()) == [first.path, second.path]
@@ -166,7 +163,7 @@ def test_a_command_refuses_a_folder_of_another_kind_and_makes_nothing(
     before = {file: file.read_bytes() for file in path.iterdir()}
     verb, *flags = command.split()
     with pytest.raises(RunError, match=f"is a {kind}, not a run: open it with aelab show, resume"):
-        VERBS[verb]([str(path), *flags])
+        COMMANDS[verb]([str(path), *flags])
     assert {file: file.read_bytes() for file in path.iterdir()} == before
 
 

@@ -11,16 +11,18 @@ from typing import Any
 import optuna
 import pytest
 
-from aelab.data import Source
+from aelab.data.sources import Source
 from aelab.errors import RunError, TrainingError
-from aelab.experiment import Experiment, load_toml, preset
-from aelab.parallel import Event
-from aelab.runs import SearchFolder
+from aelab.experiment.presets import load_toml, preset
+from aelab.experiment.settings import Experiment
+from aelab.runs.pool import Event
+from aelab.runs.search import SearchFolder
 from aelab.search import Proof, Pruner, Sampler, Search, Space, resume_search, run_search
 from aelab.search.prove import over_seeds, prove
 from aelab.search.space import searched
-from aelab.search.storage import WORKER, BudgetUsed, create_study, load_study, storage_at
+from aelab.search.storage import BudgetUsed, storage_at
 from aelab.search.trial import memory_told
+from aelab.search.trials import WORKER, create_study, load_study
 from tests.test_cli import aelab
 
 TRIALS = 20

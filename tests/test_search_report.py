@@ -22,7 +22,7 @@ from aelab.report.search.records import (
 from aelab.report.search.settings import log_ticks
 from aelab.report.search.words import important, luck, summary
 from aelab.report.style import svg
-from aelab.runs import SearchFolder
+from aelab.runs.search import SearchFolder
 from tests.test_cli import aelab
 from tests.test_report import CHROMIUM
 

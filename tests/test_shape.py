@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from aelab.data import Data
+from aelab.data.dataset import Data
 from aelab.metrics import METRICS, Estimate, health, latent, regularity, robustness
 from aelab.metrics.base import Array
 from aelab.metrics.few_labels import labelled

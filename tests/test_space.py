@@ -7,11 +7,11 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field
 
-from aelab.config import Config
+from aelab.config.base import Config
+from aelab.config.ranges import Choice, Range
 from aelab.errors import AelabError
-from aelab.experiment import preset
+from aelab.experiment.presets import preset
 from aelab.models import MODELS
-from aelab.ranges import Choice, Range
 from aelab.search.dimension import Dimension
 from aelab.search.space import Searched, Space, _ranges, searched
 

@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 
-from aelab.data import Data
-from aelab.experiment import preset
-from aelab.fused import FusedStep
+from aelab.data.dataset import Data
+from aelab.experiment.presets import preset
 from aelab.models import MODELS, Architecture, Autoencoder
-from aelab.nets import Network
+from aelab.nets.network import Network
 from aelab.randomness import stream
-from aelab.steps import AutogradStep, make_step
-from aelab.train import fit
+from aelab.training.fast import FusedStep
+from aelab.training.loop import fit
+from aelab.training.steps import AutogradStep, make_step
 
 PLAIN = [name for name, model in MODELS.items() if model.plain_loss]
 
@@ -54,7 +54,7 @@ def test_the_loss_curve_is_autograds(
     experiment = preset("recipe", latent_dim=(4,), network={"hidden": (32,)})
     curves = []
     for maker in (make_step, AutogradStep):
-        monkeypatch.setattr("aelab.train.make_step", maker)
+        monkeypatch.setattr("aelab.training.loop.make_step", maker)
         model = experiment.build(f"{name}-4")
         changes = {"epochs": 5, "encoder_rate": encoder_rate}
         config = experiment.training(name).model_copy(update=changes)

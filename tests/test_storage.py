@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from aelab.data import Source
+from aelab.cli.options import alone, parse
+from aelab.cli.search_options import SearchPlace, WorkerPlace
+from aelab.data.sources import Source
 from aelab.errors import AelabError
-from aelab.flags import alone, parse
-from aelab.search.flags import SearchPlace, WorkerPlace
-from aelab.search.storage import file_address, parse_address, storage_at, without_password
+from aelab.search.addresses import file_address, parse_address, without_password
+from aelab.search.storage import storage_at
 from aelab.search.worker import Task
 
 SECRET = "SECRET"

@@ -16,30 +16,32 @@ from typing import Any
 
 import pytest
 
-from aelab import lab
-from aelab.axes import BASE, parse, points, written
-from aelab.claims import CLAIMS
-from aelab.cli import evaluate, report
-from aelab.display import Display
+from aelab.claims.rules import CLAIMS
+from aelab.cli.commands import evaluate, report
+from aelab.console.progress import Display
 from aelab.errors import AelabError, DataError, RunError, TrainingError
-from aelab.experiment import Experiment, preset
-from aelab.lab import run_lab
-from aelab.parallel import Event
+from aelab.experiment.presets import preset
+from aelab.experiment.settings import Experiment
+from aelab.lab.run import run_lab
 from aelab.report import build_study_report
 from aelab.report.results import Estimate
 from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, Found, load
-from aelab.runs import Run, SearchFolder, Study
+from aelab.runs.pool import Event
+from aelab.runs.run import Run
+from aelab.runs.search import SearchFolder
+from aelab.runs.study import Study
 from aelab.search import Search, run_search
-from aelab.study import (
+from aelab.studies.plan import missing
+from aelab.studies.study import (
     _complete,
     evaluate_study,
-    missing,
     rebuild_study,
     report_study,
     resume_study,
     run_study,
 )
+from aelab.studies.sweep import BASE, parse, points, written
 from tests.fake_study import make_study
 
 EFFORT = {"draws": 50, "pairs": 20}
@@ -92,7 +94,7 @@ def test_a_seed_without_an_explorer_is_told(
         raise AelabError("The data have gone.")
 
     path = shutil.copytree(whole.run_path("seed-1"), tmp_path / "seed-1")
-    monkeypatch.setattr(lab, "explore", gone)
+    monkeypatch.setattr("aelab.lab.report.explore", gone)
     said: list[dict[str, str]] = []
     _complete(said.append, path)
     assert said == [{"phase": "reporting"}, {"warning": "No new explorer: The data have gone."}]
@@ -253,7 +255,7 @@ def test_damage_in_a_run_is_named_and_repaired_before_the_report(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pages: list[Path] = []  # that would be built, in their order
-    monkeypatch.setattr(lab, "report", lambda run, _: pages.append(run.path))
+    monkeypatch.setattr("aelab.lab.report.report_run", lambda run, _: pages.append(run.path))
     monkeypatch.setattr("aelab.report.build_study_report", lambda study: pages.append(study.path))
     study = Study(shutil.copytree(whole.path, tmp_path / "copy"))
     weights = Run(study.run_path("seed-1")).model("vae-3").path / "weights.safetensors"

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.adam import Adam
-from aelab.data import Data
+from aelab.data.dataset import Data
 from aelab.errors import TrainingError
-from aelab.experiment import Experiment, preset
+from aelab.experiment.presets import preset
+from aelab.experiment.settings import Experiment
 from aelab.losses import Loss
 from aelab.models import MODELS
-from aelab.train import Epoch, State, Training, fit, fit_in_parts, measure
+from aelab.training.loop import fit, fit_in_parts, measure
+from aelab.training.optimizer import Adam
+from aelab.training.records import Epoch, State
+from aelab.training.settings import Training
 
 SMALL = {"models": tuple(MODELS), "latent_dim": (4,), "network": {"hidden": (32,)}}
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import aelab
-from aelab.checkpoints import Due
 from aelab.errors import RunError
-from aelab.runs import Run
-from aelab.work import train_and_evaluate
+from aelab.lab.jobs import train_and_evaluate
+from aelab.runs.run import Run
+from aelab.training.checkpoints import Due
 from tests.processes import wait_for_the_end_of_session
 from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run
 
@@ -66,7 +66,7 @@ def test_a_lock_left_by_a_dead_process_is_no_obstacle(ground: Ground) -> None:
     """Held by a living process it is refused; when that is killed, the folder is free again."""
     path = ground.folder / "reference"
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from aelab.runs import Run\n"
+        [sys.executable, "-c", "import sys; from aelab.runs.folder import Run\n"
          "with Run(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()", path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_pickle_under_an_accepted_name_is_never_run(ground: Ground, tmp_path: 
     """Even with a checksum that fits: the formats themselves cannot run code."""
     import pickle
 
-    from aelab.work import load_model
+    from aelab.lab.jobs import load_model
 
     canary = tmp_path / "canary"
 

@@ -28,14 +28,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from aelab.checkpoints import newest_state
-from aelab.data import Source, resolve_data
+from aelab.data.sources import Source, resolve_data
 from aelab.errors import AelabError, RunError, TrainingError
-from aelab.experiment import Experiment, experiment_of, merge, preset
-from aelab.parallel import Event
-from aelab.runs import Folder, Run
-from aelab.study import run_study
-from aelab.work import describe, train, train_and_evaluate
+from aelab.experiment.presets import experiment_of, merge, preset
+from aelab.experiment.settings import Experiment
+from aelab.lab.jobs import describe, train, train_and_evaluate
+from aelab.runs.folder import Folder
+from aelab.runs.pool import Event
+from aelab.runs.run import Run
+from aelab.studies.study import run_study
+from aelab.training.checkpoints import newest_state
 from tests.bad_inputs import bad_idx, bad_toml, damage, impossible_data, one_bad_copy
 from tests.idx_files import make_set, write_set
 
@@ -165,7 +167,7 @@ def start(
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aelab.work"])
+    context.set_forkserver_preload(["aelab.lab.jobs"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
         target=victim, args=(sender, path, ground.source, at, most_bytes), daemon=True

@@ -15,7 +15,7 @@ from benchmarks.table import markdown
 from aelab.report.numbers import decimals, duration, interval, number
 from aelab.report.search import words
 from aelab.report.search.records import Proof, SearchResults, Trial, load
-from aelab.runs import SearchFolder
+from aelab.runs.search import SearchFolder
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUANTILE = 0.25  # of the trials, by value: what "good" means in the table of sensitivity

@@ -14,7 +14,7 @@ import numpy as np
 from tests.idx_files import write_set
 
 from aelab import Run, preset, run_lab
-from aelab.runs import FORMAT
+from aelab.runs.folder import FORMAT
 
 ROOT = Path(__file__).parents[1]
 SIDE = 8  # pixels: the folder stays small

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from benchmarks.table import markdown
 
-from aelab.experiment import experiment_of
+from aelab.experiment.presets import experiment_of
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import decimals, interval, number
 from aelab.report.samplers import PANEL
 from aelab.report.study.conclusions import conclusions, course, headline, p_text
 from aelab.report.study.results import Found, Summary, Sweep, load, setting_title
-from aelab.runs import Run, Study
+from aelab.runs.run import Run
+from aelab.runs.study import Study
 
 DOCS = Path(__file__).parents[1] / "docs"
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "probe_accuracy", "coverage_prior",

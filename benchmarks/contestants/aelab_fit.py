@@ -5,9 +5,10 @@ from typing import final
 
 import numpy as np
 
-from aelab.data import Data, Split
-from aelab.experiment import preset
-from aelab.train import Epoch, fit
+from aelab.data.dataset import Data, Split
+from aelab.experiment.presets import preset
+from aelab.training.loop import fit
+from aelab.training.records import Epoch
 from benchmarks.contestants import Images, Setting, Weights
 
 

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from aelab.products import product
+from aelab.nets.matmul import product
 from benchmarks.contestants import Images, Setting
 
 Multiply = Callable[[Tensor, Tensor, Tensor], None]

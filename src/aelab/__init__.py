@@ -3,55 +3,53 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aelab.registry import load_plugins
+from aelab.config.registry import load_plugins
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aelab.claims import CLAIMS, Claim, claim, load_claims
-    from aelab.compare import Comparison, compare
-    from aelab.data import Data, Split, load_data
-    from aelab.experiment import PRESETS, Experiment, load_toml, model, preset
+    from aelab.claims.rules import CLAIMS, Claim, claim, load_claims
+    from aelab.data.dataset import Data, Split
+    from aelab.data.sources import load_data
+    from aelab.experiment.presets import PRESETS, load_toml, preset
+    from aelab.experiment.settings import Experiment, model
     from aelab.export import load_exported
-    from aelab.lab import (
-        evaluate,
-        explore,
-        export_models,
-        report,
-        resume,
-        run_lab,
-    )
+    from aelab.lab.jobs import load_model, load_run_data
+    from aelab.lab.report import explore, report_run
+    from aelab.lab.run import evaluate, export_models, resume, run_lab
     from aelab.losses import Loss
     from aelab.metrics import METRICS, metric
     from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
-    from aelab.runs import Run, Study
+    from aelab.runs.run import Run
+    from aelab.runs.study import Study
     from aelab.search import Search, resume_search, run_search
-    from aelab.study import evaluate_study, report_study, resume_study, run_study
-    from aelab.train import Epoch, Training, fit
-    from aelab.work import load_model, load_run_data
+    from aelab.studies.compare import Comparison, compare
+    from aelab.studies.study import evaluate_study, report_study, resume_study, run_study
+    from aelab.training.loop import fit
+    from aelab.training.records import Epoch
+    from aelab.training.settings import Training
 
 _HOMES = {
-    "aelab.claims": ("CLAIMS", "Claim", "claim", "load_claims"),
-    "aelab.compare": ("Comparison", "compare"),
-    "aelab.data": ("Data", "Split", "load_data"),
-    "aelab.experiment": ("PRESETS", "Experiment", "load_toml", "model", "preset"),
+    "aelab.claims.rules": ("CLAIMS", "Claim", "claim", "load_claims"),
+    "aelab.data.dataset": ("Data", "Split"),
+    "aelab.data.sources": ("load_data",),
+    "aelab.experiment.presets": ("PRESETS", "load_toml", "preset"),
+    "aelab.experiment.settings": ("Experiment", "model"),
     "aelab.export": ("load_exported",),
-    "aelab.lab": (
-        "evaluate",
-        "explore",
-        "export_models",
-        "report",
-        "resume",
-        "run_lab",
-    ),
+    "aelab.lab.jobs": ("load_model", "load_run_data"),
+    "aelab.lab.report": ("explore", "report_run"),
+    "aelab.lab.run": ("evaluate", "export_models", "resume", "run_lab"),
     "aelab.losses": ("Loss",),
     "aelab.metrics": ("METRICS", "metric"),
     "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder"),
-    "aelab.runs": ("Run", "Study"),
+    "aelab.runs.run": ("Run",),
+    "aelab.runs.study": ("Study",),
     "aelab.search": ("Search", "resume_search", "run_search"),
-    "aelab.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
-    "aelab.train": ("Epoch", "Training", "fit"),
-    "aelab.work": ("load_model", "load_run_data"),
+    "aelab.studies.compare": ("Comparison", "compare"),
+    "aelab.studies.study": ("evaluate_study", "report_study", "resume_study", "run_study"),
+    "aelab.training.loop": ("fit",),
+    "aelab.training.records": ("Epoch",),
+    "aelab.training.settings": ("Training",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -61,7 +59,8 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "Data", "Split", "load_data",
     "PRESETS", "Experiment", "load_toml", "preset",
     "load_exported",
-    "evaluate", "explore", "export_models", "load_model", "load_run_data", "report", "resume",
+    "evaluate", "explore", "export_models", "load_model", "load_run_data", "report_run",
+    "resume",
     "run_lab",
     "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
@@ -78,3 +77,8 @@ def __getattr__(name: str) -> Any:
     home = importlib.import_module(_HOME_OF[name])
     load_plugins()
     return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion in a shell or notebook."""
+    return sorted([*globals(), *__all__])

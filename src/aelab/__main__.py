@@ -1,5 +1,5 @@
 """``python -m aelab``."""
 
-from aelab.cli import main
+from aelab.cli.app import main
 
 main()

@@ -12,7 +12,7 @@ from aelab.explorer.link import link
 from aelab.metrics import Context, obtain_classifier
 from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
 from aelab.report.results import Results, load
-from aelab.runs import Run
+from aelab.runs.run import Run
 
 
 def build_explorer(run: Run, contexts: Mapping[str, Context]) -> Path:

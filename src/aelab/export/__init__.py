@@ -10,7 +10,7 @@ from aelab.export.folder import config, hub_folder, load_exported, safetensors_f
 from aelab.export.layers import Layer, Network, Tensors, describe
 from aelab.export.whole import networks
 from aelab.models import Autoencoder
-from aelab.runs import Run
+from aelab.runs.run import Run
 
 Format = Literal["onnx", "safetensors", "hub"]
 Writer = Callable[[str, Autoencoder, Mapping[str, Any]], dict[str, bytes]]

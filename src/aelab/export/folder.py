@@ -15,7 +15,7 @@ from aelab.errors import AelabError
 from aelab.export.card import model_card
 from aelab.export.layers import describe
 from aelab.models import MODELS, Architecture, Autoencoder
-from aelab.runs import Run
+from aelab.runs.run import Run
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"

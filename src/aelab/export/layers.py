@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aelab.errors import AelabError
-from aelab.products import Dense
+from aelab.nets.matmul import Dense
 
 Layer = dict[str, Any]
 Tensors = dict[str, NDArray[Any]]

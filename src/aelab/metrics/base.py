@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aelab.config.registry import Registry
 from aelab.errors import AelabError
 from aelab.randomness import numpy_stream
-from aelab.registry import Registry
 
 Array = NDArray[Any]
 Better = Literal["lower", "higher"] | None

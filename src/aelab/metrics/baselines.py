@@ -10,12 +10,12 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-from aelab.data import Data
+from aelab.data.binarize import Protocol, to_unit
+from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.metrics.base import Array, Needs
 from aelab.metrics.context import BATCH, DecodedSubject, Subject
 from aelab.metrics.evaluation import Evaluation, measure
-from aelab.pixels import Protocol, to_unit
 
 BASELINES = {"pca": "PCA", "pixels": "Raw pixels"}
 

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aelab.data import Data
+from aelab.data.binarize import to_unit
+from aelab.data.dataset import Data
 from aelab.errors import RunError
 from aelab.metrics.base import Array
-from aelab.nets import initialise
-from aelab.pixels import to_unit
+from aelab.nets.initialisation import initialise
 from aelab.randomness import stream
-from aelab.runs import CacheFolder
+from aelab.runs.folder import CacheFolder
 
 FEATURES = 64
 CHANNELS = (16, 32, 64)

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aelab.data import Data, Split
-from aelab.experiment import Experiment, Measuring
+from aelab.config.evaluation import EvaluationSettings
+from aelab.data.binarize import Protocol, freeze, to_unit
+from aelab.data.dataset import Data, Split
 from aelab.losses import gaussian_kl
 from aelab.metrics.base import Array, Needs
 from aelab.models import Autoencoder, GaussianAutoencoder
 from aelab.models.base import reparameterise
-from aelab.pixels import Protocol, freeze, to_unit
 from aelab.randomness import stream
 
 Part = Literal["train", "validation", "test"]
@@ -153,17 +153,33 @@ class DecodedSubject(Subject):
         """Pixels ``(B, D)`` decoded from the codes of any images in [0, 1]."""
 
 
+class HasEvaluation(Interface):
+    """An experiment, as far as an evaluation depends on it."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of whatever is drawn."""
+
+    @property
+    def pixels(self) -> Protocol:
+        """The data protocol."""
+
+    @property
+    def evaluation(self) -> EvaluationSettings:
+        """How much effort the metrics take."""
+
+
 @final
 @dataclass(kw_only=True, eq=False)
 class Context(DecodedSubject):
     """A trained model on the test images of its data. The model is put into evaluation mode."""
 
     model: Autoencoder
-    settings: Measuring = field(default_factory=Measuring)
+    settings: EvaluationSettings = field(default_factory=EvaluationSettings)
     blocks: Blocks = field(default_factory=NoBlocks)
 
     @classmethod
-    def of(cls, experiment: Experiment, model: Autoencoder, data: Data, **rest: Any) -> Self:
+    def of(cls, experiment: HasEvaluation, model: Autoencoder, data: Data, **rest: Any) -> Self:
         """As the experiment wants it measured."""
         return cls(
             model=model,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aelab.data.binarize import to_unit
 from aelab.errors import RunError
 from aelab.metrics import neighbours
 from aelab.metrics.base import Array, Better, Estimate, metric
@@ -24,9 +25,8 @@ from aelab.metrics.classifier import Classifier, key, obtain
 from aelab.metrics.context import BATCH, Context, once
 from aelab.metrics.neighbours import NEIGHBOURS, Overlap
 from aelab.metrics.sampling import SAMPLERS, draw
-from aelab.pixels import to_unit
-from aelab.products import linear
-from aelab.runs import CacheFolder
+from aelab.nets.matmul import linear
+from aelab.runs.folder import CacheFolder
 
 NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
 TRAINING_BLOCK = 1_000

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aelab.data.binarize import freeze, to_unit
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import BATCH, Context, once
-from aelab.pixels import freeze, to_unit
 from aelab.randomness import stream
 
 SIZES = (1, 50, 500, 5000)

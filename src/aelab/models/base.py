@@ -13,7 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from aelab.config import Config
+from aelab.config.base import Config
+from aelab.config.ranges import Range
+from aelab.config.registry import Registry
 from aelab.errors import AelabError
 from aelab.losses import (
     Loss,
@@ -21,9 +23,9 @@ from aelab.losses import (
     continuous_bernoulli_mean,
     continuous_bernoulli_nll,
 )
-from aelab.nets import Network, Size, build, initialise
-from aelab.ranges import Range
-from aelab.registry import Registry
+from aelab.nets.builders import build
+from aelab.nets.initialisation import initialise
+from aelab.nets.network import Network, Size
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
 RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -55,7 +57,7 @@ class Autoencoder(nn.Module, ABC):
     title: ClassVar[str]
     outputs_per_dimension: ClassVar[int] = 1  # numbers the encoder gives for a latent dimension
     # Whether the loss is the reconstruction (+ weight · KL of a Gaussian code) and nothing else:
-    # then training may take the hand-derived step instead of autograd (steps.py).
+    # then training may take the hand-derived step instead of autograd (training/steps.py).
     plain_loss: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture, config: Objective, seed: int = 0) -> None:

@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from aelab.config.ranges import Range
 from aelab.losses import Loss, gaussian_kl
 from aelab.models.base import GaussianAutoencoder, Objective, model, reparameterise
-from aelab.ranges import Range
 
 
 @final

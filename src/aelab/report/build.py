@@ -31,7 +31,7 @@ from aelab.report.style import (
     model_color,
 )
 from aelab.report.tables import cards, table
-from aelab.runs import Run
+from aelab.runs.run import Run
 
 # The roles of the theme that can fill an image: pictures are ink, heat maps a model's colour.
 TINTS = [VARIABLES[color] for color in (INK, *MODEL_COLORS.values(), *OTHER_COLORS)]

@@ -4,7 +4,8 @@ from markupsafe import Markup
 
 from aelab.report.figures.base import Drawing
 from aelab.report.style import Inliner, png, svg
-from aelab.runs import Run, Study
+from aelab.runs.run import Run
+from aelab.runs.study import Study
 
 
 def pictures(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from aelab.errors import RunError
-from aelab.runs import Run
+from aelab.runs.run import Run
 
 Array = NDArray[Any]
 Json = Mapping[str, Any]

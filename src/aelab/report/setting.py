@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aelab.config import flatten
+from aelab.config.base import flatten
 from aelab.report.numbers import duration, listing
 from aelab.report.results import Model, Results
 

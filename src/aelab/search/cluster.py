@@ -6,17 +6,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aelab.data import Source, resolve_data
-from aelab.display import with_workers
+from aelab.console.progress import with_workers
+from aelab.data.sources import Source, resolve_data
 from aelab.errors import RunError, TrainingError
-from aelab.lab import Watch
-from aelab.parallel import Event, Job, run_jobs
-from aelab.runs import kind_of
+from aelab.lab.jobs import load
+from aelab.lab.report import Watch
+from aelab.runs.creation import kind_of
+from aelab.runs.pool import Event, Job, run_jobs
 from aelab.search.config import Search
-from aelab.search.display import SearchDisplay
-from aelab.search.storage import WEIGHTS, WORKER, load_study, put_back, storage_at
+from aelab.search.progress import SearchDisplay
+from aelab.search.storage import storage_at
+from aelab.search.trials import WEIGHTS, WORKER, load_study, put_back
 from aelab.search.worker import Made, Task, me, require_same_data, work
-from aelab.work import load
 
 DEFAULT_WEIGHTS = Path("weights")
 

@@ -9,9 +9,9 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, model_validator
 
-from aelab.config import Config
+from aelab.config.base import Config
+from aelab.config.evaluation import EvaluationSettings
 from aelab.errors import AelabError
-from aelab.experiment import Measuring
 from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.search.goals import Goal, default_goal, find_goal
@@ -90,7 +90,7 @@ class Search(Config):
         """What is looked for, resolved."""
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
 
-    def require_asked(self, evaluation: Measuring) -> None:
+    def require_asked(self, evaluation: EvaluationSettings) -> None:
         """Raise AelabError if a goal is a measure that these settings do not ask for."""
         for goal in self.goals:
             if not goal.asked(evaluation):

@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aelab.data import Source
-from aelab.device import find_device
+from aelab.config.device import find_device
+from aelab.data.sources import Source
 from aelab.errors import TrainingError
-from aelab.experiment import Experiment, preset, validate
+from aelab.experiment.presets import preset, validate
+from aelab.experiment.settings import Experiment
+from aelab.lab.jobs import load
 from aelab.metrics import METRICS, Context
-from aelab.parallel import Send
-from aelab.runs import SearchFolder
+from aelab.runs.pool import Send
+from aelab.runs.search import SearchFolder
 from aelab.search.config import Search
 from aelab.search.goals import as_number, find_goal, validation_context
 from aelab.search.space import Searched
 from aelab.search.trial import keep, memory_told, prepare
-from aelab.train import fit, load_weights
-from aelab.work import load
+from aelab.training.loop import fit
+from aelab.training.state import load_weights
 
 PYTORCH_RATE = 1e-3  # torch.optim.Adam's own step size; its betas and decay are the recipe's too
 #: What the final table holds; a measure that the model has not is left out.

@@ -16,8 +16,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from aelab.config.ranges import Choice, Range
 from aelab.errors import AelabError
-from aelab.ranges import Choice, Range
 
 Table = Literal["architecture", "network", "model"]
 Words = tuple[str, ...]

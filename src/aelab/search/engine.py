@@ -9,34 +9,28 @@ from typing import Any, final
 import optuna
 from optuna.trial import TrialState
 
-from aelab.cache import require_cache
-from aelab.data import Data, Source, resolve_data
-from aelab.display import with_workers
+from aelab.console.progress import with_workers
+from aelab.data.cache import require_cache
+from aelab.data.dataset import Data
+from aelab.data.sources import Source, resolve_data
 from aelab.errors import RunError, TrainingError
-from aelab.experiment import Experiment, experiment_of
-from aelab.lab import Watch
+from aelab.experiment.presets import experiment_of
+from aelab.experiment.settings import Experiment
+from aelab.lab.jobs import describe, find_data, load
+from aelab.lab.report import Watch
 from aelab.metrics import METRICS
-from aelab.parallel import Event, Job, run_jobs
-from aelab.runs import SearchFolder, default_path, require_space
+from aelab.runs.creation import default_path, require_space
+from aelab.runs.pool import Event, Job, run_jobs
+from aelab.runs.search import SearchFolder
+from aelab.search.addresses import file_address, without_password
 from aelab.search.config import Search
-from aelab.search.display import SearchDisplay
+from aelab.search.progress import SearchDisplay
 from aelab.search.prove import prove
 from aelab.search.results import as_csv, as_toml, collect, ranked
 from aelab.search.space import Searched, searched
-from aelab.search.storage import (
-    LOCAL_NAME,
-    Storage,
-    create_study,
-    fail,
-    file_address,
-    load_study,
-    plain,
-    put_back,
-    storage_at,
-    without_password,
-)
+from aelab.search.storage import Storage, storage_at
+from aelab.search.trials import LOCAL_NAME, create_study, fail, load_study, plain, put_back
 from aelab.search.worker import Task, ended, me, work
-from aelab.work import describe, find_data, load
 
 HEARTBEAT = 20  # seconds
 BYTES_OF_REPORT = 20_000_000

@@ -18,9 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from aelab.data import Data, Split
+from aelab.config.evaluation import EvaluationSettings
+from aelab.config.registry import Registry
+from aelab.data.dataset import Data, Split
 from aelab.errors import AelabError, TrainingError
-from aelab.experiment import Experiment, Measuring
+from aelab.experiment.settings import Experiment
 from aelab.losses import gaussian_kl
 from aelab.metrics import METRICS, Context, Estimate
 from aelab.metrics.base import LEVELS, Needs
@@ -28,7 +30,6 @@ from aelab.metrics.context import BATCH
 from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
 from aelab.models.base import reparameterise
 from aelab.randomness import stream
-from aelab.registry import Registry
 
 PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
 PROBE_C = 1.0
@@ -47,7 +48,7 @@ class Goal:
     needs: Needs
     every_epoch: bool
     measure: Measure
-    asked: Callable[[Measuring], bool] = lambda _: True
+    asked: Callable[[EvaluationSettings], bool] = lambda _: True
 
     def applies_to(self, model: str) -> bool:
         """Whether the model has it."""

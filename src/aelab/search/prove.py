@@ -13,12 +13,12 @@ from typing import Any, final
 import numpy as np
 from scipy import stats
 
-from aelab.data import Source
+from aelab.data.sources import Source
 from aelab.errors import TrainingError
-from aelab.lab import Watch
+from aelab.lab.report import Watch
 from aelab.metrics import METRICS
-from aelab.parallel import Event, Job, run_jobs
-from aelab.runs import SearchFolder
+from aelab.runs.pool import Event, Job, run_jobs
+from aelab.runs.search import SearchFolder
 from aelab.search.config import Search
 from aelab.search.contenders import (
     Contender,

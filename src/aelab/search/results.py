@@ -11,14 +11,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from aelab.experiment import to_toml
+from aelab.config.ranges import Choice
+from aelab.experiment.toml import to_toml
 from aelab.models import MODELS
 from aelab.randomness import derive
-from aelab.ranges import Choice
-from aelab.runs import FORMAT
+from aelab.runs.folder import FORMAT
 from aelab.search.config import Search
 from aelab.search.space import Searched
-from aelab.search.storage import REASON, RETRIED, WORKER
+from aelab.search.trials import REASON, RETRIED, WORKER
 
 ENOUGH_FOR_IMPORTANCES = 8  # complete trials
 

@@ -8,15 +8,16 @@ import optuna
 from pydantic import ConfigDict, Field, create_model, model_validator
 from scipy.stats import qmc
 
-from aelab.config import Config
+from aelab.config.base import Config
+from aelab.config.ranges import Choice, Range
 from aelab.errors import AelabError
-from aelab.experiment import Experiment, merge, validate
+from aelab.experiment.presets import merge, validate
+from aelab.experiment.settings import Experiment
 from aelab.models import MODELS, Architecture
-from aelab.nets import Network
+from aelab.nets.network import Network
 from aelab.randomness import numpy_stream
-from aelab.ranges import Choice, Range
 from aelab.search.dimension import Dimension, Table, Words
-from aelab.train import Training
+from aelab.training.settings import Training
 
 Stored = dict[str, Any]  # by dimension, what the database holds
 

@@ -7,12 +7,10 @@ a trial that a dead worker leaves behind waits again.
 
 import contextlib
 import functools
-import json
 import logging
-import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,23 +19,19 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, Engine, ExceptionContext
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from aelab.errors import AelabError, RunError, TrainingError, not_installed
-from aelab.search.config import Search
-from aelab.search.space import Stored
+from aelab.search.addresses import parse_address, without_password
 
 T = TypeVar("T")
-LOCAL_NAME = "search"  # the study's name in a database of its own
 RETRIES = 2  # of a trial whose worker died; a trial that kills every worker must come to an end
 SQLITE_WAIT = 60.0  # seconds that a writer waits for another one
 OUTAGE_SECONDS = 300.0  # that a server may be away before a search or worker gives up
 LONGEST_DELAY = 2.0  # seconds between two tries; below the three heartbeats of a dead worker
 # What libpq is told unless the address says otherwise: a machine that vanishes closes nothing.
 SERVER_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
-REASON, WORKER, WEIGHTS, RETRIED = "reason", "worker", "weights", "retry_history"
-
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what trials do is told by our own events
 
 
@@ -196,44 +190,6 @@ def storage_at(
             storage.engine.dispose()
 
 
-def parse_address(text: str) -> URL:
-    """The address of a database, its scheme ``postgresql`` or ``sqlite``.
-
-    Raises AelabError, which repeats nothing of it: any part may be a piece of a password.
-    """
-    scheme = re.match(r"([\w.+-]+)://", text)
-    name = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
-    if scheme and (found := name.get(scheme[1], scheme[1])) not in ("postgresql", "sqlite"):
-        raise AelabError(
-            f"A search is kept in PostgreSQL (postgresql://user@host/name) or in a file of SQLite "
-            f"(sqlite:///file), not in {found}."
-        )
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        url = None
-    if url and url.drivername == "sqlite":
-        if not url.host and url.database and url.database != ":memory:":
-            return url.set(database=str(Path(url.database).absolute()))
-    elif url and text.count("@") == (url.username is not None):
-        return url.set(drivername="postgresql")
-    raise AelabError(
-        "This is no address of a database: write postgresql://user@host:port/name or "
-        "sqlite:///file. In a password, @ is written %40, : %3A, / %2F, ? %3F, # %23 and % %25."
-    )
-
-
-def file_address(path: Path) -> str:
-    """The address of a database in a file. Raises AelabError for a path that is not UTF-8."""
-    try:
-        return URL.create("sqlite", database=str(path.absolute())).render_as_string()
-    except UnicodeEncodeError:
-        raise AelabError(
-            f"{path.absolute()} cannot hold a search, since its name is not UTF-8: name another "
-            "--out."
-        ) from None
-
-
 def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     local = url.drivername == "sqlite"
     shown = without_password(url)
@@ -300,74 +256,3 @@ def _engine(url: URL) -> dict[str, Any]:
     defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
     # pool_pre_ping: a connection that a firewall has dropped is made again
     return {"pool_pre_ping": True, "connect_args": defaults}
-
-
-def without_password(url: str | URL) -> str:
-    """The address as it may be written down; libpq finds a password in ~/.pgpass or PGPASSWORD."""
-    found = parse_address(url) if isinstance(url, str) else url
-    return (
-        found._replace(password=None)
-        .difference_update_query(("password", "sslpassword"))
-        .render_as_string()
-    )
-
-
-def create_study(
-    storage: Storage, name: str, search: Search, facts: Mapping[str, Any], queue: list[Stored]
-) -> optuna.Study:
-    """Make the study with all that a worker must know, and enter its trials.
-
-    ``queue`` holds the first trials' settings; the others are the sampler's.
-    """
-    try:
-        study = optuna.create_study(storage=storage, study_name=name, directions=search.directions)
-    except optuna.exceptions.DuplicatedStudyError:
-        raise RunError(
-            f"The database has a study {name} already: name another --study, or join it by "
-            "aelab worker."
-        ) from None
-    for key, fact in facts.items():
-        study.set_user_attr(key, fact)
-    waiting: list[Stored] = [*queue, *({} for _ in range((search.trials or 0) - len(queue)))]
-    for settings in waiting[: search.trials]:
-        study.enqueue_trial(settings)
-    study.set_user_attr("ready", True)
-    return study
-
-
-def load_study(storage: Storage, name: str) -> optuna.Study:
-    """The study of that name. Raises RunError if there is none, or it is not one of aelab's."""
-    try:
-        study = optuna.load_study(storage=storage, study_name=name)
-    except KeyError:
-        raise RunError(f"The database has no study {name}: see --study of aelab search.") from None
-    if not study.user_attrs.get("ready"):
-        raise RunError(f"The study {name} was not made, or not to its end, by aelab search.")
-    return study
-
-
-def put_back(study: optuna.Study, storage: Storage, worker: str = "") -> int:
-    """Let the running trials of a stopped ``worker`` wait again, under their numbers; their count.
-
-    Without a name those of all: for a search that has just been taken up, when none runs.
-    """
-    storage.impatient = True  # whoever ends does not wait; the heartbeat does the same later
-    left = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker)
-    ]
-    for trial in left:
-        storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-    return len(left)
-
-
-def fail(storage: Storage, trial: FrozenTrial, reason: str) -> None:
-    """End a trial whose process died, with the reason."""
-    storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def plain(value: Any) -> Any:
-    """A record as JSON types, the way it comes back from the database."""
-    return json.loads(json.dumps(value))

@@ -10,18 +10,20 @@ from typing import Any
 import optuna
 import safetensors.torch
 
-from aelab.data import Data
-from aelab.device import find_device
+from aelab.config.device import find_device
+from aelab.data.dataset import Data
 from aelab.errors import AelabError, TrainingError
-from aelab.experiment import Experiment
+from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
-from aelab.parallel import Send
-from aelab.runs import ModelFolder
+from aelab.runs.models import ModelFolder
+from aelab.runs.pool import Send
 from aelab.search.config import Search
 from aelab.search.goals import validation_context
 from aelab.search.space import Searched
-from aelab.search.storage import REASON, WEIGHTS, WORKER
-from aelab.train import Epoch, State, Training, fit
+from aelab.search.trials import REASON, WEIGHTS, WORKER
+from aelab.training.loop import fit
+from aelab.training.records import Epoch, State
+from aelab.training.settings import Training
 
 
 @dataclass(frozen=True)

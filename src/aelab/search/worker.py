@@ -13,16 +13,19 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from aelab.data import Data, Source
+from aelab.data.dataset import Data
+from aelab.data.sources import Source
 from aelab.errors import AelabError, RunError
-from aelab.experiment import Experiment, validate
-from aelab.parallel import Send
-from aelab.runs import TrialFolders
+from aelab.experiment.presets import validate
+from aelab.experiment.settings import Experiment
+from aelab.lab.jobs import load
+from aelab.runs.pool import Send
+from aelab.runs.search import TrialFolders
 from aelab.search.config import Search
 from aelab.search.space import Searched, searched
-from aelab.search.storage import REASON, BudgetUsed, Storage, load_study, put_back, storage_at
+from aelab.search.storage import BudgetUsed, Storage, storage_at
 from aelab.search.trial import Objective
-from aelab.work import load
+from aelab.search.trials import REASON, load_study, put_back
 
 POLL_SECONDS = 2.0  # how often a worker without a trial looks whether others' have come back
 

@@ -14,7 +14,7 @@ from aelab.report.search.drawing import KINDS, Kind, Look
 from aelab.report.search.records import SearchResults, load
 from aelab.report.setting import flat
 from aelab.report.style import VARIABLES, Inliner, model_color, png, svg
-from aelab.runs import SearchFolder
+from aelab.runs.search import SearchFolder
 
 
 @dataclass(frozen=True)

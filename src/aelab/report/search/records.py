@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aelab.report.results import Estimate, Json, Measure
-from aelab.runs import SearchFolder
+from aelab.runs.search import SearchFolder
 
 
 @dataclass(frozen=True)

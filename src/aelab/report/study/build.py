@@ -26,7 +26,7 @@ from aelab.report.study.setting import setting
 from aelab.report.study.strips import strips
 from aelab.report.style import VARIABLES, Inliner, model_color
 from aelab.report.tables import NOT_DEFINED, Cell
-from aelab.runs import Study
+from aelab.runs.study import Study
 
 
 @dataclass(frozen=True)

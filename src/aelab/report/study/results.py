@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aelab.claims import RATIO
+from aelab.claims.rules import RATIO
 from aelab.report.numbers import decimals, number
 from aelab.report.results import Estimate, Json, Measure, read_measure
-from aelab.runs import Study
+from aelab.runs.study import Study
 
 
 @dataclass(frozen=True)

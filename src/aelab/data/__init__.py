@@ -1,0 +1,1 @@
+"""The digits: sources, IDX files, the split, binarisation."""

@@ -1,0 +1,1 @@
+"""Train, resume, evaluate and report the models of an experiment."""

@@ -1,0 +1,169 @@
+"""Collect what the jobs of a run have measured; build its report and explorer."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aelab.errors import AelabError, RunError
+from aelab.experiment.presets import experiment_of
+from aelab.experiment.settings import Experiment
+from aelab.lab.jobs import find_data, load_model
+from aelab.lab.repair import mend
+from aelab.metrics import METRICS, Context, paired_differences
+from aelab.runs.folder import FORMAT
+from aelab.runs.pool import Event
+from aelab.runs.run import Run
+
+Watch = Callable[[Event], None]
+
+
+def explore(run: Run, data: str | None = None) -> Path:
+    """(Re)build the explorer of a measured run, which needs its data; gives the page's path.
+
+    ``data`` is where the data are now, if they have moved.
+    """
+    from aelab.explorer import build_explorer
+
+    experiment = experiment_of(run)
+    source, found = find_data(run, data)
+    contexts = {
+        key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
+    }
+    page = build_explorer(run, contexts)
+    if data is not None:
+        run.note(source=dataclasses.asdict(source))
+    return page
+
+
+def explorer_page(run: Run, data: str | None = None) -> Path:
+    """The run's explorer, built first (and the report again, which links to it) if need be."""
+    if data is not None or run.explorer is None or "explorer.html" in run.damaged():
+        with run.lock():
+            explore(run, data)
+            report_run(run)
+    assert run.explorer is not None
+    return run.explorer
+
+
+def complete(run: Run, experiment: Experiment, watch: Watch = lambda event: None) -> None:  # noqa: ARG005
+    """Collect what the jobs have measured, build the report, and call the run finished."""
+    run.write_json("metrics.json", collect(run, experiment))
+    report_run(run, watch)
+    run.note(status="finished")
+
+
+def report_run(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
+    """(Re)build figures and report from what the run has written, and the explorer beside it."""
+    from aelab.report import build_report  # matplotlib is slow to load, and workers don't need it
+
+    watch(Event("report", "started"))
+    try:
+        explore(run)
+    except AelabError as error:  # the data have gone: the report needs only what the run wrote
+        watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
+    path = build_report(run)
+    watch(Event("report", "done"))
+    return path
+
+
+def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
+    """Build the report of a measured run again; what is damaged is told and made again.
+
+    Raises RunError if that takes measuring.
+    """
+    run = Run(path)
+    experiment = experiment_of(run)
+    with run.lock():
+        keys = [*experiment.by_key, *experiment.baseline_keys]
+        missing = [k for k in keys if not run.model(k).sound("metrics.json", "arrays.npz")]
+        if missing:
+            raise RunError(
+                f"{path} holds no measures of {', '.join(missing)}: aelab resume makes them."
+            )
+        mend(run, experiment, warner(watch))
+        if run.has("metrics.json") and run.manifest().get("status") == "finished":
+            report_run(run, watch)
+        else:
+            complete(run, experiment, watch)
+    return run
+
+
+def warner(watch: Watch) -> Callable[[str], None]:
+    """What passes a warning about the run folder on to ``watch``."""
+    return lambda text: watch(Event("run folder", "message", {"warning": text}))
+
+
+def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
+    """Everything measured, in one record: the content of the run's metrics.json."""
+    models = {key: run.model(key).read_json("metrics.json") for key in experiment.by_key}
+    baselines = {key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys}
+    values = {key: _per_image(run, key) for key in (*models, *baselines)}
+    return {
+        "format": FORMAT,
+        "data": run.manifest()["data"],
+        "protocol": experiment.pixels,
+        "measures": {
+            name: {
+                "title": metric.title,
+                "unit": metric.unit,
+                "better": metric.better,
+                "family": metric.family,
+                "description": metric.description,
+                "panel": metric.panel,
+                "quantity": metric.quantity,
+                "sampler": metric.sampler,
+                "at": metric.at,
+                "classifier": metric.classifier,
+            }
+            for name, metric in METRICS.items()
+            if metric.asked(experiment.evaluation)
+        },
+        "models": models,
+        "baselines": baselines,
+        "differences": {
+            str(d): _unpaired(models[f"{first}-{d}"], models[f"{second}-{d}"])
+            | _paired(values[f"{first}-{d}"], values[f"{second}-{d}"], experiment.seed)
+            for d in experiment.latent_dim
+            if len(experiment.models) == 2
+            for first, second in [experiment.models]
+        },
+        "baseline_differences": {
+            key: {
+                base: _paired(values[base], values[key], experiment.seed)
+                for base in baselines
+                if base.partition("-")[2] in ("", str(d))
+            }
+            for key, (_, d) in experiment.by_key.items()
+        },
+        "pair_differs_in": experiment.pair_differs_in(),
+    }
+
+
+def _per_image(run: Run, key: str) -> dict[str, Any]:
+    """The values of each test image, by metric."""
+    prefix = "per_image/"
+    arrays = run.arrays(key).items()
+    return {n.removeprefix(prefix): array for n, array in arrays if n.startswith(prefix)}
+
+
+def _unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Second less first, for every metric that both have."""
+    a, b = first["metrics"], second["metrics"]
+    return {
+        name: {"value": b[name]["value"] - a[name]["value"], "low": None, "high": None}
+        for name in METRICS
+        if a.get(name) is not None and b.get(name) is not None
+    }
+
+
+def _paired(first: Mapping[str, Any], second: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Second less first with its interval, for every metric that both have of each test image."""
+    names = [name for name in METRICS if name in first and name in second]
+    if not names:
+        return {}
+    a_NM, b_NM = (np.stack([each[name] for name in names], axis=1) for each in (first, second))
+    estimates = paired_differences(a_NM, b_NM, seed)
+    return {name: dataclasses.asdict(e) for name, e in zip(names, estimates, strict=True)}

@@ -1,0 +1,1 @@
+"""Encoders and decoders, chosen by name, initialised from a seed."""

@@ -1,0 +1,112 @@
+"""The folder of one trained model: checkpoints, history, weights, arrays and metrics."""
+
+import io
+import json
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aelab.errors import RunError
+from aelab.runs.folder import MOST_JSON, Folder
+
+MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
+KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
+Arrays = dict[str, NDArray[Any]]
+Place = tuple[int, int]  # in a training: epochs done, and steps of the next one
+
+
+class ModelFolder(Folder):
+    """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
+
+    @property
+    def remedy(self) -> str:
+        """The folder follows from the settings and the seed."""
+        return f"put a copy of it back, or delete {self.path} and aelab resume makes it anew"
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Replace the history; a checkpoint has the rows up to it too."""
+        self.write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def history(self) -> list[dict[str, Any]]:
+        """One row an epoch."""
+        if not self.has("history.jsonl"):
+            return []
+        lines = self.read("history.jsonl", MOST_JSON).splitlines()
+        return [self._parsed("history.jsonl", line) for line in lines]
+
+    def checkpoints(self) -> list[Place]:
+        """Where in the training a checkpoint was kept, oldest first."""
+        found = map(_CHECKPOINT.fullmatch, self.manifest()["files"])
+        return sorted((int(name["epoch"]), int(name["step"] or 0)) for name in found if name)
+
+    def write_checkpoint(self, place: Place, data: bytes) -> None:
+        """Keep a state (safetensors bytes), and let go of the ones no longer needed."""
+        self.write(_checkpoint(place), data)
+        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+            self.drop_checkpoint(old)
+
+    def checkpoint(self, place: Place) -> dict[str, Tensor]:
+        """The tensors of a checkpoint, verified."""
+        return self.tensors(_checkpoint(place))
+
+    def drop_checkpoint(self, place: Place) -> None:
+        """Let go of a checkpoint."""
+        self.remove(_checkpoint(place))
+
+    def keep_block(self, name: str, values: NDArray[Any]) -> None:
+        """Keep a part of a long measurement, so that an interrupt does not cost it."""
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        self.write(_block(name), buffer.getvalue())
+
+    def block(self, name: str) -> NDArray[Any] | None:
+        """A part that was kept whole, or None."""
+        try:
+            values = np.load(io.BytesIO(self.read(_block(name))), allow_pickle=False)
+        except RunError:
+            return None
+        return np.asarray(values)
+
+    def drop_blocks(self) -> None:
+        """Let go of every part: the measurement is whole."""
+        for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
+            self.remove(name)
+
+    def write_arrays(self, arrays: Arrays) -> None:
+        """Keep the arrays that figures and differences are made from."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        self.write("arrays.npz", buffer.getvalue())
+
+    def arrays(self) -> Arrays:
+        """The arrays, by name."""
+        data = self.read("arrays.npz")
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                size = sum(member.file_size for member in packed.infolist())
+            if size > MOST_ARRAYS:
+                raise ValueError(f"it unpacks to {size:,} bytes")
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+            path = self.path / "arrays.npz"
+            raise RunError(f"{path} does not hold arrays of aelab: {error}.") from None
+
+
+_CHECKPOINT = re.compile(r"checkpoints/epoch-(?P<epoch>\d+)(-step-(?P<step>\d+))?\.safetensors")
+
+
+def _checkpoint(place: Place) -> str:
+    epoch, step = place
+    return f"checkpoints/epoch-{epoch:05d}" + f"-step-{step:07d}" * (step > 0) + ".safetensors"
+
+
+_BLOCKS = "blocks/"
+
+
+def _block(name: str) -> str:
+    return f"{_BLOCKS}{name}.npy"

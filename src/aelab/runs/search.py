@@ -1,0 +1,92 @@
+"""The folder of a search: settings, the database of trials, results, proof and report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aelab.runs.creation import create_folder, kind_of, require_kind
+from aelab.runs.folder import Folder
+from aelab.runs.models import ModelFolder
+
+
+class TrialFolders:
+    """Where the trials of a search leave their histories and weights."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def trial(self, number: int) -> ModelFolder:
+        """The folder of one trial."""
+        return ModelFolder(Folder(self.path).own(f"trial-{number:04d}"))
+
+
+class SearchFolder(Folder):
+    """The folder of a search: settings, the database of trials, results, proof and report."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(Path(path))
+        require_kind(self.path, "search")
+
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether there is one."""
+        return kind_of(path) == "search"
+
+    @classmethod
+    def create(
+        cls, path: Path, search: Mapping[str, Any], experiment: Mapping[str, Any], **facts: Any
+    ) -> "SearchFolder":
+        """Make the folder; one that exists is never overwritten."""
+        contents = {"search.json": search, "experiment.json": experiment}
+        return cls(create_folder(path, contents, kind="search", **facts))
+
+    @property
+    def database(self) -> Path:
+        """The trials; a database that changes, so its checksum is not in the manifest."""
+        return self.path / "trials.db"
+
+    @property
+    def trials(self) -> TrialFolders:
+        """What the trials have left."""
+        return TrialFolders(self.own("trials"))
+
+    def search(self) -> dict[str, Any]:
+        """The settings of the search."""
+        return self.read_json("search.json")
+
+    def experiment(self) -> dict[str, Any]:
+        """The experiment that the search starts from."""
+        return self.read_json("experiment.json")
+
+    def results(self) -> dict[str, Any]:
+        """The trials and what they say; see docs/hyperparameters.md for the shape."""
+        return self.read_json("results.json")
+
+    def write_results(self, results: Mapping[str, Any], table: str) -> None:
+        """Keep the results, and the trials as CSV."""
+        self.write_text("trials.csv", table)
+        self.write_json("results.json", results)
+
+    def write_best(self, settings: str) -> None:
+        """Keep the best settings as TOML."""
+        self.write_text("best.toml", settings)
+
+    def retrained(self, name: str, seed: int) -> ModelFolder:
+        """What a setting, trained anew with a fresh seed, has left."""
+        return ModelFolder(self.own(f"proof/{name}/seed-{seed}"))
+
+    def proof(self) -> dict[str, Any] | None:
+        """The proof, if there is one."""
+        return self.read_json("proof.json") if self.has("proof.json") else None
+
+    def write_proof(self, proof: Mapping[str, Any]) -> None:
+        """Keep the proof."""
+        self.write_json("proof.json", proof)
+
+    def write_figure(self, name: str, data: bytes) -> Path:
+        """Keep a figure file."""
+        return self.write(f"figures/{name}", data)
+
+    def write_report(self, html: str) -> Path:
+        """Keep the report."""
+        return self.write_text("report.html", html)

@@ -1,0 +1,1 @@
+"""Paired runs over many seeds, and runs side by side."""

@@ -1,0 +1,73 @@
+"""What training gives after each epoch, and the state that it continues from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from aelab.losses import weighted_total
+
+NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
+# What a state from the middle of an epoch has beside weights and optimizer.
+ROWS, NORMS = "partway/rows", "partway/norms"
+NOISE, SECONDS = "partway/noise", "partway/seconds"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The objective on one split: means over images, in nats per image."""
+
+    terms: Mapping[str, float]
+    weights: Mapping[str, float]
+    per_dimension: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """The weighted sum of the terms."""
+        return weighted_total(self.terms, self.weights)
+
+    def row(self) -> dict[str, Any]:
+        """The record as it stands in the history."""
+        row = {"total": self.total, "terms": dict(self.terms), "weights": dict(self.weights)}
+        return row | ({"per_dimension": dict(self.per_dimension)} if self.per_dimension else {})
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that training needs to go on after ``epoch`` epochs, as named tensors."""
+
+    epoch: int
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def step(self) -> int:
+        """The steps done of the epoch that follows."""
+        # A state that nobody has checked may have a single number there.
+        return self.tensors[ROWS].shape[:1].numel() if ROWS in self.tensors else 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch did; ``state`` continues from its end."""
+
+    index: int  # from 1
+    train: Measured
+    validation: Measured
+    learning_rate: float
+    images_per_second: float
+    gradient_norm: float  # mean over every eighth step and the last
+    seconds: float
+    state: State
+
+    def row(self) -> dict[str, Any]:
+        """The record as it stands in the history."""
+        return {
+            "epoch": self.index,
+            "train": self.train.row(),
+            "validation": self.validation.row(),
+            "learning_rate": self.learning_rate,
+            "images_per_second": self.images_per_second,
+            "gradient_norm": self.gradient_norm,
+            "seconds": self.seconds,
+        }

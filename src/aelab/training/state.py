@@ -1,0 +1,75 @@
+"""Model and optimizer as named tensors, and back."""
+
+import copy
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from aelab.errors import TrainingError
+from aelab.models import Autoencoder
+from aelab.randomness import stream
+from aelab.training.optimizer import Adam
+from aelab.training.records import NOISE, NORM_EVERY, NORMS, ROWS, SECONDS, State
+from aelab.training.steps import make_step
+
+
+def not_finite(what: str, where: str, rate: float) -> TrainingError:
+    """The error of a loss, gradient or weight that is not finite."""
+    return TrainingError(
+        f"The {what} is not finite {where} with learning rate {rate:g}: start another run with a "
+        "lower learning rate or with --*.warmup-epochs."
+    )
+
+
+def tensors_of(model: Autoencoder, optimizer: Adam, where: str) -> dict[str, Tensor]:
+    """Model and optimizer as named tensors. Raises TrainingError if a weight is not finite."""
+    weights = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise not_finite("weights", where, optimizer.rate)
+    state = {f"optimizer/{name}": value for name, value in optimizer.tensors().items()}
+    return {name: value.detach().cpu().clone() for name, value in (weights | state).items()}
+
+
+def restore(model: Autoencoder, optimizer: Adam, state: State) -> None:
+    """Load a state into the model and its optimizer."""
+    load_weights(model, state.tensors)
+    optimizer.restore(
+        {
+            name.removeprefix("optimizer/"): value
+            for name, value in state.tensors.items()
+            if name.startswith("optimizer/")
+        }
+    )
+
+
+def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -> bool:
+    """Whether ``state`` has what a training of ``model`` on ``device`` would keep, by shape.
+
+    A checksum says that a file is as it was written, not who wrote it, for what, and on what.
+    """
+    twin = copy.deepcopy(model)
+    step = make_step(twin)
+    like = tensors_of(twin, Adam(step.named_parameters()), "at the start")
+    if state.step:
+        pixels = torch.zeros(1, math.prod(model.architecture.image_size))
+        sums_T = step(pixels, stream(0), 0.0)
+        like |= {
+            ROWS: sums_T.expand(state.step, -1),
+            NORMS: torch.zeros(len(range(0, state.step, NORM_EVERY))),
+            NOISE: stream(0, device=device).get_state(),
+            SECONDS: torch.zeros(()),
+        }
+    return _shapes(like) == _shapes(state.tensors)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
+
+
+def load_weights(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:
+    """Put the weights of a saved state into ``model``."""
+    model.load_state_dict(
+        {key.removeprefix("model/"): v for key, v in tensors.items() if key.startswith("model/")}
+    )

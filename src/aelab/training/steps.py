@@ -1,0 +1,82 @@
+"""One training step: autograd for every model, derived by hand for dense ones (fast.py).
+
+Both give the same gradients (tests/test_steps.py); which one serves is decided by
+:func:`make_step`.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, final
+
+import torch
+from torch import Tensor, nn
+
+from aelab.losses import means, weighted_total
+from aelab.models import Autoencoder
+from aelab.training.fast import FusedStep
+
+
+class Step(Protocol):
+    """Leaves the gradient of a batch in the parameters and returns what it measured."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of the terms, once a batch has been seen."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """What the optimizer trains; the model's weights are views of it or it itself."""
+        ...
+
+    def encoder_weights(self, name: str) -> list[slice]:
+        """Where in a parameter weights of the encoder are, biases left out."""
+        ...
+
+    def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
+        """Sums of the terms over the batch, ``(T,)``."""
+        ...
+
+    def gradient_norm(self) -> Tensor:
+        """Of the gradient that the last step left."""
+        ...
+
+
+def make_step(model: Autoencoder) -> Step:
+    """The fastest step that computes the model's own loss."""
+    return FusedStep(model) if FusedStep.fits(model) else AutogradStep(model)
+
+
+@final
+class AutogradStep:
+    """Any model's loss, differentiated by torch."""
+
+    def __init__(self, model: Autoencoder) -> None:
+        self.model = model
+        self._terms: tuple[str, ...] = ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of the terms, known after the first batch."""
+        return self._terms
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The model's own parameters."""
+        return self.model.named_parameters()
+
+    def encoder_weights(self, name: str) -> list[slice]:
+        """Everywhere or nowhere."""
+        is_weight = self.model.get_parameter(name).dim() > 1
+        return [slice(None)] if is_weight and name.startswith("encoder.") else []
+
+    def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
+        """Sums of the terms over the batch ``(T,)``."""
+        loss = self.model.loss(x_BD, generator, epoch)
+        terms = means(loss.terms)
+        self.model.zero_grad(set_to_none=True)
+        weighted_total(terms, loss.weights).backward()
+        self._terms = tuple(terms)
+        return torch.stack([term.detach() * len(x_BD) for term in terms.values()])
+
+    def gradient_norm(self) -> Tensor:
+        """Of the gradient that the last step left."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
