@@ -1,5 +1,6 @@
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from torch import nn
 
 from aelab.errors import AelabError
 from aelab.losses import means, weighted_total
-from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
+from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder, Objective
+from aelab.models.ae import AE
 from aelab.models.base import RECONSTRUCTION
 from aelab.nets.builders import BUILDERS
 from aelab.nets.network import ACTIVATIONS, Network
@@ -42,6 +44,30 @@ def test_shapes_units_and_determinism(name: str, kind: str) -> None:
     for split, parts in loss.per_dimension.items():
         torch.testing.assert_close(parts.sum(-1), loss.terms[split])
     torch.testing.assert_close(loss.total, weighted_total(means(loss.terms), loss.weights))
+
+
+class Unusual(AE):  # type: ignore[misc]  # final
+    """A model with modules, parameters and buffers of every kind that draw when they are built."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.embedding = nn.Embedding(3, 4)
+        self.recurrent = nn.GRU(4, 4)
+        self.linear = nn.Linear(4, 4)
+        self.free = nn.Parameter(torch.randn(5))
+        self.register_buffer("noise", torch.rand(6))
+
+
+def test_whatever_a_model_is_made_of_starts_from_its_seed() -> None:
+    before = torch.random.get_rng_state()
+    first, second, other = (
+        Unusual(Architecture(), Objective(), seed).state_dict() for seed in (3, 3, 4)
+    )
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert {"free", "noise", "embedding.weight"} < first.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+        assert not torch.equal(value, other[name]), name
 
 
 @pytest.mark.parametrize("likelihood", RECONSTRUCTION)

@@ -1,6 +1,7 @@
 """The hand-derived step against autograd."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,11 +9,15 @@ import torch
 from aelab.data.dataset import Data
 from aelab.experiment.presets import preset
 from aelab.models import MODELS, Architecture, Autoencoder
+from aelab.models.vae import VAE
 from aelab.nets.network import Network
 from aelab.randomness import stream
 from aelab.training.fast import FusedStep
 from aelab.training.loop import fit
-from aelab.training.steps import AutogradStep, make_step
+from aelab.training.records import State
+from aelab.training.settings import Training
+from aelab.training.state import fits
+from aelab.training.steps import AutogradStep, Step, make_step
 
 PLAIN = [name for name, model in MODELS.items() if model.plain_loss]
 
@@ -68,6 +73,67 @@ def test_what_it_does_not_fit_is_left_to_autograd() -> None:
     assert isinstance(make_step(MODELS["ae"](conv, MODELS["ae"].Config())), AutogradStep)
     continuous = Architecture(likelihood="continuous-bernoulli")
     assert isinstance(make_step(MODELS["ae"](continuous, MODELS["ae"].Config())), AutogradStep)
+
+
+class Reweighted(VAE):  # type: ignore[misc]  # final
+    """A VAE with a weight on its reconstruction, whose author says that its loss is plain."""
+
+    plain_loss = True
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        return super().weights(epoch) | {"reconstruction": 3.0}
+
+
+class Silent(VAE):  # type: ignore[misc]  # final
+    """A VAE whose author says nothing about its loss."""
+
+
+def test_a_subclass_says_itself_that_its_loss_is_plain(tiny_data: Data) -> None:
+    shape = Architecture(network=Network(hidden=(24,)), latent_dim=3)
+    assert not FusedStep.fits(Silent(shape, VAE.Config()))
+    model = Reweighted(shape, VAE.Config())
+    twin = copy.deepcopy(model)
+    x = torch.rand(16, 784, generator=stream(0, "x"))
+    steps = make_step(model), AutogradStep(twin)
+    assert isinstance(steps[0], FusedStep)
+    for step in steps:
+        step(x, stream(0, "noise"), 0.0)
+        assert step.term_weights == {"kl": 1.0, "reconstruction": 3.0}
+    for gradient, parameter in zip(steps[0].gradients, twin.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5)
+    [epoch] = fit(model, tiny_data, Training(epochs=1), seed=0)
+    assert epoch.train.weights == epoch.validation.weights == steps[0].term_weights
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_state_of_either_step_continues_under_the_other(
+    name: str, tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a training on another device, which autograd does, is resumed."""
+    config = Training(epochs=3, learning_rate=1e-3)
+    makers = (make_step, AutogradStep)
+
+    def run(maker: Callable[[Autoencoder], Step], epochs: int, start: State | None) -> State:
+        monkeypatch.setattr("aelab.training.loop.make_step", maker)
+        model = build(name)
+        if start:
+            assert fits(model, start)
+        changed = config.model_copy(update={"epochs": epochs})
+        return list(fit(model, tiny_data, changed, seed=0, start=start))[-1].state
+
+    for maker, other in (makers, makers[::-1]):
+        whole, half = (run(maker, epochs, None) for epochs in (3, 1))
+        assert half.tensors.keys() == {
+            *(f"model/{n}" for n, _ in build(name).named_parameters()),
+            *(
+                f"optimizer/{slot}/{n}"
+                for slot in ("exp_avg", "exp_avg_sq", "step")
+                for n, _ in build(name).named_parameters()
+            ),
+        }
+        resumed = run(other, 3, half)
+        for key, value in whole.tensors.items():
+            torch.testing.assert_close(resumed.tensors[key], value, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PLAIN)

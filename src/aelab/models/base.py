@@ -4,10 +4,10 @@ Shape legend: B images, D pixels, Z latent dimensions (d in the text).
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -26,6 +26,7 @@ from aelab.losses import (
 from aelab.nets.builders import build
 from aelab.nets.initialisation import initialise
 from aelab.nets.network import Network, Size
+from aelab.randomness import derive
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
 RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -49,15 +50,30 @@ class Objective(Config):
     """The settings of one model's loss; a model nests its own subclass as ``Config``."""
 
 
-class Autoencoder(nn.Module, ABC):
-    """An encoder, a decoder, and the loss that belongs to them."""
+class _Seeded(ABCMeta):
+    """Builds a module, the parts that its subclass adds too, from its seed alone."""
+
+    def __call__(cls, architecture: Architecture, config: Objective, seed: int = 0) -> Any:
+        """The module; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "weights"))
+            return super().__call__(architecture, config, seed)
+
+
+class Autoencoder(nn.Module, metaclass=_Seeded):
+    """An encoder, a decoder, and the loss that belongs to them.
+
+    Linear and convolutional layers of the two draw from streams of their own names, so that models
+    of one seed agree wherever their networks do; whatever else is drawn follows from the seed.
+    """
 
     Config: ClassVar[type[Objective]] = Objective
     name: ClassVar[str]  # written once, by @model
     title: ClassVar[str]
     outputs_per_dimension: ClassVar[int] = 1  # numbers the encoder gives for a latent dimension
     # Whether the loss is the reconstruction (+ weight · KL of a Gaussian code) and nothing else:
-    # then training may take the hand-derived step instead of autograd (training/steps.py).
+    # then training may take the hand-derived step instead of autograd (training/steps.py). A
+    # subclass does not inherit it: its loss may be another.
     plain_loss: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture, config: Objective, seed: int = 0) -> None:
@@ -65,10 +81,9 @@ class Autoencoder(nn.Module, ABC):
         self.architecture = architecture
         self.config = config
         d = architecture.latent_dim
-        with torch.random.fork_rng(devices=[]):  # layers draw when built; nobody else's numbers
-            self.encoder, self.decoder = build(
-                architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
-            )
+        self.encoder, self.decoder = build(
+            architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
+        )
         pixels = math.prod(architecture.image_size)
         self.encoder.register_forward_pre_hook(partial(_require_rows, "images", pixels))
         self.decoder.register_forward_pre_hook(partial(_require_rows, "codes", d))

@@ -8,7 +8,7 @@ parameters lie in one flat vector. docs/performance.md has the figures.
 Shape legend: B images of a batch, D pixels, H hidden units, Z latent dimensions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, final
@@ -92,6 +92,7 @@ class FusedStep:
         """Whether the model's loss is the plain one and its network dense, on a CPU."""
         return (
             model.plain_loss
+            and "plain_loss" in vars(type(model))  # a subclass may compute another loss
             and model.architecture.likelihood == "bernoulli"
             and next(model.parameters()).device.type == "cpu"
             and all(
@@ -122,6 +123,7 @@ class FusedStep:
         self.transposed = [weight.t() for weight in self.weights]
         self.biases = [layer.bias.detach() for layer in self.layers]
         self.buffers: dict[int, _Buffers] = {}
+        self.term_weights: Mapping[str, float] = {}
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -136,8 +138,19 @@ class FusedStep:
         """The first of each pair of weight and bias, up to the layer that gives the code."""
         return self.slots[: 2 * (self.head + 1) : 2]
 
+    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Each parameter's stretch in its own shape; the padding is nobody's."""
+        return {
+            own: values[slot][: tensor.numel()].view(tensor.shape)
+            for own, tensor, slot in zip(self.names, self.tensors, self.slots, strict=True)
+        }
+
     def _flatten(self) -> nn.Parameter:
         tensors = [part for layer in self.layers for part in (layer.weight, layer.bias)]
+        name_of: dict[Tensor, str] = {
+            parameter: name for name, parameter in self.model.named_parameters()
+        }
+        self.names, self.tensors = [name_of[tensor] for tensor in tensors], tensors
         sizes = [-(-tensor.numel() // _ALIGN) * _ALIGN for tensor in tensors]
         starts = accumulate(sizes, initial=0)
         self.slots = [slice(a, a + size) for a, size in zip(starts, sizes, strict=False)]
@@ -168,7 +181,8 @@ class FusedStep:
         sums = [self._reconstruction(b, x_BD)]
         if self.gaussian:
             sums.append(self._kl(b))
-        self._backward(b, x_BD, self.model.weights(epoch).get("kl", 1.0))
+        self.term_weights = self.model.weights(epoch)
+        self._backward(b, x_BD)
         return torch.stack(sums)
 
     def gradient_norm(self) -> Tensor:
@@ -199,9 +213,9 @@ class FusedStep:
         total = b.kl_BZ.addcmul_(b.mean_BZ, b.mean_BZ).sum()
         return total.sub_(b.kl_BZ.numel()).mul_(0.5)
 
-    def _backward(self, b: _Buffers, x_BD: Tensor, kl_weight: float) -> None:
+    def _backward(self, b: _Buffers, x_BD: Tensor) -> None:
         # The gradient of the Bernoulli term by its logits is σ(logit) − x; the loss is a mean.
-        b.gradients[-1].sub_(x_BD).mul_(1 / len(x_BD))
+        b.gradients[-1].sub_(x_BD).mul_(self.term_weights.get("reconstruction", 1.0) / len(x_BD))
         for i in reversed(range(len(self.layers))):
             gradient_BH = b.gradients[i]
             if activation := self.activations[i]:
@@ -215,7 +229,7 @@ class FusedStep:
             if i:  # nothing asks for the gradient of the images
                 product(gradient_BH, self.weights[i], b.input_gradients[i - 1])
             if self.gaussian and i == self.head + 1:
-                self._code_backward(b, kl_weight / len(x_BD))
+                self._code_backward(b, self.term_weights.get("kl", 1.0) / len(x_BD))
 
     def _code_backward(self, b: _Buffers, scale: float) -> None:
         """From z to mean and log-variance; the KL adds its own: mean, and (variance − 1) / 2."""

@@ -79,7 +79,7 @@ def fit_in_parts(
     )  # fmt: skip
     present = Batches(train_u8, protocol)
     if start is not None:
-        restore(model, optimizer, start)
+        restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
         train, norm, seconds = yield from _train_epoch(
             model, step, optimizer, present, config, seed, index, start, pause
@@ -97,7 +97,7 @@ def fit_in_parts(
             images_per_second=len(train_u8) / seconds,
             gradient_norm=norm,
             seconds=seconds + time.perf_counter() - trained,
-            state=State(index + 1, tensors_of(model, optimizer, where)),
+            state=State(index + 1, tensors_of(model, step, optimizer, where)),
         )
 
 
@@ -171,13 +171,13 @@ def _train_epoch(
                 SECONDS: torch.tensor(paused - began, dtype=torch.float64),
             }
             where = f"after step {number + 1} of epoch {index + 1}"
-            yield State(index, tensors_of(model, optimizer, where) | partway)
+            yield State(index, tensors_of(model, step, optimizer, where) | partway)
             began += time.perf_counter() - paused  # what was done with the state is not training
     table, norms = _read(step, sums_ST, norms_S[: len(taken)], taken, index, optimizer.rate)
     seconds = time.perf_counter() - began
     terms = dict(zip(step.terms, (table.double().sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
-    measured = Measured(terms, model.weights(at))
+    measured = Measured(terms, dict(step.term_weights))
     return measured, float(norms.double().mean()), seconds
 
 

@@ -1,6 +1,6 @@
 """Adam over parameters that live as long as training does."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import EllipsisType
 from typing import final
 
@@ -72,19 +72,6 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The state as named tensors, ``slot/parameter``."""
-        return {
-            f"{slot}/{name}": value
-            for slot, values in self.slots.items()
-            for name, value in zip(self.parameters, values, strict=True)
-        }
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over the state that :meth:`tensors` gave."""
-        for name, value in self.tensors().items():
-            value.copy_(tensors[name])
 
 
 def _pieces(cuts: Sequence[slice], parameter: Tensor, multiple: float) -> list[tuple[Cut, float]]:

@@ -12,7 +12,7 @@ from aelab.models import Autoencoder
 from aelab.randomness import stream
 from aelab.training.optimizer import Adam
 from aelab.training.records import NOISE, NORM_EVERY, NORMS, ROWS, SECONDS, State
-from aelab.training.steps import make_step
+from aelab.training.steps import Step, make_step
 
 
 def not_finite(what: str, where: str, rate: float) -> TrainingError:
@@ -23,25 +23,34 @@ def not_finite(what: str, where: str, rate: float) -> TrainingError:
     )
 
 
-def tensors_of(model: Autoencoder, optimizer: Adam, where: str) -> dict[str, Tensor]:
-    """Model and optimizer as named tensors. Raises TrainingError if a weight is not finite."""
+def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> dict[str, Tensor]:
+    """Model and optimizer as named tensors, by the names of the model whatever step trains it.
+
+    Raises TrainingError if a weight is not finite.
+    """
     weights = {f"model/{name}": value for name, value in model.state_dict().items()}
     if not all(value.isfinite().all() for value in weights.values()):
         raise not_finite("weights", where, optimizer.rate)
-    state = {f"optimizer/{name}": value for name, value in optimizer.tensors().items()}
+    state = _optimizer_tensors(step, optimizer)
     return {name: value.detach().cpu().clone() for name, value in (weights | state).items()}
 
 
-def restore(model: Autoencoder, optimizer: Adam, state: State) -> None:
+def restore(model: Autoencoder, step: Step, optimizer: Adam, state: State) -> None:
     """Load a state into the model and its optimizer."""
     load_weights(model, state.tensors)
-    optimizer.restore(
-        {
-            name.removeprefix("optimizer/"): value
-            for name, value in state.tensors.items()
-            if name.startswith("optimizer/")
-        }
-    )
+    for name, value in _optimizer_tensors(step, optimizer).items():
+        value.copy_(state.tensors[name])
+
+
+def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
+    """Views of Adam's moments by parameter; of a step count itself, which its parts share."""
+    found: dict[str, Tensor] = {}
+    for slot, tensors in optimizer.slots.items():
+        for (name, parameter), values in zip(optimizer.parameters.items(), tensors, strict=True):
+            parts = step.parts(name, parameter if slot == "step" else values)
+            for own, part in parts.items():
+                found[f"optimizer/{slot}/{own}"] = values if slot == "step" else part
+    return found
 
 
 def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -> bool:
@@ -51,7 +60,7 @@ def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -
     """
     twin = copy.deepcopy(model)
     step = make_step(twin)
-    like = tensors_of(twin, Adam(step.named_parameters()), "at the start")
+    like = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
     if state.step:
         pixels = torch.zeros(1, math.prod(model.architecture.image_size))
         sums_T = step(pixels, stream(0), 0.0)

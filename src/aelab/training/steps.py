@@ -4,7 +4,7 @@ Both give the same gradients (tests/test_steps.py); which one serves is decided 
 :func:`make_step`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, final
 
 import torch
@@ -18,6 +18,8 @@ from aelab.training.fast import FusedStep
 class Step(Protocol):
     """Leaves the gradient of a batch in the parameters and returns what it measured."""
 
+    term_weights: Mapping[str, float]  # of the terms of the last batch
+
     @property
     def terms(self) -> tuple[str, ...]:
         """The names of the terms, once a batch has been seen."""
@@ -29,6 +31,10 @@ class Step(Protocol):
 
     def encoder_weights(self, name: str) -> list[slice]:
         """Where in a parameter weights of the encoder are, biases left out."""
+        ...
+
+    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
+        """Views of ``values``, shaped like a parameter, by the model's own names."""
         ...
 
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
@@ -51,6 +57,7 @@ class AutogradStep:
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
+        self.term_weights: Mapping[str, float] = {}
         self._terms: tuple[str, ...] = ()
 
     @property
@@ -67,13 +74,17 @@ class AutogradStep:
         is_weight = self.model.get_parameter(name).dim() > 1
         return [slice(None)] if is_weight and name.startswith("encoder.") else []
 
+    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
+        """The whole."""
+        return {name: values}
+
     def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch ``(T,)``."""
         loss = self.model.loss(x_BD, generator, epoch)
         terms = means(loss.terms)
         self.model.zero_grad(set_to_none=True)
         weighted_total(terms, loss.weights).backward()
-        self._terms = tuple(terms)
+        self._terms, self.term_weights = tuple(terms), loss.weights
         return torch.stack([term.detach() * len(x_BD) for term in terms.values()])
 
     def gradient_norm(self) -> Tensor:
