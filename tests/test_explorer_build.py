@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import re
 import socket
 import struct
@@ -111,6 +112,30 @@ def test_a_model_that_is_more_than_its_networks_is_refused(
             cast(Run, make_run(tmp_path, dims=(2,), models=("ae",), epochs=1)),
             {"ae-2": Context(model=model, data=tiny_data, seed=0)},
         )
+
+
+class Residual(nn.Module):
+    """A layer that adds what it was given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tanh(x)
+
+
+def test_a_model_that_the_page_cannot_run_costs_no_other_its_place(
+    tiny_data: Data, tmp_path: Path
+) -> None:
+    models = {f"{name}-{d}": small(name, d) for d in (16, 2) for name in ("ae", "vae")}
+    encoder = models["vae-2"].encoder
+    assert isinstance(encoder, nn.Sequential)
+    encoder.insert(2, Residual())
+    page = page_of(tmp_path, models, tiny_data).explorer
+    assert page is not None
+    html = page.read_text(encoding="utf-8")
+    why = "A layer of type Residual cannot be exported."
+    assert f"vae-2 is not on this page. {why}" in html
+    found = json.loads(re.findall(r'id="content-data">(.*?)</script>', html, re.DOTALL)[0])
+    assert [model["key"] for model in found["models"]] == ["ae-16", "vae-16", "ae-2"]
+    assert found["missing"] == [{"key": "vae-2", "why": why}]
 
 
 @pytest.mark.parametrize("kind", ["float16", "float24", "float32"])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
 from aelab.explorer.precision import kind_for
 from aelab.export import Network, describe, networks
@@ -28,7 +29,19 @@ NEIGHBOURS = 5  # a place is near the codes if it lies in the ball of some code'
 def content(
     results: Results, contexts: Mapping[str, Context], classifier: Classifier
 ) -> dict[str, Any]:
-    """Everything that the page's script reads; ``contexts`` by the model's key."""
+    """Everything that the page's script reads; ``contexts`` by the model's key.
+
+    ``missing`` names the models that the page cannot run, and says why. Raises AelabError if it can
+    run none.
+    """
+    models, missing = [], []
+    for model in results.models:
+        try:
+            models.append(_model(results, model, contexts[model.key]))
+        except AelabError as error:
+            missing.append({"key": model.key, "why": str(error)})
+    if not models:
+        raise AelabError(" ".join(dict.fromkeys(item["why"] for item in missing)))
     first = next(iter(contexts.values()))
     names = [str(name) for name in results.label_names]
     return {
@@ -42,7 +55,8 @@ def content(
         "images": pack(first.presented("test"), "uint8"),
         "labels": pack(first.data.test.labels, "uint8"),
         "judge": classifier.facts() | _network(_from_rows(classifier)),
-        "models": [_model(results, model, contexts[model.key]) for model in results.models],
+        "models": models,
+        "missing": missing,
     }
 
 

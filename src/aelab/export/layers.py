@@ -34,12 +34,17 @@ Describe = Callable[[Any], Layer | None]
 _KINDS: dict[type[nn.Module], Describe] = {}
 
 
-def describe(module: nn.Sequential, prefix: str = "") -> Network:
+def describe(module: nn.Module, prefix: str = "") -> Network:
     """The layers of ``module``; tensors are named as in its ``state_dict``, after ``prefix``.
 
     Raises AelabError for a layer that has no description here.
     """
     network = Network()
+    if not isinstance(module, nn.Sequential):
+        raise AelabError(
+            f"A network of type {type(module).__name__} cannot be exported: only an nn.Sequential, "
+            "layers that follow each other, can."
+        )
     for name, layer in module.named_children():
         full = f"{prefix}{name}"
         if isinstance(layer, nn.Sequential):
@@ -48,10 +53,7 @@ def describe(module: nn.Sequential, prefix: str = "") -> Network:
             network.tensors.update(inner.tensors)
             continue
         if type(layer) not in _KINDS:
-            raise AelabError(
-                f"A layer of type {type(layer).__name__} cannot be exported: describe it in "
-                "aelab/export/layers.py."
-            )
+            raise AelabError(f"A layer of type {type(layer).__name__} cannot be exported.")
         described = _KINDS[type(layer)](layer)
         if described is None:
             continue
@@ -66,10 +68,16 @@ def _tensors(layer: nn.Module) -> dict[str, Tensor]:
     """The weight and the bias of a layer, where it has them."""
     if not isinstance(layer, nn.BatchNorm2d):
         return dict(layer.named_parameters(recurse=False))
-    assert layer.running_mean is not None, "a normalisation is described as it is when it is used"
-    assert layer.running_var is not None
+    if layer.running_mean is None or layer.running_var is None:
+        raise AelabError("A normalisation without running statistics cannot be exported.")
     factor = layer.weight / torch.sqrt(layer.running_var + layer.eps)
     return {"weight": factor, "bias": layer.bias - layer.running_mean * factor}
+
+
+def _require(possible: bool, why: str) -> None:
+    """Raise AelabError for a setting of a layer that has no description here."""
+    if not possible:
+        raise AelabError(f"The network cannot be exported: {why}.")
 
 
 def _kind(module: type[M]) -> Callable[[Callable[[M], Layer | None]], Callable[[M], Layer | None]]:
@@ -86,7 +94,7 @@ _kind(nn.Tanh)(lambda _: {"kind": "tanh"})
 
 @_kind(nn.GELU)
 def _gelu(layer: nn.GELU) -> Layer:
-    assert layer.approximate == "none", "only the exact GELU has a description"
+    _require(layer.approximate == "none", "only the exact GELU has a description")
     return {"kind": "gelu"}
 
 
@@ -103,15 +111,15 @@ def _conv(layer: nn.Conv2d) -> Layer:
 
 @_kind(nn.ConvTranspose2d)
 def _conv_transpose(layer: nn.ConvTranspose2d) -> Layer:
-    assert layer.output_padding == (0, 0), "an output padding has no description"
+    _require(layer.output_padding == (0, 0), "an output padding has no description")
     return _convolution("conv-transpose", layer)
 
 
 def _convolution(kind: str, layer: nn.Conv2d | nn.ConvTranspose2d) -> Layer:
-    assert layer.groups == 1, "grouped convolutions have no description"
-    assert layer.dilation == (1, 1), "dilated convolutions have no description"
-    assert layer.padding_mode == "zeros", "only zero padding has a description"
-    assert not isinstance(layer.padding, str), "padding is described by its width"
+    _require(layer.groups == 1, "grouped convolutions have no description")
+    _require(layer.dilation == (1, 1), "dilated convolutions have no description")
+    _require(layer.padding_mode == "zeros", "only zero padding has a description")
+    _require(not isinstance(layer.padding, str), "padding is described by its width")
     return {
         "kind": kind,
         "inputs": layer.in_channels,
@@ -129,8 +137,8 @@ def _scale(_: nn.BatchNorm2d) -> Layer:
 
 @_kind(nn.MaxPool2d)
 def _max_pool(layer: nn.MaxPool2d) -> Layer:
-    assert layer.padding == 0, "a padded pool has no description"
-    assert layer.dilation == 1, "a dilated pool has no description"
+    _require(layer.padding == 0, "a padded pool has no description")
+    _require(layer.dilation == 1, "a dilated pool has no description")
     return {
         "kind": "max-pool",
         "kernel": layer.kernel_size,
@@ -141,11 +149,11 @@ def _max_pool(layer: nn.MaxPool2d) -> Layer:
 
 @_kind(nn.Flatten)
 def _flatten(layer: nn.Flatten) -> Layer:
-    assert (layer.start_dim, layer.end_dim) == (1, -1), "only whole images are flattened"
+    _require((layer.start_dim, layer.end_dim) == (1, -1), "only whole images are flattened")
     return {"kind": "reshape", "shape": [-1]}
 
 
 @_kind(nn.Unflatten)
 def _unflatten(layer: nn.Unflatten) -> Layer:
-    assert layer.dim == 1, "only rows of numbers become images"
+    _require(layer.dim == 1, "only rows of numbers become images")
     return {"kind": "reshape", "shape": [int(size) for size in layer.unflattened_size]}

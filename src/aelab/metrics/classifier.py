@@ -2,8 +2,8 @@
 
 It is trained by the lab, on the training split of the run's own data and nothing else, from a fixed
 seed; so no number depends on somebody else's network or on photographs. It is kept in the cache
-under the hash of its data and of this file; the hash of its weights stands beside every number
-that was made with it.
+under the hash of its data, its settings and their version; the hash of its weights stands beside
+every number that was made with it.
 
 Shape legend: B images of a batch, N images, D pixels, F features, C classes.
 """
@@ -12,7 +12,6 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from aelab.nets.initialisation import initialise
 from aelab.randomness import stream
 from aelab.runs.folder import CacheFolder
 
+VERSION = 1  # raise it when a change here, or in what is called here, gives other weights
 FEATURES = 64
 CHANNELS = (16, 32, 64)
 LEAST_BATCH, MOST_BATCH = 16, 128
@@ -106,8 +106,12 @@ def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
 
 def key(data: Data) -> str:
     """The hash of everything that the classifier follows from."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    digest.update(f"{torch.__version__} {data.image_size} {data.classes}".encode())
+    settings = (
+        VERSION, torch.__version__, data.image_size, data.classes, CHANNELS, FEATURES, SEED, SHIFT,
+        PRESENTED, SCALED_ON, LEARNING_RATE, WEIGHT_DECAY, LEAST_STEPS,
+        LEAST_BATCH, MOST_BATCH, LEAST_EPOCHS, MOST_EPOCHS,
+    )  # fmt: skip
+    digest = hashlib.sha256(repr(settings).encode())
     for split in (data.train, data.test):
         digest.update(np.ascontiguousarray(split.images).data)
         digest.update(np.ascontiguousarray(split.labels).data)
