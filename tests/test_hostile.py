@@ -24,7 +24,8 @@ from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of
 from aelab.lab.jobs import load_model
 from aelab.lab.repair import mend
-from aelab.runs import folder as runs
+from aelab.runs import folder as folders
+from aelab.runs import models
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
@@ -178,8 +179,9 @@ def test_nothing_is_unpacked_or_parsed_without_a_bound(
     run: Run, monkeypatch: pytest.MonkeyPatch, name: str, content: Callable[[], bytes], said: str
 ) -> None:
     """The bounds are lowered here: they are checked before memory is taken."""
-    monkeypatch.setattr("aelab.runs.models.MOST_ARRAYS", 1 << 26)
-    monkeypatch.setattr(runs, "MOST_JSON", 1 << 20)
+    monkeypatch.setattr(models, "MOST_ARRAYS", 1 << 26)
+    for module in (folders, models):
+        monkeypatch.setattr(module, "MOST_JSON", 1 << 20)
     folder = run.model(KEY)
     folder.write(name, content())
     readers: dict[str, Callable[[], object]] = {
@@ -197,7 +199,8 @@ def test_nothing_is_unpacked_or_parsed_without_a_bound(
 
 
 def test_a_manifest_is_bounded_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "MOST_JSON", 1000)
+    for module in (folders, models):
+        monkeypatch.setattr(module, "MOST_JSON", 1000)
     with pytest.raises(RunError, match=r"manifest\.json is damaged or unreadable"):
         Folder(run.path).manifest()
 

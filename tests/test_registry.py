@@ -128,10 +128,9 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 SCRIPT = """
 from pathlib import Path
-from aelab.errors import AelabError
-from aelab.lab.report import Watch
-from aelab.runs.pool import check_workers
 from aelab.config.registry import Registry
+from aelab.errors import AelabError
+from aelab.runs.pool import check_workers
 
 def here():
     pass

@@ -66,7 +66,7 @@ def test_a_lock_left_by_a_dead_process_is_no_obstacle(ground: Ground) -> None:
     """Held by a living process it is refused; when that is killed, the folder is free again."""
     path = ground.folder / "reference"
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from aelab.runs.folder import Run\n"
+        [sys.executable, "-c", "import sys; from aelab.runs.run import Run\n"
          "with Run(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()", path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -68,7 +68,7 @@ def registered_elsewhere() -> dict[str, str]:
         f"{registry.kind} {name}": registry.definitions[name][0]
         for registry in _REGISTRIES
         for name in registry
-        if registry.definitions[name][0].partition(".")[0] != __package__
+        if registry.definitions[name][0].partition(".")[0] != "aelab"
     }
 
 

@@ -53,11 +53,12 @@ class Objective(Config):
 class _Seeded(ABCMeta):
     """Builds a module, the parts that its subclass adds too, from its seed alone."""
 
-    def __call__(cls, architecture: Architecture, config: Objective, seed: int = 0) -> Any:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """The module; the global generator is left as it was."""
+        seed = kwargs.get("seed", args[2] if len(args) > 2 else 0)  # the third argument
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "weights"))
-            return super().__call__(architecture, config, seed)
+            return super().__call__(*args, **kwargs)
 
 
 class Autoencoder(nn.Module, metaclass=_Seeded):
