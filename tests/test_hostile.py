@@ -23,7 +23,7 @@ import torch
 from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of
 from aelab.lab.jobs import load_model
-from aelab.lab.repair import mend
+from aelab.lab.repair import repair
 from aelab.runs import folder as folders
 from aelab.runs import models
 from aelab.runs.folder import Folder
@@ -52,7 +52,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def mended(run: Run) -> None:
-    mend(run, experiment_of(run), lambda _: None)
+    repair(run, experiment_of(run), lambda _: None)
 
 
 def name_absolute(run: Run, secret: Path) -> None:

@@ -16,7 +16,7 @@ from aelab.experiment.settings import Experiment
 from aelab.lab import run as lab
 from aelab.lab.jobs import load
 from aelab.lab.jobs import train as train_model
-from aelab.lab.repair import mend
+from aelab.lab.repair import repair
 from aelab.lab.report import explore, explorer_page, rebuild
 from aelab.lab.run import check_likelihood, evaluate, resume
 from aelab.runs.folder import Folder
@@ -72,9 +72,9 @@ def test_damage_to_any_file_of_a_finished_run_is_told_and_mended(copy: Run, how:
         harm(path, how)
         if path.name in IRREPLACEABLE:
             with pytest.raises(RunError, match=re.escape(f"{path} ") + "(is damaged|says run)"):
-                mend(copy, settings(copy), told.append)
+                repair(copy, settings(copy), told.append)
         else:
-            mend(copy, settings(copy), told.append)
+            repair(copy, settings(copy), told.append)
             assert len(told) == 1
             assert told[0].startswith(f"{path} is damaged")
             folder = folder_of(copy, path)
@@ -311,9 +311,9 @@ def test_damage_to_any_file_of_an_interrupted_run_changes_no_bit(
             harm(harmed, how)
             if path.name in IRREPLACEABLE:
                 with pytest.raises(RunError, match=re.escape(f"{harmed} ")):
-                    mend(copy, settings(copy), told.append)
+                    repair(copy, settings(copy), told.append)
             else:
-                mend(copy, settings(copy), told.append)
+                repair(copy, settings(copy), told.append)
                 assert [text.split(" is damaged")[0] for text in told] == [str(harmed)]
                 assert train(copy) == reference, harmed
             shutil.rmtree(copy.path)
@@ -327,6 +327,6 @@ def test_both_checkpoints_lost_is_a_new_start_aloud(ground: Ground, tmp_path: Pa
     for path in (run.model(KEY).path / "checkpoints").iterdir():
         harm(path, "cut")
     told: list[str] = []
-    mend(run, settings(run), told.append)
+    repair(run, settings(run), told.append)
     assert len(told) == 2
     assert train(run) == reference

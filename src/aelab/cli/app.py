@@ -44,7 +44,7 @@ def _main(words: list[str]) -> None:
 
 
 def end_at_signals() -> None:
-    """End politely: the workers are told too, and write their last checkpoints."""
+    """End politely: the workers end too, and write their last checkpoints."""
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # the shell and the terminal both send SIGHUP

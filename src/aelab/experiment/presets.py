@@ -105,7 +105,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
-    """The Experiment of plain settings; a mistake is told in one sentence."""
+    """The Experiment of plain settings; a mistake is reported in one sentence."""
     try:
         return experiment_type().model_validate(settings)
     except ValidationError as error:

@@ -1,8 +1,7 @@
-"""Damage in a run folder: told by the file's name, never used, and mended from what is left.
+"""Repair of a damaged run folder: each damaged file is reported by name and never used.
 
-What was made from other files is let go of, so that whoever goes on makes it again; history and
-weights come from the last checkpoint, which holds both. Nothing can replace experiment.json or a
-manifest.
+Files that follow from others are deleted, so that a resume makes them again; history and weights
+come from the last checkpoint, which holds both. Nothing can replace experiment.json or a manifest.
 """
 
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from aelab.runs.run import Run
 from aelab.training.checkpoints import best_epoch, ended, keep_best, keep_chosen, newest_state
 from aelab.training.settings import Training
 
-Tell = Callable[[str], None]
-# What happens without a file of a model; without any other file it is made again.
-_SPARE = {
+Warn = Callable[[str], None]
+# What happens without these files of a model; any other file is made again.
+_REPLACEABLE = {
     "checkpoints/": "The checkpoint before it serves, if one is needed.",
     "best.safetensors": "It is found again, if it is needed.",
     "blocks/": "That part is measured again.",
@@ -26,27 +25,28 @@ _SPARE = {
 
 
 def is_whole(run: Run, experiment: Experiment) -> bool:
-    """Whether a run is finished and nothing in it is damaged. Raises RunError as ``mend`` does."""
+    """Whether a run is finished and undamaged. Raises RunError as :func:`repair` does."""
     of_run, of_models = _find_damage(run, experiment)
     finished = run.manifest().get("status") == "finished"
     return finished and not of_run and not any(damaged for _, damaged in of_models)
 
 
-def mend(run: Run, experiment: Experiment, tell: Tell) -> None:
-    """Let go of the damaged files of a run, aloud, and of its being finished if one is missed.
+def repair(run: Run, experiment: Experiment, warn: Warn) -> None:
+    """Delete the damaged files of a run with a warning for each, and restore what a checkpoint has.
 
-    The caller must be the run's one writer, and makes again what is not there. Raises RunError,
-    before anything is changed, if nothing can replace a damaged file.
+    A run that lacks a file afterwards is no longer marked as finished: a resume makes it again. The
+    caller must be the run's only writer. Raises RunError, before anything is changed, if nothing
+    can replace a damaged file.
     """
     of_run, of_models = _find_damage(run, experiment)
-    missed = _let_go(run, of_run, tell)
+    missed = _delete(run, of_run, warn)
     for folder, damaged in of_models:
-        lost = _let_go(folder, damaged, tell)
+        lost = _delete(folder, damaged, warn)
         if name_and_size := experiment.by_key.get(folder.path.name):
             _from_checkpoint(folder, lost, experiment.training(name_and_size[0]))
         if "arrays.npz" in lost and folder.has("metrics.json"):
             folder.remove("metrics.json")  # the two are measured together
-        missed |= {name for name in lost if not name.startswith(tuple(_SPARE))}
+        missed |= {name for name in lost if not name.startswith(tuple(_REPLACEABLE))}
     if missed:
         run.note(status="running")
     run.adopt_evaluation()
@@ -70,19 +70,20 @@ def _find_damage(
     return run.damaged(), of_models
 
 
-def _let_go(folder: Folder, damaged: dict[str, str], tell: Tell) -> set[str]:
+def _delete(folder: Folder, damaged: dict[str, str], warn: Warn) -> set[str]:
+    """Delete the damaged files with a warning for each; their names."""
     for name, why in damaged.items():
         folder.remove(name)
-        begins = (then for prefix, then in _SPARE.items() if name.startswith(prefix))
-        tell(f"{why} {next(begins, 'It is made again.')}")
+        begins = (then for prefix, then in _REPLACEABLE.items() if name.startswith(prefix))
+        warn(f"{why} {next(begins, 'It is made again.')}")
     return set(damaged)
 
 
 def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> None:
-    """Put back what the newest checkpoint knows."""
+    """Restore history and weights from the newest checkpoint."""
     trained = folder.has("weights.safetensors")
     if "best.safetensors" in lost and not trained:
-        _forget_after_best(folder)
+        _rewind_to_best(folder)
     state, rows, _ = newest_state(folder)
     if "history.jsonl" in lost and state and len(rows) == state.epoch:
         folder.write_history(rows)
@@ -90,8 +91,8 @@ def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> N
         keep_chosen(folder, state.tensors, config)
 
 
-def _forget_after_best(folder: ModelFolder) -> None:
-    """Take up training where the best weights, which are lost, come about again."""
+def _rewind_to_best(folder: ModelFolder) -> None:
+    """Delete the checkpoints after the best epoch: training it again restores its lost weights."""
     _, rows, _ = newest_state(folder)
     best = (best_epoch(rows), 0) if rows else (0, 0)
     for place in folder.checkpoints():

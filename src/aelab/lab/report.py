@@ -11,7 +11,7 @@ from aelab.errors import AelabError, RunError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.lab.jobs import find_data, load_model
-from aelab.lab.repair import mend
+from aelab.lab.repair import repair
 from aelab.metrics import METRICS, Context, paired_differences
 from aelab.runs.folder import FORMAT
 from aelab.runs.pool import Event
@@ -70,7 +70,7 @@ def report_run(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: AR
 
 
 def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
-    """Build the report of a measured run again; what is damaged is told and made again.
+    """Build the report of a measured run again; what is damaged is reported and made again.
 
     Raises RunError if that takes measuring.
     """
@@ -83,7 +83,7 @@ def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG0
             raise RunError(
                 f"{path} holds no measures of {', '.join(missing)}: aelab resume makes them."
             )
-        mend(run, experiment, warner(watch))
+        repair(run, experiment, warner(watch))
         if run.has("metrics.json") and run.manifest().get("status") == "finished":
             report_run(run, watch)
         else:

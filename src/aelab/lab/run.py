@@ -15,7 +15,7 @@ from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.export import Format, write_models
 from aelab.lab.jobs import anneal, describe, find_data, jobs, load, load_model, require_possible
-from aelab.lab.repair import is_whole, mend
+from aelab.lab.repair import is_whole, repair
 from aelab.lab.report import Watch, complete, warner
 from aelab.models import MODELS, GaussianAutoencoder
 from aelab.runs.creation import default_path, require_space
@@ -67,7 +67,7 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run from its last checkpoints; a finished one is left as it is.
 
-    What is damaged is reported and made again (see :func:`aelab.lab.repair.mend`). ``data`` is
+    What is damaged is reported and made again (see :func:`aelab.lab.repair.repair`). ``data`` is
     where the data are now, if they have moved; nothing is changed unless they are the same.
     """
     run = Run(path)
@@ -144,7 +144,7 @@ def _ready(run: Run, experiment: Experiment, data: str | None) -> Source:
 
 def _repair(run: Run, experiment: Experiment, source: Source, watch: Watch) -> None:
     """The first changes: what is damaged goes, and the manifest tells where the data are."""
-    mend(run, experiment, warner(watch))
+    repair(run, experiment, warner(watch))
     run.note(source=dataclasses.asdict(source))
     if run.manifest().get("status") != "finished":
         for text in elsewhere(run):

@@ -72,7 +72,7 @@ def require_space(path: Path, needed: int) -> None:
         there = next(parent for parent in path.absolute().parents if parent.exists())
         free = shutil.disk_usage(there).free
     except OSError:
-        return  # who makes the folder will be told why it cannot be made
+        return  # making the folder will report why it cannot be made
     if free < needed:
         takes, has = (f"{size / 1e6:,.0f} MB" for size in (needed, free))
         raise RunError(

@@ -44,7 +44,7 @@ class ModelFolder(Folder):
         return sorted((int(name["epoch"]), int(name["step"] or 0)) for name in found if name)
 
     def write_checkpoint(self, place: Place, data: bytes) -> None:
-        """Keep a state (safetensors bytes), and let go of the ones no longer needed."""
+        """Keep a state (safetensors bytes), and delete those no longer needed."""
         self.write(_checkpoint(place), data)
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             self.drop_checkpoint(old)
@@ -54,7 +54,7 @@ class ModelFolder(Folder):
         return self.tensors(_checkpoint(place))
 
     def drop_checkpoint(self, place: Place) -> None:
-        """Let go of a checkpoint."""
+        """Delete a checkpoint."""
         self.remove(_checkpoint(place))
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
@@ -72,7 +72,7 @@ class ModelFolder(Folder):
         return np.asarray(values)
 
     def drop_blocks(self) -> None:
-        """Let go of every part: the measurement is whole."""
+        """Delete every part: the evaluation is complete."""
         for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
             self.remove(name)
 

@@ -52,7 +52,7 @@ class Event:
 def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time; ends when all have ended.
 
-    When the caller leaves early (an interrupt), every process is told to end by SIGTERM, has time
+    When the caller leaves early (an interrupt), every process is sent SIGTERM, has time
     to leave a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
     """
     if workers < 1:

@@ -30,7 +30,7 @@ RETRIES = 2  # of a trial whose worker died; a trial that kills every worker mus
 SQLITE_WAIT = 60.0  # seconds that a writer waits for another one
 OUTAGE_SECONDS = 300.0  # that a server may be away before a search or worker gives up
 LONGEST_DELAY = 2.0  # seconds between two tries; below the three heartbeats of a dead worker
-# What libpq is told unless the address says otherwise: a machine that vanishes closes nothing.
+# Settings of libpq unless the address has its own: a machine that vanishes closes nothing.
 SERVER_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what trials do is told by our own events
 

@@ -19,7 +19,7 @@ from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.lab import jobs as work
 from aelab.lab import run as lab
-from aelab.lab.repair import is_whole, mend
+from aelab.lab.repair import is_whole, repair
 from aelab.lab.report import Watch, complete, rebuild, warner
 from aelab.runs.creation import default_path, require_space
 from aelab.runs.pool import Event, Job, Send, run_jobs
@@ -119,7 +119,7 @@ def evaluate_study(
         runs = [(run, experiment_of(run)) for run in _opened(study)]
         for run, experiment in runs:
             locks.enter_context(run.lock())
-            mend(run, experiment, warner(watch))
+            repair(run, experiment, warner(watch))
             run.begin_evaluation()
         failures: dict[str, dict[str, str]] = {}
         _pool(_open_jobs(study, runs, ready[0], again=True), workers, watch, failures)
@@ -284,7 +284,7 @@ def _unfinished(
         run = Run(path)
         experiment = experiment_of(run)
         with run.lock():
-            mend(run, experiment, warner(watch))
+            repair(run, experiment, warner(watch))
             if run.manifest()["source"] != where:
                 run.note(source=where)
         if run.manifest().get("status") != "finished":
