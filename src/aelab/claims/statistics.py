@@ -12,7 +12,7 @@ Shape legend: N seeds, S subsets of them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -141,16 +141,3 @@ def seeds_needed(claims: int) -> int:
     while claims * smallest_p(seeds) >= LEVEL:
         seeds += 1
     return seeds
-
-
-def summarise(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean and interval over seeds, as plain numbers."""
-    paired = Paired(tuple(values))
-    ends = paired.interval
-    return {
-        "n": len(values),
-        "mean": paired.mean,
-        "low": ends.low if ends else None,
-        "high": ends.high if ends else None,
-        "confidence": ends.confidence if ends else None,
-    }

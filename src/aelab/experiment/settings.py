@@ -117,7 +117,7 @@ class Experiment(Config):
         return pca + ["pixels"] * ("pixels" in self.baselines)
 
     def settled(self) -> Self:
-        """The experiment with its device decided, so that a resume goes on with the same one.
+        """The experiment with its device decided, so that a resume uses the same one.
 
         Raises AelabError if it asks for what is not installed or not here.
         """

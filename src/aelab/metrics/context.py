@@ -107,7 +107,7 @@ class Subject(ABC):
         return splits[part]
 
     def has_classes(self, part: Part) -> bool:
-        """Whether a part holds more than one class, without which nothing can be told apart."""
+        """Whether a part holds more than one class: with one there is nothing to classify."""
         return len(np.unique(self.split(part).labels)) > 1
 
     def presented(self, part: Part) -> Array:
