@@ -54,5 +54,6 @@ def evaluate(context: Context) -> Evaluation:
     """Every measure of a trained model, and every array of its run folder."""
     measured = measure(context)
     arrays = collect_arrays(context, measured.per_image)
-    facts = {"generation": generation.facts(context)}
+    samples = "decoder" in context.capabilities
+    facts = {"generation": generation.facts(context)} if samples else {}
     return dataclasses.replace(measured, arrays=arrays, facts=facts)

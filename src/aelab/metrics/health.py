@@ -156,9 +156,10 @@ def overfitting(known: Known) -> Finding | None:
 
 def dead_inputs(known: Known) -> Finding | None:
     """Dimensions along which the image does not move, one standard deviation of the codes."""
-    if not code_variance(known.context).any():  # codes that are all the same
+    context = known.context
+    if "decoder" not in context.capabilities or not code_variance(context).any():
         return None
-    effect_Z = input_effect(known.context)
+    effect_Z = input_effect(context)
     dead, count = int((effect_Z < VISIBLE).sum()), len(effect_Z)
     if not dead:
         text = f"The image moves with each of the {count} dimensions."
