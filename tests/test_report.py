@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 
 from aelab.errors import RunError
 from aelab.report import FIGURES, Drawing, FigureKind, View, build_report
+from aelab.report.comparison import sampler_table
 from aelab.report.conclusions import findings, summary
 from aelab.report.figures.latent import apart
 from aelab.report.numbers import decimals, duration, number
 from aelab.report.results import Results, load
-from aelab.report.samplers import matrix
 from aelab.report.style import class_colors, png, svg
 from aelab.runs.run import Run
 from tests.fake_run import FakeRun, make_run
@@ -45,7 +45,7 @@ def results(**shape: Any) -> Results:
     return load(cast(Run, make_run(HERE, **shape)))
 
 
-def drawings(found: Results, kind: FigureKind) -> Iterator[Drawing]:
+def drawings(found: Results, kind: FigureKind[View]) -> Iterator[Drawing]:
     for latent_dim in found.latent_dims:
         for narrow in (False, True):
             view = View(
@@ -66,7 +66,7 @@ def shaped(request: pytest.FixtureRequest) -> Results:
 
 
 @pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
-def test_every_figure_draws_every_shape_of_run(kind: FigureKind, shaped: Results) -> None:
+def test_every_figure_draws_every_shape_of_run(kind: FigureKind[View], shaped: Results) -> None:
     for drawing in drawings(shaped, kind):
         assert isinstance(drawing.figure, Figure)
         assert len(drawing.alt) > 20
@@ -77,7 +77,7 @@ def test_every_figure_draws_every_shape_of_run(kind: FigureKind, shaped: Results
 
 
 @pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
-def test_missing_arrays_leave_a_figure_out(kind: FigureKind) -> None:
+def test_missing_arrays_leave_a_figure_out(kind: FigureKind[View]) -> None:
     run = make_run(HERE, epochs=0)
     run.saved = {key: {"labels": arrays["labels"]} for key, arrays in run.saved.items()}
     assert list(drawings(load(cast(Run, run)), kind)) == []
@@ -221,15 +221,16 @@ def test_what_is_not_defined_leaves_no_sentence() -> None:
     assert "ELBO" in str(findings(results(), 16))
 
 
-def test_a_floor_that_is_not_defined_says_so() -> None:
+def test_a_reference_value_that_is_not_defined_says_so() -> None:
     found = load(Run(Path(__file__).parent / "golden" / "format-2"))
     facts = copy.deepcopy(dict(found.models[0].facts))
     facts["generation"]["floor"]["coverage"] = None
     changed = replace(found.models[0], facts=facts)
-    table = matrix(replace(found, models=(changed, *found.models[1:])), 2)
+    table = sampler_table(replace(found, models=(changed, *found.models[1:])), 2)
     assert table is not None
-    names = [measure.quantity for measure in table.columns]
-    assert [n for n, text in zip(names, table.floor, strict=True) if text == "not defined"] == [
+    names = [head.title for head in table.heads[1:]]
+    [reference] = table.groups[-1][1]
+    assert [n for n, cell in zip(names, reference.cells, strict=True) if not cell.defined] == [
         "Coverage"
     ]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aelab.report.figures.base import mosaic
+from aelab.report.figures.drawing import mosaic
 from aelab.report.figures.latent import apart
 from aelab.report.results import Array, Model, Results
-from aelab.report.style import VARIABLES, class_colors, model_color
+from aelab.report.style import class_colors, role
 
 COLUMNS = 40
 NEEDED = ("codes", "labels", "plane_index", "plane_originals", "plane_reconstructions")
@@ -59,7 +59,7 @@ def _plane(results: Results, model: Model, shared: Array, classes: int) -> dict[
     places = apart(medians, 0.07 * float(np.ptp(codes, axis=0).max()))
     return {
         "key": model.key,
-        "role": VARIABLES[model_color(model.name, results.model_names)],
+        "role": role(model.name, results.model_names),
         "title": model.title,
         "x": codes[:, 0].round(4).tolist(),
         "y": codes[:, 1].round(4).tolist(),

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, TypeAdapter
 
 from aelab.errors import RunError
 from aelab.runs.run import Run
@@ -33,6 +34,28 @@ class Estimate:
         """Whether the interval of a difference leaves out zero."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
+    def overlaps(self, other: "Estimate") -> bool | None:
+        """Whether the two intervals overlap; None if one of them is missing."""
+        if self.interval is None or other.interval is None:
+            return None
+        return self.interval[0] <= other.interval[1] and other.interval[0] <= self.interval[1]
+
+
+def _finite(record: Any) -> Any:
+    """None stands for "not defined", which is also what a number that is not finite means."""
+
+    def finite(name: str) -> bool:
+        return record.get(name) is not None and math.isfinite(record[name])
+
+    if record is None or not finite("value"):
+        return None
+    ends = finite("low") and finite("high")
+    return record if ends else {"value": record["value"]}
+
+
+MaybeEstimate = Annotated[Estimate | None, BeforeValidator(_finite)]
+_ESTIMATES = TypeAdapter(dict[str, MaybeEstimate])
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -40,10 +63,10 @@ class Measure:
 
     name: str
     title: str
-    unit: str
-    better: Better | None
-    description: str
-    family: str
+    unit: str = ""
+    better: Better | None = None
+    description: str = ""
+    family: str = ""
     panel: str = ""  # where it is shown, if not in the table of comparison
     quantity: str = ""  # what it shares with the others of its panel
     sampler: str = ""
@@ -51,7 +74,7 @@ class Measure:
 
     @property
     def headline(self) -> bool:
-        """Whether sentences speak of it: of drawn images only the coverage is told in words."""
+        """Whether sentences quote it: of generated images they quote the coverage only."""
         return not self.panel or self.quantity == "Coverage"
 
     @property
@@ -63,6 +86,12 @@ class Measure:
     def label(self) -> str:
         """The title, with its unit in words."""
         return f"{self.title} in {self.unit}" if self.unit else self.title
+
+
+def read_measures(records: Json) -> dict[str, Measure]:
+    """Measures by name, as metrics.json and its like describe them."""
+    named = {name: {"name": name, "title": name} | record for name, record in records.items()}
+    return TypeAdapter(dict[str, Measure]).validate_python(named)
 
 
 @dataclass(frozen=True)
@@ -128,7 +157,7 @@ class Results:
         return (models[0], models[1]) if len(models) == 2 else None
 
     def beside(self, latent_dim: int) -> tuple[Model, ...]:
-        """The baselines that stand beside models of this size."""
+        """The baselines of models of this size."""
         return tuple(base for base in self.baselines if base.latent_dim in (latent_dim, None))
 
     @property
@@ -177,7 +206,7 @@ def load(run: Run) -> Results:
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures={name: read_measure(name, record) for name, record in metrics["measures"].items()},
+        measures=read_measures(metrics["measures"]),
         models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
         baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
         differences={int(d): _known(row) for d, row in metrics.get("differences", {}).items()},
@@ -186,22 +215,6 @@ def load(run: Run) -> Results:
             key: {base: _known(row) for base, row in bases.items()}
             for key, bases in metrics.get("baseline_differences", {}).items()
         },
-    )
-
-
-def read_measure(name: str, record: Json) -> Measure:
-    """A measure as metrics.json describes it."""
-    return Measure(
-        name=name,
-        title=record.get("title", name),
-        unit=record.get("unit", ""),
-        better=record.get("better"),
-        description=record.get("description", ""),
-        family=record.get("family", ""),
-        panel=record.get("panel", ""),
-        quantity=record.get("quantity", ""),
-        sampler=record.get("sampler", ""),
-        at=record.get("at"),
     )
 
 
@@ -221,7 +234,7 @@ def _model(
         name=name,
         title=record.get("title", key),
         latent_dim=record.get("latent_dim"),
-        metrics={name: _estimate(found) for name, found in record.get("metrics", {}).items()},
+        metrics=_ESTIMATES.validate_python(record.get("metrics", {})),
         facts={name: found for name, found in record.items() if name != "metrics"},
         history=history,
         arrays=arrays,
@@ -229,17 +242,5 @@ def _model(
 
 
 def _known(row: Json) -> dict[str, Estimate]:
-    return {name: e for name, record in row.items() if (e := _estimate(record)) is not None}
-
-
-def _estimate(record: Json | None) -> Estimate | None:
-    """None stands for "not defined", which is also what a number that is not finite means."""
-    if record is None or not _finite(record.get("value")):
-        return None
-    low, high = record.get("low"), record.get("high")
-    known = _finite(low) and _finite(high)
-    return Estimate(record["value"], low if known else None, high if known else None)
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    found = _ESTIMATES.validate_python(row)
+    return {name: estimate for name, estimate in found.items() if estimate is not None}

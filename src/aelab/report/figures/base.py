@@ -1,20 +1,20 @@
-"""What every figure is made from, and the registry that finds them by name."""
+"""What every figure is made from, and how a page draws, keeps and embeds its figures."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import getdoc
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from aelab.report.results import Array, Measure, Model
-from aelab.report.style import INK, RC, VARIABLES, class_colors, model_color
+from aelab.report.results import Measure, Model
+from aelab.report.style import RC, class_colors, model_color, png, svg
+from aelab.report.svg import Inliner
 
 SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
-WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
 
 
 @dataclass(frozen=True)
@@ -57,42 +57,10 @@ class Drawing:
     notes: Mapping[str, str] = field(default_factory=dict)  # heading -> explanation
 
 
-Draw = Callable[[View], Drawing | None]
-
-
-@dataclass(frozen=True)
-class FigureKind:
-    """A figure of the report; ``draw`` gives None where the run has nothing to show."""
-
-    name: str
-    title: str
-    section: str
-    reading: str
-    draw: Draw
-
-
-FIGURES: dict[str, FigureKind] = {}
-
-
-def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Draw], Draw]:
-    """Register a pure function of a view under a section of the report."""
-
-    def register(function: Draw) -> Draw:
-        assert name not in FIGURES, f"two figures are named {name}"
-
-        def draw(view: View) -> Drawing | None:
-            with mpl.rc_context(RC):
-                return function(view)
-
-        assert section in SECTIONS
-        FIGURES[name] = FigureKind(name, title, section, reading, draw)
-        return draw
-
-    return register
-
-
 class Shape(Protocol):
-    """Anything drawn for two widths."""
+    """What a figure is drawn from, for one of two widths."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def narrow(self) -> bool:
@@ -100,97 +68,112 @@ class Shape(Protocol):
         ...
 
 
-def panels(
-    view: Shape, rows: int, columns: int, *, height: float, widths: tuple[float, ...] = ()
-) -> tuple[Figure, list[Axes]]:
-    """A grid of axes in reading order; ``height`` inches a row. Narrow views stack the columns."""
-    if view.narrow:
-        rows, columns, widths = rows * columns, 1, ()
-    size = (NARROW if view.narrow else WIDE, rows * height)
-    drawn = Figure(figsize=size, layout="constrained")
-    grid = drawn.subplots(
-        rows, columns, squeeze=False, gridspec_kw={"width_ratios": widths} if widths else None
-    )
-    return drawn, list(grid.ravel())
+V = TypeVar("V", bound=Shape)
+Draw = Callable[[V], Drawing | None]
 
 
-def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Name every curve at its end ``(x, y, text, colour)``, pushed apart where two would overlap.
+@dataclass(frozen=True)
+class FigureKind(Generic[V]):
+    """A figure of a page; ``draw`` gives None where there is nothing to show."""
 
-    They are pushed up, and back down from the top where that leaves the frame.
+    name: str
+    title: str
+    section: str
+    reading: str
+    draw: Draw[V]
+
+
+def figure(
+    kinds: dict[str, FigureKind[V]], name: str, title: str, section: str = ""
+) -> Callable[[Draw[V]], Draw[V]]:
+    """Register a pure function under a section of its page; its docstring is the caption."""
+
+    def register(function: Draw[V]) -> Draw[V]:
+        assert name not in kinds, f"two figures are named {name}"
+
+        def draw(view: V) -> Drawing | None:
+            with mpl.rc_context(RC):
+                return function(view)
+
+        reading = " ".join((getdoc(function) or "").split())
+        kinds[name] = FigureKind(name, title, section, reading, draw)
+        return draw
+
+    return register
+
+
+FIGURES: dict[str, FigureKind[View]] = {}
+
+
+class Folder(Protocol):
+    """Where the files of figures are kept."""
+
+    def write_figure(self, name: str, data: bytes) -> Path:
+        """Keep a file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of one view, in the two shapes that the page chooses from."""
+
+    name: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A kind of figure with its panels."""
+
+    kind: FigureKind[Any]
+    panels: tuple[Panel, ...]
+
+
+def embed(
+    folder: Folder,
+    inliner: Inliner,
+    kinds: Mapping[str, FigureKind[V]],
+    views: Iterable[tuple[str, str, V]],
+) -> list[Embedded]:
+    """Draw every kind of figure of every view; keep each as SVG and PNG, and as page elements.
+
+    Args:
+        folder: Where the files go.
+        inliner: Makes the elements, and collects the style rules and images that they share.
+        kinds: The figures in the order of the page.
+        views: What follows the kind in the name of a file, the caption, and what is drawn.
     """
-    low, high = ax.get_ylim()
-    gap, floor, ceiling = 0.075 * (high - low), -np.inf, high
-    ends = sorted(ends, key=lambda end: end[1])
-    heights = []
-    for _, y, _, _ in ends:
-        heights.append(floor := max(y, floor + gap))
-    for place in reversed(range(len(ends))):
-        if heights[place] <= ceiling:
-            break
-        heights[place] = ceiling
-        ceiling -= gap
-    for (x, _, text, color), y in zip(ends, heights, strict=True):
-        beside(ax, text, (x, y), color)
+    views = list(views)
+    found = []
+    for kind in kinds.values():
+        panels: list[Panel] = []
+        for suffix, caption, view in views:
+            wide, narrow = kind.draw(view), kind.draw(replace(view, narrow=True))
+            if wide is None or narrow is None:
+                continue
+            name, vector = f"{kind.name}{suffix}", svg(wide.figure)
+            folder.write_figure(f"{name}.svg", vector)
+            folder.write_figure(f"{name}.png", png(wide.figure))
+            elements = (
+                Markup(inliner.inline(vector, f"{name}-w", wide.alt)),
+                Markup(inliner.inline(svg(narrow.figure), f"{name}-n", narrow.alt)),
+            )
+            # An explanation that an earlier view has had already is not repeated.
+            seen = {title for panel in panels for title in panel.notes}
+            notes = {title: text for title, text in wide.notes.items() if title not in seen}
+            panels.append(Panel(name, caption, *elements, notes))
+        if panels:
+            found.append(Embedded(kind, tuple(panels)))
+    return found
 
 
-def beside(ax: Axes, text: str, point: tuple[float, float], color: str) -> None:
-    """Write at the right of a point."""
-    ax.annotate(
-        text, point, xytext=(5, 0), textcoords="offset points", annotation_clip=False,
-        va="center", color=color, fontsize=7.5,
-    )  # fmt: skip
-
-
-def bare(axes: Axes) -> None:
-    """Leave only what is drawn: no frame, no ticks, no grid."""
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def mosaic(images_ND: Array, columns: int, size: tuple[int, int], gap: int = 3) -> Array:
-    """Images ``(N, H·W)`` of 0..255 in rows of ``columns``, as one array with gaps between."""
-    height, width = size
-    rows = -(-len(images_ND) // columns)
-    sheet = np.zeros((rows * (height + gap), columns * (width + gap)), np.uint8)
-    for index, image_D in enumerate(images_ND):
-        top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image_D.reshape(size)
-    return sheet
-
-
-def show(
-    axes: Axes, images_ND: Array, columns: int, size: tuple[int, int], top: float = 0.0
-) -> int:
-    """Draw a mosaic as ink whose strength is the grey level; a tile is one unit. Gives its rows."""
-    sheet = mosaic(images_ND, columns, size)
-    rows = -(-len(images_ND) // columns)
-    mask(axes, sheet, (0, columns, top + rows, top), INK)
-    return rows
-
-
-def mask(
-    axes: Axes, strength: Array, extent: tuple[float, float, float, float], color: str
-) -> None:
-    """Draw strengths of 0..255 as the opacity of a colour of the theme."""
-    image = np.empty((*strength.shape, 4), np.uint8)
-    image[...] = 255 * np.array(to_rgba(color))
-    image[..., 3] = strength
-    drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
-    owner = axes.get_figure()
-    assert owner is not None
-    place = len([image for other in owner.axes for image in other.images])
-    drawn.set_gid(f"tint-{VARIABLES[color]}:{place}")
-
-
-def left(ax: Axes, y: float, text: str, color: str) -> None:
-    """Name a row of tiles at its left."""
-    ax.text(-0.15, y, text, ha="right", va="center", color=color, fontsize=7.5)
-
-
-def fit(ax: Axes, columns: float, rows: float) -> None:
-    """Show the tiles from (0, 0) and nothing else."""
-    bare(ax)
-    ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
+def by_section(
+    found: Sequence[Embedded], order: Sequence[str] = ()
+) -> list[tuple[str, list[Embedded]]]:
+    """The figures by section, in the given order or else in that of their first figure."""
+    sections = dict.fromkeys((*order, *(each.kind.section for each in found)))
+    groups = [(s, [each for each in found if each.kind.section == s]) for s in sections]
+    return [(section, members) for section, members in groups if members]

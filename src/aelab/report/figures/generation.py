@@ -1,8 +1,9 @@
-"""What the decoders make up: samples, and walks between two images."""
+"""What the decoders generate: samples, and interpolations between two images."""
 
 import numpy as np
 
-from aelab.report.figures.base import Drawing, View, bare, figure, fit, left, panels, show
+from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.drawing import bare, fit, left, panels, show
 from aelab.report.numbers import listing
 from aelab.report.style import MUTED
 
@@ -10,17 +11,13 @@ SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "
             "flow": "a flow"}  # fmt: skip
 
 
-@figure(
-    "samples",
-    "Samples",
-    section="Generation",
-    reading="New images, decoded from random codes: one row of the matrix a model, one column a way"
-    " to draw codes. Its prior is the VAE’s own; a full-covariance Gaussian, a mixture of ten"
-    " and, where asked for, a flow, fitted to training codes, serve both models alike. If a model"
-    " gains much from the last ones, it was the sampler that failed, not the decoder.",
-)
+@figure(FIGURES, "samples", "Samples", "Generation")
 def samples(view: View) -> Drawing | None:
-    """The matrix model × sampler."""
+    """New images, decoded from random codes: a row a model, a column a sampler. The prior is the
+    VAE’s own; a full-covariance Gaussian, a mixture of ten and, where asked for, a flow, fitted to
+    training codes, serve both models alike. If a model gains much from the last ones, it was the
+    sampler that failed, not the decoder.
+    """
     names = [n for n in SAMPLERS if any(m.has(f"samples_{n}") for m in view.models)]
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
@@ -40,22 +37,17 @@ def samples(view: View) -> Drawing | None:
             continue
         images = model.array(f"samples_{sampler}")
         across = int(np.ceil(len(images) ** 0.5))
-        rows = show(ax, images, across, view.image_size)
-        fit(ax, across, rows)
+        fit(ax, across, show(ax, images, across, view.image_size))
         alts.append(f"{len(images)} from {model.title} by {SAMPLERS[sampler]}")
     return Drawing(drawn, f"Random samples, d = {view.latent_dim}: {listing(alts)}.")
 
 
-@figure(
-    "interpolations",
-    "From one digit to another",
-    section="Generation",
-    reading="Each row walks in a straight line from the code of one test image to that of another,"
-    " in equal steps, the same pairs for every model. A good space passes through plausible"
-    " digits; a poor one fades one image out and another in.",
-)
+@figure(FIGURES, "interpolations", "From one digit to another", "Generation")
 def interpolations(view: View) -> Drawing | None:
-    """Straight walks between the same pairs of test images."""
+    """Each row walks in a straight line from the code of one test image to that of another, in
+    equal steps, the same pairs for every model. A good space passes through plausible digits; a
+    poor one fades one image out and another in.
+    """
     models = view.having("interpolations")
     if not models:
         return None

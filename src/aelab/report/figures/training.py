@@ -7,16 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import (
-    Drawing,
-    View,
-    bare,
-    beside,
-    figure,
-    label_ends,
-    mask,
-    panels,
-)
+from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.drawing import bare, label_ends, mask, note, panels
 from aelab.report.numbers import listing, number
 from aelab.report.results import Json, Model
 from aelab.report.style import INK, LINE, MUTED
@@ -26,17 +18,13 @@ TOTAL = "total"
 FEW = 4  # so many dimensions are drawn as lines, more as a heat map
 
 
-@figure(
-    "loss",
-    "Loss over the epochs",
-    section="Training",
-    reading="Solid lines are validation, dashed lines training, in nats per image; lower is better."
-    " Where solid leaves dashed behind, the model learns its training images by heart. A VAE’s loss"
-    " has one term more than an AE’s, so the two meet on one scale in the reconstruction panel, not"
-    " in the total.",
-)
+@figure(FIGURES, "loss", "Loss over the epochs", "Training")
 def loss(view: View) -> Drawing | None:
-    """One panel for the total and one for each term."""
+    """Solid lines are validation, dashed lines training, in nats per image; lower is better.
+    Where the solid line rises while the dashed one falls, the model overfits. A VAE’s loss has one
+    term more than an AE’s, so the two meet on one scale in the reconstruction panel, not in the
+    total.
+    """
     models = [model for model in view.models if model.history]
     if not models:
         return None
@@ -45,34 +33,32 @@ def loss(view: View) -> Drawing | None:
     for ax, name in zip(axes, names, strict=True):
         ends = []
         for model in models:
+            color = view.color(model)
             for split, dashes in (("train", "--"), ("validation", "-")):
                 values = curve(model.history, split, name)
                 epochs = [row["epoch"] for row in model.history][: len(values)]
                 marker = "o" if len(values) == 1 else ""
-                ax.plot(
-                    epochs, values, dashes, color=view.color(model), marker=marker, markersize=4
-                )
+                ax.plot(epochs, values, dashes, color=color, marker=marker, markersize=4)
                 if split == "validation" and values:
                     text = f"{model.title} {number(values[-1], 1)}"
-                    ends.append((epochs[-1], values[-1], text, view.color(model)))
-        ax.set(title=TITLES.get(name, name), xlabel="epoch", ylabel="nats per image")
+                    ends.append((epochs[-1], values[-1], text, color))
+        ax.set(title=TITLES.get(name, name), xlabel="epoch")
+        if view.narrow or name == TOTAL:
+            ax.set_ylabel("nats per image")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.margins(x=0.02)
         if name == "kl":
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
-    if not view.narrow:
-        for ax in axes[1:]:
-            ax.set_ylabel("")
     lines = [Line2D([], [], color=MUTED, linestyle=style) for style in ("-", "--")]
     axes[0].legend(lines, ["validation", "training"], loc="upper right")
-    shown = [
+    changes = [
         f"{model.title} from {number(values[0], 1)} to {number(values[-1], 1)}"
         for model in models
         if (values := curve(model.history, "validation", TOTAL))
     ]
     alt = f"Lines of loss over {max(len(m.history) for m in models)} epochs, d = {view.latent_dim}."
-    alt += f" Validation total, nats per image: {listing(shown)}."
+    alt += f" Validation total, nats per image: {listing(changes)}."
     return Drawing(drawn, alt, {k: v for model in models for k, v in _explain(model).items()})
 
 
@@ -100,16 +86,14 @@ def _explain(model: Model) -> dict[str, str]:
         )
     elif kl and kl[-1] < 0.1:
         notes[f"The {model.title} has collapsed"] = (
-            f"Its KL ends at {number(kl[-1], 3)} nats: the posterior has fallen "
-            "onto the prior and the code says almost nothing about the image. A lower β, a KL "
+            f"Its KL ends at {number(kl[-1], 3)} nats: the posterior equals the prior (posterior "
+            "collapse), and the code says almost nothing about the image. A lower β, a KL "
             "warm-up or a longer training are the usual remedies."
         )
     best = int(np.argmin(total))
     train = curve(model.history, "train", TOTAL)
-    same = (
-        model.history[best]["validation"]["weights"] == model.history[-1]["validation"]["weights"]
-    )
-    if same and train[-1] < train[best] and total[-1] > total[best] * 1.005:
+    weights = [model.history[epoch]["validation"]["weights"] for epoch in (best, -1)]
+    if weights[0] == weights[1] and train[-1] < train[best] and total[-1] > total[best] * 1.005:
         notes[f"The {model.title} overfits"] = (
             f"Its validation loss was lowest in epoch "
             f"{model.history[best]['epoch']} ({number(total[best], 1)} nats) and ended at "
@@ -118,17 +102,13 @@ def _explain(model: Model) -> dict[str, str]:
     return notes
 
 
-@figure(
-    "kl",
-    "What each latent dimension carries",
-    section="Training",
-    reading="KL of every latent dimension, mean over images: how many nats of information about the"
-    " image pass through it. On the left over training (validation images), on the right at the end"
-    " (test images), sorted. A filled bar is an active unit: the code’s mean varies over images"
-    " with variance above 0.01.",
-)
+@figure(FIGURES, "kl", "What each latent dimension carries", "Training")
 def kl(view: View) -> Drawing | None:
-    """Over training as lines or a heat map, and sorted at the end."""
+    """KL of every latent dimension, mean over images: how many nats of information about the image
+    pass through it. On the left over training (validation images), on the right at the end (test
+    images), sorted. A filled bar is an active unit: the code’s mean varies over images with
+    variance above 0.01.
+    """
     models = view.having("kl_per_dimension")
     if not models:
         return None
@@ -140,22 +120,21 @@ def kl(view: View) -> Drawing | None:
         order = np.argsort(-values, kind="stable")
         _over_training(over, view, model, order)
         color = view.color(model)
-        for place, j in enumerate(order):
-            fill, edge = (color, color) if active[j] else ("none", MUTED)
-            end.bar(place, values[j], width=0.72, facecolor=fill, edgecolor=edge)
+        edges = [color if on else MUTED for on in active[order]]
+        fills = [color if on else "none" for on in active[order]]
+        end.bar(range(len(order)), values[order], width=0.72, facecolor=fills, edgecolor=edges)
         end.set(title=f"{model.title}: at the end", ylabel="nats", xlabel="dimension z, sorted")
         end.set_ylim(0, max(1.12 * values.max(), 0.1))
         end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
-        names = [str(j + 1) for j in order]
         step = -(-len(order) // 24)
-        end.set_xticks(range(0, len(order), step), names[::step])
+        end.set_xticks(range(0, len(order), step), [str(j + 1) for j in order][::step])
         end.grid(visible=False, axis="x")
         text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
         end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
         alts.append(
             f"{model.title}: {text}; the largest dimension carries {number(values.max(), 2)} nats"
         )
-        if not active.all() and not active.any():
+        if not active.any():
             notes[f"No dimension of the {model.title} is active"] = "Its code has collapsed."
         elif not active.all():
             notes[f"Why the {model.title} leaves dimensions unused"] = (
@@ -187,19 +166,17 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if len(order) <= FEW:
         marker = "o" if len(epochs) == 1 else ""
-        for j, curve_E in zip(order, values_EZ.T, strict=True):
-            ax.plot(epochs, curve_E, color=view.color(model), marker=marker, markersize=4)
-            beside(ax, f"z{j + 1}", (epochs[-1], curve_E[-1]), MUTED)
+        ax.plot(epochs, values_EZ, color=view.color(model), marker=marker, markersize=4)
+        for j, end in zip(order, values_EZ[-1], strict=True):
+            note(ax, f"z{j + 1}", (epochs[-1], end), (5, 0), va="center", annotation_clip=False)
         ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
         return
     top = max(float(values_EZ.max()), 1e-9)
     strength = np.clip(255 * values_EZ.T / top, 0, 255).astype(np.uint8)
-    extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0)
-    mask(ax, strength, extent, view.color(model))
+    mask(ax, strength, (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0), view.color(model))
     ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=LINE)
-    names = [str(j + 1) for j in order]
+    ax.spines[:].set(visible=True, color=LINE)
     step = -(-len(order) // 16)
-    ax.set_yticks(np.arange(0, len(order), step) + 0.5, names[::step])
+    names = [str(j + 1) for j in order][::step]
+    ax.set_yticks(np.arange(0, len(order), step) + 0.5, names)
     ax.set(ylabel="dimension z", title=f"{model.title}: over training, to {number(top, 1)} nats")
