@@ -82,7 +82,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
             for t in results().trials
         ),
     )
-    drawing = KINDS[name].draw(SearchView(two if name == "front" else made, narrow))
+    drawing = KINDS[name].draw(SearchView(two if name == "front" else made, narrow=narrow))
     assert drawing is not None
     assert len(drawing.alt) > 20
     assert svg(drawing.figure).startswith(b"<?xml")

@@ -5,25 +5,13 @@ from pathlib import Path
 from aelab.report import page
 from aelab.report.comparison import cards, comparison_table, sampler_table
 from aelab.report.conclusions import caveat, findings, summary
+from aelab.report.embed import Embedded, by_section, embed
 from aelab.report.figures import FIGURES, SECTIONS, View
-from aelab.report.figures.base import Embedded, by_section, embed
-from aelab.report.numbers import duration, listing
 from aelab.report.planes import planes
-from aelab.report.results import Json, Model, Results, load
+from aelab.report.results import Results, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
-from aelab.report.tables import (
-    SAMPLERS,
-    Facts,
-    Head,
-    Table,
-    data_facts,
-    facts,
-    glossary,
-    machine_facts,
-    settings_table,
-    text_table,
-)
+from aelab.report.tables import SAMPLERS, glossary
 from aelab.runs.run import Run
 
 
@@ -33,19 +21,8 @@ def build_report(run: Run) -> Path:
     The same run gives the same bytes. Raises RunError if nothing has been measured yet.
     """
     results, inliner = load(run), Inliner()
-    views = (
-        View(
-            latent_dim,
-            results.of_dim(latent_dim),
-            results.label_names,
-            results.image_size,
-            baselines=results.beside(latent_dim),
-            measures=results.measures,
-        )
-        for latent_dim in results.latent_dims
-    )
-    named = [(f"-{view.latent_dim}", f"d = {view.latent_dim}", view) for view in views]
-    figures = embed(run, inliner, FIGURES, named)
+    views = [(f"-{d}", f"d = {d}", View(results, d)) for d in results.latent_dims]
+    figures = embed(run.write_figure, inliner, FIGURES, views)
     return run.write_report(render(results, figures, inliner, run.explorer is not None))
 
 
@@ -57,12 +34,8 @@ def render(
     generation = (model.facts.get("generation") for model in results.models)
     return page.render(
         "report.html.j2",
-        css=inliner.css,
-        images=inliner.definitions,
-        results=results,
-        name=results.name,
-        manifest=results.manifest,
-        subject=f"preset {preset}" if (preset := results.experiment.get("preset")) else "",
+        results,
+        inliner,
         roles={m.name: role(m.name, results.model_names) for m in results.models},
         explorer=explorer,
         main=main,
@@ -72,64 +45,9 @@ def render(
         samplers=[(d, table) for d in dims if (table := sampler_table(results, d))],
         generation=next(filter(None, generation), None),
         glossary=glossary(m for m in results.measures.values() if m.panel in ("", SAMPLERS)),
-        health=[(d, *checks) for d in dims if any(checks := health(results, d))],
+        health=any(model.facts.get("health") for model in results.models),
         sections=by_section(figures, SECTIONS),
         planes=planes(results),
         findings=[(d, found) for d in dims if (found := findings(results, d))],
         caveat=caveat(results),
-        facts=setting(results),
-        models=model_table(results),
-        settings=settings_table(results.experiment),
     )
-
-
-def health(
-    results: Results, latent_dim: int
-) -> tuple[list[tuple[Model, Json]], list[tuple[Model, Json]]]:
-    """What asks for attention in the models of one size, the worst first, and what passed."""
-    found = [
-        (model, check)
-        for model in results.of_dim(latent_dim)
-        for check in model.facts.get("health", ())
-    ]
-    found.sort(key=lambda item: ("bad", "note", "fine").index(item[1]["state"]))
-    return (
-        [item for item in found if item[1]["state"] != "fine"],
-        [item for item in found if item[1]["state"] == "fine"],
-    )
-
-
-def setting(results: Results) -> Facts:
-    """Data, experiment, machine: everything a number may depend on."""
-    experiment, manifest = results.experiment, results.manifest
-    paired = any(results.pair(d) for d in results.latent_dims)
-    differs = listing(results.pair_differs_in) or "nothing but the objective"
-    return facts(
-        Data=data_facts(results.data, results.protocol),
-        Experiment={
-            "preset": experiment.get("preset"),
-            "seed": experiment.get("seed"),
-            "split seed": experiment.get("split_seed"),
-            "the pair differs in": differs if paired else None,
-        },
-        Machine={
-            "aelab": manifest.get("aelab"),
-            **machine_facts(manifest.get("environment", {})),
-            "time, whole run": duration(manifest["seconds"]) if "seconds" in manifest else None,
-        },
-    )
-
-
-def model_table(results: Results) -> Table:
-    """Parameters, epochs, time and status of every model."""
-    rows = []
-    for model in results.models:
-        known = model.facts
-        parameters = f"{known['parameters']:,}" if "parameters" in known else "–"
-        cells = [
-            str(model.latent_dim), parameters, str(known.get("epochs", "–")),
-            duration(known.get("seconds")), str(known.get("status", "–")),
-        ]  # fmt: skip
-        rows.append((Head(model.title, role(model.name, results.model_names)), cells))
-    heads = ("Model", "d", "Parameters", "Epochs", "Training time", "Status")
-    return text_table("Models", heads, rows, "")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from aelab.report.numbers import decimals, difference, number
-from aelab.report.page import slug
+from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Estimate, Measure, Model, Results
 from aelab.report.style import role
 from aelab.report.tables import (
@@ -17,7 +17,7 @@ from aelab.report.tables import (
     estimate_cell,
     families,
     measure_head,
-    measure_rows,
+    measure_table,
 )
 
 
@@ -111,10 +111,7 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
 def comparison_table(results: Results, latent_dim: int) -> Table:
     """Every measure of one size that no figure or other table shows."""
     measures = [m for m in results.measures.values() if not m.panel]
-    found = columns(results, latent_dim)
-    groups = measure_rows(measures, found, lambda measure: anchor(latent_dim, measure))
-    heads = Head("Measure"), *(column.head for column in found)
-    return Table(f"Comparison at d = {latent_dim}", heads, tuple(groups))
+    return measure_table(measures, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
 def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
@@ -128,7 +125,7 @@ def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
     ranked: list[tuple[int, int, str, Row]] = []
     for place, listed in enumerate(([m for m in measures if not m.panel],
                                     [m for m in measures if m.panel and m.headline])):  # fmt: skip
-        for family, rows in measure_rows(listed, found, lambda m: anchor(latent_dim, m)):
+        for family, rows in measure_table(listed, found, partial(anchor, latent_dim)).groups:
             better = [row for row in rows if row.head.better]
             better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
             ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
@@ -186,5 +183,4 @@ def sampler_table(results: Results, latent_dim: int) -> Table | None:
     )  # fmt: skip
     groups.append(("no sampler", (Row(Head("Real images (floor)", kind="baseline"), values),)))
     heads = Head("Codes from"), *(measure_head(m, m.quantity) for m in first)
-    label = f"Samplers at d = {latent_dim}"
-    return Table(label, heads, tuple(groups), "comparison samplers")
+    return Table(heads, groups)

@@ -1,6 +1,7 @@
 """How numbers are written: one place for digits, signs, intervals, units and lists."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from aelab.report.results import Estimate
@@ -67,6 +68,13 @@ def listing(items: Iterable[str]) -> str:
     return f"{', '.join(head)} and {tail}" if head else tail
 
 
+def setting_text(value: object) -> str:
+    """A setting's value."""
+    if isinstance(value, list | tuple):
+        return "-".join(map(str, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def plural(count: int, noun: str) -> str:
     """``1 seed`` or ``2 seeds``."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
@@ -80,3 +88,8 @@ def article(title: str) -> str:
 def capital(text: str) -> str:
     """The text with a capital first letter; a β stays small."""
     return text[:1].upper() + text[1:] if text[:1].isascii() else text
+
+
+def slug(text: str) -> str:
+    """Letters, digits and hyphens only."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)

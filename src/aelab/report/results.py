@@ -123,14 +123,20 @@ class Model:
         return self.has("posterior_std") or self.has("samples_prior")
 
 
-@dataclass(frozen=True)
-class Results:
-    """One run: its setting, its measures and its models."""
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a run, a study and a search have in common."""
 
     name: str
     experiment: Json
     manifest: Json
     data: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results(Record):
+    """One run: its setting, its measures and its models."""
+
     protocol: str
     measures: Mapping[str, Measure]
     models: tuple[Model, ...]
@@ -207,7 +213,13 @@ def load(run: Run) -> Results:
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
         measures=read_measures(metrics["measures"]),
-        models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
+        models=tuple(
+            _model(
+                key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key)
+            )
+            for key in keys
+            for found in [metrics["models"][key]]
+        ),
         baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
         differences={int(d): _known(row) for d, row in metrics.get("differences", {}).items()},
         pair_differs_in=tuple(metrics.get("pair_differs_in", ())),
@@ -218,27 +230,10 @@ def load(run: Run) -> Results:
     )
 
 
-def _trained(run: Run, key: str, record: Json) -> Model:
-    return _model(key, record, str(record["model"]), run.history(key), run.arrays(key))
-
-
-def _model(
-    key: str,
-    record: Json,
-    name: str,
-    history: Sequence[Json] = (),
-    arrays: Mapping[str, Array] | None = None,
-) -> Model:
-    return Model(
-        key=key,
-        name=name,
-        title=record.get("title", key),
-        latent_dim=record.get("latent_dim"),
-        metrics=_ESTIMATES.validate_python(record.get("metrics", {})),
-        facts={name: found for name, found in record.items() if name != "metrics"},
-        history=history,
-        arrays=arrays,
-    )
+def _model(key: str, record: Json, name: str, **saved: Any) -> Model:
+    title, size = record.get("title", key), record.get("latent_dim")
+    metrics = _ESTIMATES.validate_python(record.get("metrics", {}))
+    return Model(key, name, title, size, metrics, record, **saved)
 
 
 def _known(row: Json) -> dict[str, Estimate]:

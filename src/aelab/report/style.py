@@ -8,13 +8,12 @@ import colorsys
 import io
 import warnings
 from collections.abc import Collection
-from typing import Any
+from importlib.resources import as_file, files
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 
 INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
 # Blue and vermilion keep their distance under every common colour-vision deficiency.
@@ -34,43 +33,9 @@ DIGITS = (
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 FIGURE_DPI, RASTER_DPI = 160, 144
-RC: dict[RcKeyType, Any] = {
-    # A report looks the same whatever style or matplotlibrc the user has, and needs no LaTeX.
-    **{name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"},
-    "font.family": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called "$"
-    "axes.edgecolor": LINE,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "lines.linewidth": 1.5,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "figure.facecolor": SURFACE,
-    "savefig.facecolor": SURFACE,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "aelab",
-}
+# A report looks the same whatever style or matplotlibrc the user has, and needs no LaTeX.
+with as_file(files("aelab.report") / "templates" / "report.mplstyle") as _sheet:
+    RC = mpl.rc_params_from_file(_sheet)
 
 
 def model_color(name: str, names: Collection[str]) -> str:

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from aelab.config.base import flatten
-from aelab.report.numbers import decimals, difference, interval, listing, number
-from aelab.report.page import slug
-from aelab.report.results import Better, Estimate, Json, Measure
+from aelab.report.numbers import decimals, difference, interval, number, slug
+from aelab.report.results import Better, Estimate, Measure
 
 NOT_DEFINED, NOT_MEASURED = "not defined", "–"
 FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
@@ -37,7 +34,6 @@ class Head:
     better: Better | None = None
     about: str = ""  # the entry of the glossary
     kind: str = ""
-    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,8 @@ class Row:
 class Table:
     """A table: the first heading is that of the rows, the groups have titles or ""."""
 
-    label: str
     heads: tuple[Head, ...]
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
-    style: str = "comparison"
+    groups: list[tuple[str, tuple[Row, ...]]]
 
 
 @dataclass(frozen=True)
@@ -73,9 +67,9 @@ def families(measures: Iterable[Measure]) -> list[str]:
     return list(dict.fromkeys((*FAMILIES, *(measure.family for measure in measures))))
 
 
-def measure_rows(
+def measure_table(
     measures: Sequence[Measure], columns: Sequence[Column], anchor: Callable[[Measure], str]
-) -> list[tuple[str, tuple[Row, ...]]]:
+) -> Table:
     """A row a measure by family; measures that no column has are left out.
 
     Args:
@@ -93,7 +87,7 @@ def measure_rows(
         )
         if rows:
             groups.append((family, rows))
-    return groups
+    return Table((Head("Measure"), *(column.head for column in columns)), groups)
 
 
 def _row(measure: Measure, columns: Sequence[Column], anchor: str) -> Row:
@@ -146,56 +140,3 @@ def glossary(measures: Iterable[Measure]) -> list[tuple[str, str, str]]:
         title = measure.quantity if measure.panel == SAMPLERS else measure.title
         entries.setdefault(about(measure), (about(measure), title, " ".join(meaning)))
     return list(entries.values())
-
-
-def text_table(
-    label: str,
-    heads: Iterable[str],
-    rows: Iterable[tuple[Head, Iterable[str]]],
-    style: str = "comparison",
-) -> Table:
-    """A table of plain texts."""
-    made = tuple(Row(head, tuple(map(Cell, cells))) for head, cells in rows)
-    return Table(label, tuple(map(Head, heads)), (("", made),), style)
-
-
-def settings_table(experiment: Json) -> Table:
-    """Every setting of an experiment as ``path.to.name`` and its value."""
-    rows = [(Head(name, code=True), [_setting(v)]) for name, v in flatten(experiment).items()]
-    return text_table("All settings", ("Setting", "Value"), rows, "settings")
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
-
-
-Facts = list[tuple[str, list[tuple[str, str]]]]
-
-
-def facts(**groups: Mapping[str, Any]) -> Facts:
-    """Titled lists of terms and values; what is not known is left out."""
-    return [
-        (title.replace("_", " "), [(k, str(v)) for k, v in terms.items() if v not in (None, "")])
-        for title, terms in groups.items()
-    ]
-
-
-def data_facts(data: Json, protocol: str) -> dict[str, Any]:
-    """The data set as terms and values."""
-    counts = data.get("counts", {}).items()
-    return {
-        "name": data.get("name", "the data"),
-        "source": data.get("source"),
-        "why": data.get("why"),
-        "images": listing(f"{count:,} for {name}" for name, count in counts),
-        "split": data.get("split"),
-        "protocol": protocol,
-        **{f"SHA-256 {name}": digest for name, digest in data.get("sha256", {}).items()},
-    }
-
-
-def machine_facts(environment: Json) -> dict[str, Any]:
-    """The versions and the machine as terms and values."""
-    return {name.replace("_", " "): value for name, value in environment.items()}

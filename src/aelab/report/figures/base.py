@@ -1,33 +1,36 @@
-"""What every figure is made from, and how a page draws, keeps and embeds its figures."""
+"""What every figure is made from, and the registry that finds them by name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from inspect import getdoc
-from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import matplotlib as mpl
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from aelab.report.results import Measure, Model
-from aelab.report.style import RC, class_colors, model_color, png, svg
-from aelab.report.svg import Inliner
+from aelab.report.figures.drawing import Shape, panels
+from aelab.report.results import Model, Results
+from aelab.report.style import RC, class_colors, model_color
 
 SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
 
 
 @dataclass(frozen=True)
-class View:
-    """The models of one latent size, and the shape in which to draw them."""
+class View(Shape):
+    """The models of one latent size of a run."""
 
+    results: Results
     latent_dim: int
-    models: tuple[Model, ...]
-    label_names: tuple[str, ...]
-    image_size: tuple[int, int]
-    narrow: bool = False
-    baselines: tuple[Model, ...] = ()
-    measures: Mapping[str, Measure] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models of this size."""
+        return self.results.of_dim(self.latent_dim)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.results.image_size
 
     def having(self, *names: str) -> list[Model]:
         """The models that saved all of these arrays."""
@@ -35,17 +38,18 @@ class View:
 
     def color(self, model: Model) -> str:
         """The colour of a model's identity."""
-        return model_color(model.name, {other.name for other in self.models})
+        return model_color(model.name, self.results.model_names)
 
     def label(self, label: int) -> str:
         """The name of a class."""
-        return self.label_names[label] if label < len(self.label_names) else str(label)
+        names = self.results.label_names
+        return names[label] if label < len(names) else str(label)
 
     @property
     def palette(self) -> list[str]:
         """A colour a class."""
         labels = [int(model.array("labels").max()) + 1 for model in self.having("labels")]
-        return class_colors(max([len(self.label_names), *labels]))
+        return class_colors(max([len(self.results.label_names), *labels]))
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,6 @@ class Drawing:
     figure: Figure
     alt: str
     notes: Mapping[str, str] = field(default_factory=dict)  # heading -> explanation
-
-
-class Shape(Protocol):
-    """What a figure is drawn from, for one of two widths."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def narrow(self) -> bool:
-        """Whether it is drawn for a phone."""
-        ...
 
 
 V = TypeVar("V", bound=Shape)
@@ -105,75 +98,46 @@ def figure(
 FIGURES: dict[str, FigureKind[View]] = {}
 
 
-class Folder(Protocol):
-    """Where the files of figures are kept."""
+def per_model(
+    name: str,
+    title: str,
+    section: str,
+    *needs: str,
+    height: Callable[[View, int], float],
+    widths: tuple[float, ...] = (1,),
+    notes: Callable[[View], Mapping[str, str]] = lambda _: {},
+) -> Callable[[Callable[..., str]], Draw[View]]:
+    """Register a figure of one panel a model, or of one row of panels where there are ``widths``.
 
-    def write_figure(self, name: str, data: bytes) -> Path:
-        """Keep a file."""
-        ...
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A figure of one view, in the two shapes that the page chooses from."""
-
-    name: str
-    caption: str
-    wide: Markup
-    narrow: Markup
-    notes: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A kind of figure with its panels."""
-
-    kind: FigureKind[Any]
-    panels: tuple[Panel, ...]
-
-
-def embed(
-    folder: Folder,
-    inliner: Inliner,
-    kinds: Mapping[str, FigureKind[V]],
-    views: Iterable[tuple[str, str, V]],
-) -> list[Embedded]:
-    """Draw every kind of figure of every view; keep each as SVG and PNG, and as page elements.
+    The function takes the view, a model and its axes, draws, and gives the alt text.
 
     Args:
-        folder: Where the files go.
-        inliner: Makes the elements, and collects the style rules and images that they share.
-        kinds: The figures in the order of the page.
-        views: What follows the kind in the name of a file, the caption, and what is drawn.
+        name: The name of the figure and its files.
+        title: The heading.
+        section: The section of the page.
+        needs: The arrays that a model must have saved.
+        height: Gives the inches of a row, from the view and the number of models.
+        widths: The relative widths of a model's panels.
+        notes: Gives what the numbers explain.
     """
-    views = list(views)
-    found = []
-    for kind in kinds.values():
-        panels: list[Panel] = []
-        for suffix, caption, view in views:
-            wide, narrow = kind.draw(view), kind.draw(replace(view, narrow=True))
-            if wide is None or narrow is None:
-                continue
-            name, vector = f"{kind.name}{suffix}", svg(wide.figure)
-            folder.write_figure(f"{name}.svg", vector)
-            folder.write_figure(f"{name}.png", png(wide.figure))
-            elements = (
-                Markup(inliner.inline(vector, f"{name}-w", wide.alt)),
-                Markup(inliner.inline(svg(narrow.figure), f"{name}-n", narrow.alt)),
-            )
-            # An explanation that an earlier view has had already is not repeated.
-            seen = {title for panel in panels for title in panel.notes}
-            notes = {title: text for title, text in wide.notes.items() if title not in seen}
-            panels.append(Panel(name, caption, *elements, notes))
-        if panels:
-            found.append(Embedded(kind, tuple(panels)))
-    return found
 
+    def register(function: Callable[..., str]) -> Draw[View]:
+        def draw(view: View) -> Drawing | None:
+            models, count = view.having(*needs), len(widths)
+            if not models:
+                return None
+            rows, columns = (len(models), count) if count > 1 else (1, len(models))
+            inches = height(view, len(models))
+            drawn, grid = panels(view, rows, columns, height=inches, widths=widths * (count > 1))
+            alts = []
+            for place, model in enumerate(models):
+                axes = grid[place * count : (place + 1) * count]
+                for ax in axes:
+                    ax.set_title(model.title, color=view.color(model))
+                alts.append(f"{model.title}: {function(view, model, *axes)}")
+            return Drawing(drawn, f"{'. '.join(alts)}.", notes(view))
 
-def by_section(
-    found: Sequence[Embedded], order: Sequence[str] = ()
-) -> list[tuple[str, list[Embedded]]]:
-    """The figures by section, in the given order or else in that of their first figure."""
-    sections = dict.fromkeys((*order, *(each.kind.section for each in found)))
-    groups = [(s, [each for each in found if each.kind.section == s]) for s in sections]
-    return [(section, members) for section, members in groups if members]
+        draw.__doc__ = function.__doc__
+        return figure(FIGURES, name, title, section)(draw)
+
+    return register

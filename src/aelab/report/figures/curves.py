@@ -32,7 +32,7 @@ def robustness(view: View) -> Drawing | None:
     alts = []
     for ax, (kind, measures) in zip(axes, kinds.items(), strict=True):
         title, _, sign = kind.rpartition(", ")
-        _curves(ax, view, measures, view.measures.get(CLEAN))
+        _curves(ax, view, measures, view.results.measures.get(CLEAN))
         ax.set(title=title, xlabel=STRENGTHS.get(sign, sign))
         if view.narrow or ax is axes[0]:
             ax.set_ylabel("MSE per pixel")
@@ -41,8 +41,7 @@ def robustness(view: View) -> Drawing | None:
         ends = [f"{m.title} {number(e.value, 3)}" for m in view.models for e in _known(m, worst)]
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
     axes[0].legend(loc="upper left")
-    alt = f"Error from damaged images, d = {view.latent_dim}. {'. '.join(alts)}."
-    return Drawing(drawn, alt, _robust(view, kinds))
+    return Drawing(drawn, f"{'. '.join(alts)}.", _robust(view, kinds))
 
 
 def _robust(view: View, kinds: dict[str, list[Measure]]) -> dict[str, str]:
@@ -82,14 +81,14 @@ def few_labels(view: View) -> Drawing | None:
         for first in _known(model, measures[0])
         for last in _known(model, measures[-1])
     ]
-    alt = f"Accuracy with {listing(number(p, 0) for p in places)} labels a class"
-    return Drawing(drawn, f"{alt}, d = {view.latent_dim}: {listing(ends)}.")
+    alt = f"accuracy with {listing(number(p, 0) for p in places)} labels a class"
+    return Drawing(drawn, f"{alt}: {listing(ends)}.")
 
 
 def _kinds(view: View, panel: str) -> dict[str, list[Measure]]:
     """The measures of a panel that some model has, by quantity, in the order of their places."""
     kinds: dict[str, list[Measure]] = {}
-    for measure in view.measures.values():
+    for measure in view.results.measures.values():
         if measure.panel == panel and any(m.metrics.get(measure.name) for m in view.models):
             kinds.setdefault(measure.quantity, []).append(measure)
     return {kind: sorted(found, key=lambda m: m.at or 0) for kind, found in kinds.items()}
@@ -100,7 +99,11 @@ def _curves(ax: Axes, view: View, measures: list[Measure], clean: Measure | None
     places = [(measure, measure.at or 0.0) for measure in measures]
     if clean:
         places = [(clean, 0.0), *places]
-    bases = [b for b in view.baselines if any(b.metrics.get(m.name) for m in measures)]
+    bases = [
+        b
+        for b in view.results.beside(view.latent_dim)
+        if any(b.metrics.get(m.name) for m in measures)
+    ]
     for base, dashes in zip(bases, BASE_DASHES, strict=False):
         at, estimates = _points(base, places)
         ax.plot(at, [e.value for e in estimates], dashes, color=MUTED, lw=1.2, label=base.title)

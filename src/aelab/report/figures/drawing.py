@@ -1,5 +1,6 @@
 """What the figures share: grids of axes, labels, mosaics of images."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from aelab.report.figures.base import Shape
 from aelab.report.results import Array
 from aelab.report.style import INK, MUTED, VARIABLES
 
 WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a figure is drawn from; ``narrow`` is for a phone."""
+
+    narrow: bool = False
 
 
 def panels(

@@ -1,13 +1,11 @@
 """Where the codes lie: the latent plane, projections of larger codes, and the plane decoded."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
 from aelab.report.figures.drawing import bare, note, panels, show, unframed
 from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
@@ -17,38 +15,12 @@ SECTION = "Latent space"
 ACTIVE = 0.01  # Burda et al. (2016)
 
 
-def _each(view: View, models: list[Model], axes: list[Axes]) -> Iterator[tuple[Axes, Model]]:
-    """A panel a model, with its title in its colour."""
-    for ax, model in zip(axes, models, strict=True):
-        ax.set_title(model.title, color=view.color(model))
-        yield ax, model
+def _square(view: View, count: int) -> float:
+    return 3.5 if view.narrow else 7.4 / count
 
 
-@figure(FIGURES, "plane", "The latent plane", SECTION)
-def plane(view: View) -> Drawing | None:
-    """Every point is the code of a test image (of a VAE: the mean of its posterior), coloured by
-    class and named at the centre of the class. Circles are one, two and three standard deviations
-    of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free to place its codes at
-    any scale.
-    """
-    models = view.having("codes", "labels") if view.latent_dim == 2 else []
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=3.5 if view.narrow else 7.4 / len(models))
-    alts = []
-    for ax, model in _each(view, models, axes):
-        codes_NZ = np.asarray(model.array("codes"), float)
-        scatter(ax, view, codes_NZ, model.array("labels"))
-        if model.has_prior:
-            prior(ax, np.ones(2), np.zeros(2))
-        ax.set(xlabel="z1", ylabel="z2")
-        spread = listing(number(s, 1) for s in codes_NZ.std(0))
-        alts.append(f"{model.title} with standard deviations {spread}")
-    alt = f"Scatter of {len(codes_NZ):,} test codes coloured by class: {listing(alts)}."
-    return Drawing(drawn, alt, _spread_note(models))
-
-
-def _spread_note(models: list[Model]) -> dict[str, str]:
+def _spread_note(view: View) -> dict[str, str]:
+    models = view.having("codes")
     free = [model for model in models if not model.has_prior]
     held = [model for model in models if model.has_prior]
     if not free or not held:
@@ -63,34 +35,48 @@ def _spread_note(models: list[Model]) -> dict[str, str]:
     return {f"Why the {free[0].title}’s axes are longer": text}
 
 
-@figure(FIGURES, "variances", "Which dimensions vary", SECTION)
-def variances(view: View) -> Drawing | None:
+@per_model(
+    "plane", "The latent plane", SECTION, "codes", "labels", "plane_index",
+    height=_square, notes=_spread_note,
+)  # fmt: skip
+def plane(view: View, model: Model, ax: Axes) -> str:
+    """Every point is the code of a test image (of a VAE: the mean of its posterior), coloured by
+    class and named at the centre of the class. Circles are one, two and three standard deviations
+    of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free to place its codes at
+    any scale.
+    """
+    codes_NZ = np.asarray(model.array("codes"), float)
+    scatter(ax, view, codes_NZ, model.array("labels"))
+    if model.has_prior:
+        prior(ax, np.ones(2), np.zeros(2))
+    ax.set(xlabel="z1", ylabel="z2")
+    spread = listing(number(s, 1) for s in codes_NZ.std(0))
+    return f"{len(codes_NZ):,} test codes with standard deviations {spread}"
+
+
+@per_model(
+    "variances", "Which dimensions vary", SECTION, "code_variance", "posterior_std",
+    height=lambda view, _: 2.1 if view.narrow else 2.3,
+)  # fmt: skip
+def variances(view: View, model: Model, ax: Axes) -> str:
     """The variance over test images of each dimension’s posterior mean, on a logarithmic scale. A
     dimension beyond the line at 0.01 is active; one far below it says the same of every image. A
     wide gap between the two groups means that the count hardly depends on the threshold.
     """
-    models = view.having("code_variance", "posterior_std")
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=2.1 if view.narrow else 2.3)
-    alts, threshold = [], np.log10(ACTIVE)
-    for ax, model in _each(view, models, axes):
-        logs_Z = np.log10(np.asarray(model.array("code_variance"), float).clip(1e-12))
-        low, high = min(float(logs_Z.min()), threshold), max(float(logs_Z.max()), 0.0)
-        edges = np.arange(np.floor(4 * low) - 1, np.ceil(4 * high) + 2) / 4
-        ax.hist(logs_Z, edges.tolist(), color=view.color(model), rwidth=0.86)
-        ax.axvline(threshold, color=INK, lw=0.9, ls=(0, (4, 3)))
-        place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7}
-        note(ax, "active beyond", (threshold, 0.98), (4, 0), **place)
-        ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
-        ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
-        ax.margins(y=0.25)
-        beyond = int((logs_Z > threshold).sum())
-        alts.append(f"{model.title}: {beyond} of {len(logs_Z)} dimensions beyond 0.01")
-    alt = f"Histogram of the variance of latent dimensions, d = {view.latent_dim}. "
-    return Drawing(drawn, f"{alt}{listing(alts)}.")
+    threshold = np.log10(ACTIVE)
+    logs_Z = np.log10(np.asarray(model.array("code_variance"), float).clip(1e-12))
+    low, high = min(float(logs_Z.min()), threshold), max(float(logs_Z.max()), 0.0)
+    edges = np.arange(np.floor(4 * low) - 1, np.ceil(4 * high) + 2) / 4
+    ax.hist(logs_Z, edges.tolist(), color=view.color(model), rwidth=0.86)
+    ax.axvline(threshold, color=INK, lw=0.9, ls=(0, (4, 3)))
+    place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7}
+    note(ax, "active beyond", (threshold, 0.98), (4, 0), **place)
+    ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
+    ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
+    ax.margins(y=0.25)
+    return f"{(logs_Z > threshold).sum()} of {len(logs_Z)} dimensions beyond 0.01"
 
 
 @figure(FIGURES, "projections", "The latent space, projected", SECTION)
@@ -103,7 +89,7 @@ def projections(view: View) -> Drawing | None:
     if not models:
         return None
     methods = [name for name in ("pca", "tsne") if any(m.has(name) for m in models)]
-    height = 3.5 if view.narrow else 7.4 / len(models)
+    height = _square(view, len(models))
     drawn, axes = panels(view, len(methods), len(models), height=height)
     count = 0
     for ax, (method, model) in zip(axes, ((p, m) for p in methods for m in models), strict=True):
@@ -122,36 +108,26 @@ def projections(view: View) -> Drawing | None:
             named = "pca_prior_center"
             center = model.array(named) if model.has(named) else np.zeros(2)
             prior(ax, np.asarray(model.array("pca_prior_std"), float), center)
-    alt = (
-        f"Scatter of {count:,} test codes of d = {view.latent_dim} by PCA and t-SNE, coloured by"
-        f" class, for {listing(model.title for model in models)}."
-    )
-    return Drawing(drawn, alt)
+    names = listing(model.title for model in models)
+    return Drawing(drawn, f"{count:,} test codes by PCA and t-SNE, coloured by class, for {names}.")
 
 
-@figure(FIGURES, "manifold", "The plane, decoded", SECTION)
-def manifold(view: View) -> Drawing | None:
+@per_model("manifold", "The plane, decoded", SECTION, "manifold", "manifold_extent", height=_square)
+def manifold(view: View, model: Model, ax: Axes) -> str:
     """Each tile is what the decoder gives for the code at its place, over the region where the
     codes of test images lie. Smooth change from tile to tile means that the space between known
     codes has been learnt; tiles that look like no class are holes.
     """
-    models = view.having("manifold", "manifold_extent")
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=3.6 if view.narrow else 7.4 / len(models))
-    alts = []
-    for ax, model in _each(view, models, axes):
-        images = model.array("manifold")
-        side = round(len(images) ** 0.5)
-        show(ax, images, side, view.image_size)
-        x0, x1, y0, y1 = (float(end) for end in model.array("manifold_extent"))
-        ticks = (0.5, side / 2, side - 0.5)
-        ax.set_xticks(ticks, [number(x, 1) for x in (x0, (x0 + x1) / 2, x1)])
-        ax.set_yticks(ticks, [number(y, 1) for y in (y1, (y0 + y1) / 2, y0)])
-        unframed(ax)
-        ax.set(xlabel="z1", ylabel="z2", aspect="equal")
-        alts.append(f"{model.title} over z1 {number(x0, 1)} to {number(x1, 1)}")
-    return Drawing(drawn, f"Grids of {side} by {side} decoded images: {listing(alts)}.")
+    images = model.array("manifold")
+    side = round(len(images) ** 0.5)
+    show(ax, images, side, view.image_size)
+    x0, x1, y0, y1 = (float(end) for end in model.array("manifold_extent"))
+    ticks = (0.5, side / 2, side - 0.5)
+    ax.set_xticks(ticks, [number(x, 1) for x in (x0, (x0 + x1) / 2, x1)])
+    ax.set_yticks(ticks, [number(y, 1) for y in (y1, (y0 + y1) / 2, y0)])
+    unframed(ax)
+    ax.set(xlabel="z1", ylabel="z2", aspect="equal")
+    return f"{side} by {side} decoded images over z1 {number(x0, 1)} to {number(x1, 1)}"
 
 
 def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:

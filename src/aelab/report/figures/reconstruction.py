@@ -1,14 +1,16 @@
 """What is left of an image after its code: reconstructions, best and worst, error by class."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
 from aelab.report.figures.drawing import fit, left, note, panels, show
 from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
 from aelab.report.style import INK
 
 SECTION = "Reconstruction"
+ENDS = ("best", "worst")
 
 
 @figure(FIGURES, "reconstructions", "Originals and reconstructions", SECTION)
@@ -35,10 +37,7 @@ def reconstructions(view: View) -> Drawing | None:
             left(axes[0], top + 0.5, name, color)
     fit(axes[0], across, blocks * pitch - 0.4)
     edges = [f"{m.title} {number(100 * sharpness(m, view.image_size), 0)}%" for m in models]
-    alt = (
-        f"{len(originals)} test digits above their reconstructions, d = {view.latent_dim}."
-        f" Edge strength kept: {listing(edges)}."
-    )
+    alt = f"{len(originals)} test images. Edge strength kept: {listing(edges)}."
     return Drawing(drawn, alt, _blur(view, models))
 
 
@@ -71,19 +70,18 @@ def _blur(view: View, models: list[Model]) -> dict[str, str]:
     return {f"Why the {held.title} is blurrier": text}
 
 
-@figure(FIGURES, "extremes", "Best and worst cases", SECTION)
-def extremes(view: View) -> Drawing | None:
+@per_model(
+    "extremes", "Best and worst cases", SECTION,
+    *(f"{end}_{what}" for end in ENDS for what in ("originals", "reconstructions")),
+    height=lambda *_: 1.2, widths=(1, 1),
+)  # fmt: skip
+def extremes(view: View, model: Model, *axes: Axes) -> str:
     """The test images that each model reconstructs best and worst by its reconstruction term, in
     nats above each column; original on top, reconstruction below. The best are nearly always thin
     ones: fewer inked pixels, fewer nats to get wrong.
     """
-    ends = ("best", "worst")
-    models = view.having(*(f"{e}_{w}" for e in ends for w in ("originals", "reconstructions")))
-    if not models:
-        return None
-    drawn, axes = panels(view, len(models), 2, height=1.2)
-    alts = []
-    for ax, (model, end) in zip(axes, ((m, e) for m in models for e in ends), strict=True):
+    spans = []
+    for ax, end in zip(axes, ENDS, strict=True):
         originals, made = model.array(f"{end}_originals"), model.array(f"{end}_reconstructions")
         count = len(originals)
         show(ax, originals, count, view.image_size)
@@ -95,10 +93,8 @@ def extremes(view: View) -> Drawing | None:
             for column, error in enumerate(errors):
                 place = (column + 0.45, -0.08)
                 note(ax, number(error, 0), place, (0, 0), ha="center", va="bottom", fontsize=7)
-            span = f"{number(errors.min(), 0)} to {number(errors.max(), 0)} nats"
-            alts.append(f"{model.title} {end} {span}")
-    alt = f"Best and worst reconstructions, d = {view.latent_dim}. {'; '.join(alts)}."
-    return Drawing(drawn, alt)
+            spans.append(f"{end} {number(errors.min(), 0)} to {number(errors.max(), 0)} nats")
+    return listing(spans)
 
 
 @figure(FIGURES, "errors", "Error by class", SECTION)
@@ -130,8 +126,7 @@ def errors_by_class(view: View) -> Drawing | None:
     ax.set(ylabel="nats per image", xlabel="class", xlim=(-0.6, classes - 0.4))
     ax.grid(visible=False, axis="x")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(models), borderaxespad=0.2)
-    alt = f"Reconstruction error by class with 95% intervals, d = {view.latent_dim}: "
-    return Drawing(drawn, f"{alt}{'; '.join(alts)}.")
+    return Drawing(drawn, f"{'; '.join(alts)}.")
 
 
 def _padded(images_ND: Array, count: int) -> Array:

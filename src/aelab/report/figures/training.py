@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
 from aelab.report.figures.drawing import bare, label_ends, mask, note, panels
 from aelab.report.numbers import listing, number
 from aelab.report.results import Json, Model
@@ -57,8 +57,8 @@ def loss(view: View) -> Drawing | None:
         for model in models
         if (values := curve(model.history, "validation", TOTAL))
     ]
-    alt = f"Lines of loss over {max(len(m.history) for m in models)} epochs, d = {view.latent_dim}."
-    alt += f" Validation total, nats per image: {listing(changes)}."
+    alt = f"validation total over {max(len(m.history) for m in models)} epochs, nats per image: "
+    alt += f"{listing(changes)}."
     return Drawing(drawn, alt, {k: v for model in models for k, v in _explain(model).items()})
 
 
@@ -71,87 +71,49 @@ def curve(history: Sequence[Json], split: str, term: str) -> list[float]:
 
 
 def _explain(model: Model) -> dict[str, str]:
-    """What happened in this training, in words, and only if it did."""
-    notes = {}
+    """Why a KL rises, if it did; what is wrong with a training is in the section Health."""
     total, rec, kl = (
         curve(model.history, "validation", term) for term in (TOTAL, "reconstruction", "kl")
     )
-    if kl and rec and kl[-1] > kl[0] and total[-1] < total[0]:
-        gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
-        notes["Why the KL rises while the loss falls"] = (
-            f"The {model.title}’s KL went from "
-            f"{number(kl[0], 1)} to {number(kl[-1], 1)} nats as the code came to say more about "
-            f"each image. Those {number(price, 1)} nats bought {number(gain, 1)} nats of "
-            "reconstruction, more than they cost, so the sum still fell."
-        )
-    elif kl and kl[-1] < 0.1:
-        notes[f"The {model.title} has collapsed"] = (
-            f"Its KL ends at {number(kl[-1], 3)} nats: the posterior equals the prior (posterior "
-            "collapse), and the code says almost nothing about the image. A lower β, a KL "
-            "warm-up or a longer training are the usual remedies."
-        )
-    best = int(np.argmin(total))
-    train = curve(model.history, "train", TOTAL)
-    weights = [model.history[epoch]["validation"]["weights"] for epoch in (best, -1)]
-    if weights[0] == weights[1] and train[-1] < train[best] and total[-1] > total[best] * 1.005:
-        notes[f"The {model.title} overfits"] = (
-            f"Its validation loss was lowest in epoch "
-            f"{model.history[best]['epoch']} ({number(total[best], 1)} nats) and ended at "
-            f"{number(total[-1], 1)} while the training loss went on falling."
-        )
-    return notes
+    if not kl or not rec or kl[-1] <= kl[0] or total[-1] >= total[0]:
+        return {}
+    gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
+    text = (
+        f"The {model.title}’s KL went from {number(kl[0], 1)} to {number(kl[-1], 1)} nats as the "
+        f"code came to say more about each image. Those {number(price, 1)} nats bought "
+        f"{number(gain, 1)} nats of reconstruction, more than they cost, so the sum still fell."
+    )
+    return {"Why the KL rises while the loss falls": text}
 
 
-@figure(FIGURES, "kl", "What each latent dimension carries", "Training")
-def kl(view: View) -> Drawing | None:
+@per_model(
+    "kl", "What each latent dimension carries", "Training", "kl_per_dimension",
+    height=lambda view, _: 2.3 if view.narrow else 2.7, widths=(1, 1.15),
+)  # fmt: skip
+def kl(view: View, model: Model, over: Axes, end: Axes) -> str:
     """KL of every latent dimension, mean over images: how many nats of information about the image
     pass through it. On the left over training (validation images), on the right at the end (test
     images), sorted. A filled bar is an active unit: the code’s mean varies over images with
     variance above 0.01.
     """
-    models = view.having("kl_per_dimension")
-    if not models:
-        return None
-    drawn, axes = panels(view, len(models), 2, height=2.3 if view.narrow else 2.7, widths=(1, 1.15))
-    alts, notes = [], {}
-    for model, over, end in zip(models, axes[::2], axes[1::2], strict=True):
-        values = np.asarray(model.array("kl_per_dimension"), float)
-        active = _active(model, values)
-        order = np.argsort(-values, kind="stable")
-        _over_training(over, view, model, order)
-        color = view.color(model)
-        edges = [color if on else MUTED for on in active[order]]
-        fills = [color if on else "none" for on in active[order]]
-        end.bar(range(len(order)), values[order], width=0.72, facecolor=fills, edgecolor=edges)
-        end.set(title=f"{model.title}: at the end", ylabel="nats", xlabel="dimension z, sorted")
-        end.set_ylim(0, max(1.12 * values.max(), 0.1))
-        end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
-        step = -(-len(order) // 24)
-        end.set_xticks(range(0, len(order), step), [str(j + 1) for j in order][::step])
-        end.grid(visible=False, axis="x")
-        text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
-        end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
-        alts.append(
-            f"{model.title}: {text}; the largest dimension carries {number(values.max(), 2)} nats"
-        )
-        if not active.any():
-            notes[f"No dimension of the {model.title} is active"] = "Its code has collapsed."
-        elif not active.all():
-            notes[f"Why the {model.title} leaves dimensions unused"] = (
-                f"{int((~active).sum())} of {len(values)} are not active: information that would "
-                "cost more KL than it saves in reconstruction is not stored, and such a dimension "
-                "falls back to the prior."
-            )
-    alt = f"KL per latent dimension, d = {view.latent_dim}. {'. '.join(alts)}."
-    return Drawing(drawn, alt, notes)
-
-
-def _active(model: Model, values: np.ndarray) -> np.ndarray:
-    if model.has("active"):
-        return np.asarray(model.array("active"), bool)
-    if model.has("code_variance"):
-        return np.asarray(model.array("code_variance")) > 0.01
-    return values > 0.01
+    values = np.asarray(model.array("kl_per_dimension"), float)
+    active = model.array("active").astype(bool) if model.has("active") else values > 0.01
+    order = np.argsort(-values, kind="stable")
+    _over_training(over, view, model, order)
+    color = view.color(model)
+    edges = [color if on else MUTED for on in active[order]]
+    fills = [color if on else "none" for on in active[order]]
+    end.bar(range(len(order)), values[order], width=0.72, facecolor=fills, edgecolor=edges)
+    end.set_title(f"{model.title}: at the end", color=INK)
+    end.set(ylabel="nats", xlabel="dimension z, sorted")
+    end.set_ylim(0, max(1.12 * values.max(), 0.1))
+    end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
+    step = -(-len(order) // 24)
+    end.set_xticks(range(0, len(order), step), [str(j + 1) for j in order][::step])
+    end.grid(visible=False, axis="x")
+    text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
+    end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
+    return f"{text}; the largest dimension carries {number(values.max(), 2)} nats"
 
 
 def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> None:
@@ -159,6 +121,7 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     kept = [(r["epoch"], v) for r, v in zip(model.history, rows, strict=True) if v is not None]
     if not kept:
         bare(ax)
+        ax.set_title("")
         ax.text(0, 1, "No history by dimension", transform=ax.transAxes, va="top", color=MUTED)
         return
     epochs, values_EZ = [e for e, _ in kept], np.asarray([v for _, v in kept], float)[:, order]

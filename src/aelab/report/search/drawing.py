@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from aelab.report.figures.base import FigureKind
+from aelab.report.figures.drawing import Shape
 from aelab.report.numbers import number
 from aelab.report.search.records import SearchResults, Trial
 from aelab.report.style import MUTED, model_color
@@ -15,11 +16,10 @@ SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances 
 
 
 @dataclass(frozen=True)
-class SearchView:
-    """A search, and the shape in which to draw it."""
+class SearchView(Shape):
+    """A search."""
 
     results: SearchResults
-    narrow: bool = False
 
     @property
     def color(self) -> str:

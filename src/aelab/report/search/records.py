@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from aelab.report.results import Estimate, Json, Measure, read_measures
+from aelab.report.results import Estimate, Json, Measure, Record, read_measures
 from aelab.runs.search import SearchFolder
 
 
@@ -97,11 +97,10 @@ class Proof:
         return next(found for found in self.contenders if found.name == name)
 
 
-@dataclass(frozen=True)
-class SearchResults:
+@dataclass(frozen=True, kw_only=True)
+class SearchResults(Record):
     """One search, whole."""
 
-    name: str
     model: str
     key: str
     model_title: str
@@ -114,9 +113,6 @@ class SearchResults:
     importances: tuple[Mapping[str, float] | None, ...]
     proof: Proof | None
     search: Json
-    experiment: Json
-    manifest: Json
-    data: Json
 
     @property
     def goal(self) -> Measure:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from aelab.report.conclusions import Evidence, Finding
-from aelab.report.numbers import article, capital, decimals, listing, number, p_text, plural
-from aelab.report.page import slug
+from aelab.report.numbers import article, capital, decimals, listing, number, p_text, plural, slug
 from aelab.report.study.results import ClaimResult, StudyResults, Summary, Sweep
 
 # What a claim means beside another one. When the first is supported and the second is not:

@@ -7,25 +7,24 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator
 
 from aelab.report.figures.base import FigureKind
+from aelab.report.figures.drawing import Shape
 from aelab.report.study.results import Amount, StudyResults, Sweep
 from aelab.report.style import MUTED, model_color
 
 
 @dataclass(frozen=True)
-class StudyView:
-    """A study, and the shape in which to draw it."""
+class StudyView(Shape):
+    """A study."""
 
     found: StudyResults
-    narrow: bool = False
 
 
 @dataclass(frozen=True)
-class SweepView:
-    """An axis of a study, and the shape in which to draw it."""
+class SweepView(Shape):
+    """An axis of a study."""
 
     found: StudyResults
     sweep: Sweep
-    narrow: bool = False
 
     def color(self, model: str) -> str:
         """The colour of a model's identity; baselines are muted."""

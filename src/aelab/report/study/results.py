@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from aelab.claims.rules import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.report.results import Estimate, Json, Measure, read_measures
+from aelab.report.results import Estimate, Json, Measure, Record, read_measures
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
@@ -137,14 +137,10 @@ class Sweep:
         return self.owner in (None, model)
 
 
-@dataclass(frozen=True)
-class StudyResults:
+@dataclass(frozen=True, kw_only=True)
+class StudyResults(Record):
     """A whole study."""
 
-    name: str
-    experiment: Json
-    manifest: Json
-    data: Json
     protocol: str
     pair_differs_in: tuple[str, ...]
     claims_hash: str
