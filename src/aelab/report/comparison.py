@@ -1,7 +1,7 @@
 """Which of two models a measure favours, and how surely: the one rule behind table and text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aelab.report.numbers import decimals, difference, number, slug
@@ -14,9 +14,7 @@ from aelab.report.tables import (
     Head,
     Row,
     Table,
-    estimate_cell,
     families,
-    measure_head,
     measure_table,
 )
 
@@ -135,52 +133,47 @@ def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
 
 
 def sampler_table(results: Results, latent_dim: int) -> Table | None:
-    """Model × sampler: every measure of generated images, and its reference value.
+    """Every measure of generated images, a row a sampler and model, and its reference value.
 
     None where no images were generated.
     """
-    measures = [m for m in results.measures.values() if m.panel == SAMPLERS]
     models = [m for m in results.of_dim(latent_dim) if m.facts.get("generation")]
-    if not measures or not models:
-        return None
     by_sampler: dict[str, list[Measure]] = {}
-    for measure in measures:
-        by_sampler.setdefault(measure.sampler, []).append(measure)
-    first = next(iter(by_sampler.values()))
-    reference = models[0].facts["generation"]["floor"]
-    real = [reference[m.name.removesuffix(f"_{m.sampler}")] for m in first]
-    places = {}
-    for measure, value in zip(first, real, strict=True):
-        same = [m.name for m in measures if m.quantity == measure.quantity]
-        known = [found.value for m in models for n in same if (found := m.metrics.get(n))]
-        places[measure.quantity] = decimals([*known, value or 0.0])
-    marks = {c.measure.name: c for c in comparisons(results, latent_dim)}
-    anchored: set[str] = set()
-
-    def cells(model: Model, row: list[Measure]) -> Iterator[Cell]:
-        for measure in row:
-            found, compared = model.metrics.get(measure.name), marks.get(measure.name)
-            link = anchor(latent_dim, measure) if found and measure.name not in anchored else ""
-            anchored.update([measure.name] if found else [])
-            mark = compared.mark(model) if compared else ""
-            yield estimate_cell(found, places[measure.quantity], mark=mark, anchor=link)
-
+    for measure in results.measures.values():
+        if measure.panel == SAMPLERS:
+            by_sampler.setdefault(measure.sampler, []).append(measure)
+    if not by_sampler or not models:
+        return None
+    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
+    columns = [
+        Column(
+            Head(model.title, role(model.name, results.model_names)),
+            {m.quantity: model.metrics.get(m.name) for m in measures},
+            {m.quantity: compared[m.name].mark(model) for m in measures if m.name in compared},
+        )
+        for measures in by_sampler.values()
+        for model in models
+    ]
+    first, reference = next(iter(by_sampler.values())), models[0].facts["generation"]["floor"]
+    known = {m.quantity: reference[m.name.removesuffix(f"_{m.sampler}")] for m in first}
+    real = {name: None if value is None else Estimate(value) for name, value in known.items()}
+    columns.append(Column(Head("Real images (reference)", kind="baseline"), real))
+    quantities = [replace(m, name=m.quantity, title=m.quantity) for m in first]
+    # A row a quantity gives each its digits; then rows and columns change places.
+    rows = [row for _, rows in measure_table(quantities, columns, str).groups for row in rows]
+    heads = Head("Codes from"), *(row.head for row in rows)
+    lines = [list(cells) for cells in zip(*(row.cells for row in rows), strict=True)]
     groups = []
-    for row in by_sampler.values():
-        title = row[0].sampler_title
-        lines = []
-        for model in models:
-            made = tuple(cells(model, row))
-            if not any(cell.defined for cell in made):
-                text = f"not defined: the model has no {title}"
-                made = (Cell(text, defined=False, span=len(row)),)
-            lines.append(Row(Head(model.title, role(model.name, results.model_names)), made))
-        groups.append((title, tuple(lines)))
-    values = tuple(
-        estimate_cell(None if value is None else Estimate(value), places[m.quantity],
-                      kind="baseline")
-        for m, value in zip(first, real, strict=True)
-    )  # fmt: skip
-    groups.append(("no sampler", (Row(Head("Real images (floor)", kind="baseline"), values),)))
-    heads = Head("Codes from"), *(measure_head(m, m.quantity) for m in first)
+    for place, measures in enumerate(by_sampler.values()):
+        title = measures[0].sampler_title
+        part = slice(place * len(models), (place + 1) * len(models))
+        for index, measure in enumerate(measures):
+            # Sentences lead to the first model that has the measure.
+            line = next((line for line in lines[part] if line[index].defined), lines[part][0])
+            line[index] = replace(line[index], id=anchor(latent_dim, measure))
+        nothing = [Cell(f"not defined: the model has no {title}", defined=False, span=len(rows))]
+        made = [line if any(cell.defined for cell in line) else nothing for line in lines[part]]
+        heading = (column.head for column in columns[part])
+        groups.append((title, tuple(map(Row, heading, map(tuple, made)))))
+    groups.append(("no sampler", (Row(columns[-1].head, tuple(lines[-1])),)))
     return Table(heads, groups)

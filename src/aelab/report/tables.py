@@ -96,36 +96,24 @@ def _row(measure: Measure, columns: Sequence[Column], anchor: str) -> Row:
     places = decimals(estimate.value for estimate in known if estimate)
 
     def cell(column: Column) -> Cell:
-        if name not in column.values:
-            return Cell(NOT_MEASURED, defined=False, kind=column.head.kind)
-        mark = column.marks.get(name, "")
-        return estimate_cell(column.values[name], places, mark=mark, kind=column.head.kind)
+        kind, estimate = column.head.kind, column.values.get(name)
+        if estimate is None:
+            text = NOT_DEFINED if name in column.values else NOT_MEASURED
+            return Cell(text, defined=False, kind=kind)
+        if kind == "difference":
+            text, ends = difference(estimate)
+        else:
+            text, ends = number(estimate.value, places), interval(estimate, places)
+        return Cell(text, ends, column.marks.get(name, ""), kind=kind)
 
-    return Row(measure_head(measure), tuple(map(cell, columns)), anchor)
-
-
-def estimate_cell(
-    estimate: Estimate | None, places: int, *, mark: str = "", kind: str = "", anchor: str = ""
-) -> Cell:
-    """An estimate as a cell; a difference has a sign and digits of its own."""
-    if estimate is None:
-        return Cell(NOT_DEFINED, defined=False, kind=kind)
-    if kind == "difference":
-        text, ends = difference(estimate)
-    else:
-        text, ends = number(estimate.value, places), interval(estimate, places)
-    return Cell(text, ends, mark, kind=kind, id=anchor)
+    link = about(measure) if measure.description else ""  # to the glossary
+    head = Head(measure.title, unit=measure.unit, better=measure.better, about=link)
+    return Row(head, tuple(map(cell, columns)), anchor)
 
 
 def about(measure: Measure) -> str:
     """The id of a measure in the glossary, where the samplers share an entry a quantity."""
     return f"about-{slug(measure.quantity if measure.panel == SAMPLERS else measure.name)}"
-
-
-def measure_head(measure: Measure, title: str = "") -> Head:
-    """The heading of a measure, which leads to the glossary where the measure is described."""
-    link = about(measure) if measure.description else ""
-    return Head(title or measure.title, unit=measure.unit, better=measure.better, about=link)
 
 
 def glossary(measures: Iterable[Measure]) -> list[tuple[str, str, str]]:

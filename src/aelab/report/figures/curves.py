@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from aelab.report.figures.base import FIGURES, Drawing, View, figure
-from aelab.report.figures.drawing import panels
+from aelab.report.figures.drawing import panels, spread
 from aelab.report.numbers import listing, number
 from aelab.report.results import Estimate, Measure, Model
 from aelab.report.style import MUTED
@@ -109,10 +108,9 @@ def _curves(ax: Axes, view: View, measures: list[Measure], clean: Measure | None
         ax.plot(at, [e.value for e in estimates], dashes, color=MUTED, lw=1.2, label=base.title)
     for index, model in enumerate(view.models):
         at, estimates = _points(model, places)
-        y = np.array([e.value for e in estimates])
-        ends = np.array([e.interval or (e.value, e.value) for e in estimates])
+        values, errors = spread(estimates)
         ax.errorbar(
-            at, y, np.abs(ends.T - y), marker=MARKERS[index % len(MARKERS)], ms=3.5, capsize=2.5,
+            at, values, errors, marker=MARKERS[index % len(MARKERS)], ms=3.5, capsize=2.5,
             color=view.color(model), elinewidth=1.2, label=model.title,
         )  # fmt: skip
 

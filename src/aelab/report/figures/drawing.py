@@ -1,5 +1,6 @@
 """What the figures share: grids of axes, labels, mosaics of images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from aelab.report.results import Array
+from aelab.report.results import Array, Estimate
 from aelab.report.style import INK, MUTED, VARIABLES
 
 WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
@@ -49,6 +50,13 @@ def tiles(
     for ax in axes[count:]:
         ax.set_visible(False)
     return drawn, axes[:count]
+
+
+def spread(estimates: Sequence[Estimate]) -> tuple[Array, Array]:
+    """The values, and how far their intervals reach below and above them: ``(N,), (2, N)``."""
+    values = np.array([estimate.value for estimate in estimates])
+    ends = np.array([e.interval or (e.value, e.value) for e in estimates]).reshape(-1, 2)
+    return values, np.abs(ends.T - values)
 
 
 def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:

@@ -99,7 +99,7 @@ def parallel(view: SearchView) -> Drawing | None:
         ax.set(ylim=(-0.12, 1.12), xlim=(-0.3, count - 0.7), yticks=[])
         ax.set_xticks(range(count), [title.replace(" ", "\n") for title in titles])
     best = listing(f"trial {n}" for n in sorted(top))
-    return Drawing(drawn, f"Parallel coordinates of {len(complete)} trials; coloured: {best}.")
+    return Drawing(drawn, f"{len(complete)} trials; coloured: {best}.")
 
 
 def _ends(dimension: Dimension) -> tuple[str, str]:

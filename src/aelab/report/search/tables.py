@@ -6,12 +6,7 @@ from aelab.report.numbers import setting_text
 from aelab.report.results import Estimate, Measure
 from aelab.report.search.records import Contender, Proof, SearchResults
 from aelab.report.style import role
-from aelab.report.tables import (
-    Column,
-    Head,
-    Table,
-    measure_table,
-)
+from aelab.report.tables import Column, Head, Table, measure_table
 
 
 def test_table(results: SearchResults, proof: Proof) -> Table:

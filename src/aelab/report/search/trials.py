@@ -99,7 +99,7 @@ def curves(view: SearchView) -> Drawing | None:
     pruned = len(results.state("pruned"))
     spent = sum(len(trial.curve) for trial in drawable)
     alt = (
-        f"Learning curves of {len(drawable)} trials, {pruned} of them pruned; {spent} epochs were "
+        f"{len(drawable)} trials, {pruned} of them pruned; {spent} epochs were "
         f"trained of {len(drawable) * results.trial_epochs} that all trials would have taken."
     )
     return Drawing(drawn, alt)

@@ -12,13 +12,7 @@ from aelab.report.study.drawing import ALONG, SEEDS, StudyView, SweepView
 from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
-from aelab.report.tables import (
-    Column,
-    Head,
-    Table,
-    glossary,
-    measure_table,
-)
+from aelab.report.tables import Column, Head, Table, glossary, measure_table
 from aelab.runs.study import Study
 
 

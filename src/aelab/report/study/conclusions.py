@@ -13,7 +13,7 @@ from aelab.report.study.results import ClaimResult, StudyResults, Summary, Sweep
 # What a claim means beside another one. When the first is supported and the second is not:
 READINGS = {
     ("variety-naive", "variety-fair"): "the variety of its samples is the merit of a better "
-    "sampler so far, not of a better latent space",
+    "sampler so far, not of a better latent space"
 }
 # Measures that have a sentence an axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",

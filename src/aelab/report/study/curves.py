@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import Drawing, figure
-from aelab.report.figures.drawing import label_ends, note, panels, tiles
+from aelab.report.figures.drawing import label_ends, note, panels, spread, tiles
 from aelab.report.numbers import decimals, listing, number
 from aelab.report.study.drawing import ALONG, SweepView, scale
 from aelab.report.study.results import ClaimResult, Summary, Sweep
@@ -49,26 +49,22 @@ def rate_distortion(view: SweepView) -> Drawing | None:
     drawn, [ax] = panels(view, 1, 1, height=3.1 if view.narrow else 3.6)
     for model, path in paths.items():
         color = view.color(model)
-        rates, costs = ([stop[k].mean for stop in path.values()] for k in (0, 1))
-        ax.plot(rates, costs, color=color, marker="o", markersize=4)
-        for rate, cost in path.values():
-            ends = rate.interval or (), cost.interval or ()
-            ax.plot(ends[0], [cost.mean] * len(ends[0]), color=color, linewidth=1)
-            ax.plot([rate.mean] * len(ends[1]), ends[1], color=color, linewidth=1)
+        rates, costs = (spread([pair[k].estimate for pair in path.values()]) for k in (0, 1))
+        ax.errorbar(
+            rates[0], costs[0], costs[1], rates[1], color=color, marker="o", ms=4, elinewidth=1
+        )
     _bounds(ax)
     for path in paths.values():
         _name(ax, path)
     ax.set(xlabel="rate: KL, nats", ylabel="distortion: reconstruction term, nats")
-    stops = {
-        model: ", ".join(
-            f"{label} at {number(rate.mean, 1)} and {number(cost.mean, 1)}"
-            for label, (rate, cost) in path.items()
-        )
+    texts = [
+        f"{view.found.title(model)} at {label}: {number(rate.mean, 1)} and {number(cost.mean, 1)}"
         for model, path in paths.items()
-    }
-    texts = [f"{view.found.title(model)}: {text}" for model, text in stops.items()]
-    alt = f"Rate and distortion in nats along {view.sweep.title}. {'. '.join(texts)}."
-    return Drawing(drawn, alt)
+        for label, (rate, cost) in path.items()
+    ]
+    return Drawing(
+        drawn, f"nats along {view.sweep.title}, {listing(texts)}."
+    )
 
 
 def _path(sweep: Sweep, model: str) -> dict[str, tuple[Summary, Summary]]:
@@ -141,7 +137,7 @@ def measures(view: SweepView) -> Drawing | None:
         if title == "Active units" and view.sweep.setting == "latent_dim":
             _all_units(ax, view.sweep)
     texts = [f"{title}: {listing(map(_ends, lines))}" for title, lines in wanted.items()]
-    return Drawing(drawn, f"Measures along {view.sweep.title}. {'. '.join(texts)}.")
+    return Drawing(drawn, f"along {view.sweep.title}. {'. '.join(texts)}.")
 
 
 def _lines(view: SweepView, names: dict[str, tuple[str, str]]) -> Iterator[_Line]:
@@ -175,10 +171,9 @@ def _draw(ax: Axes, line: _Line, color: str) -> tuple[float, float, str, str]:
 def _band(
     ax: Axes, at: Sequence[int], summaries: Sequence[Summary], color: str, style: str = "-"
 ) -> None:
-    bands = [summary.interval or (summary.mean, summary.mean) for summary in summaries]
-    values = [summary.mean for summary in summaries]
+    values, (below, above) = spread([summary.estimate for summary in summaries])
     ax.plot(at, values, style, color=color, marker="o", markersize=3.2)
-    ax.fill_between(at, *np.transpose(bands), color=color, alpha=0.16, linewidth=0)
+    ax.fill_between(at, values - below, values + above, color=color, alpha=0.16, linewidth=0)
 
 
 def _ends(line: _Line) -> str:
@@ -231,7 +226,7 @@ def deltas(view: SweepView) -> Drawing | None:
         ax.set_ylabel("" if item.amount.ratio else item.amount.unit)
         first, last = (item.amount.text(summaries[k].estimate)[0] for k in (0, -1))
         texts.append(f"Claim {item.place}: from {first} to {last}")
-    return Drawing(drawn, f"The Δ of each claim along {view.sweep.title}. {'. '.join(texts)}.")
+    return Drawing(drawn, f"Δ along {view.sweep.title}. {'. '.join(texts)}.")
 
 
 def _course(item: ClaimResult, sweep: Sweep) -> list[tuple[int, Summary]]:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from aelab.report.figures.base import Drawing, figure
 from aelab.report.figures.drawing import bare, note, panels
-from aelab.report.numbers import capital, number
+from aelab.report.numbers import capital
 from aelab.report.study.drawing import SEEDS, StudyView, scale
 from aelab.report.study.results import ClaimResult
 from aelab.report.style import INK, MUTED, model_color
@@ -36,22 +36,16 @@ def strips(view: StudyView) -> Drawing | None:
         else:
             _describe(beside, item)
     alts = [
-        f"Claim {item.place}, {item.says}: {_spread(item)}, threshold "
+        f"claim {item.place}, {item.says}: {len(item.summary.seeds)} seeds, threshold "
         f"{item.amount.threshold_text}, {item.verdict}"
         for item in rows
+        if item.summary
     ]
-    return Drawing(drawn, f"The Δ of every seed, a strip a claim. {'. '.join(alts)}.")
+    return Drawing(drawn, f"{'. '.join(alts)}.")
 
 
 def _title(item: ClaimResult, width: int) -> str:
     return "\n".join(textwrap.wrap(f"{item.place}  {capital(item.says)}", width))
-
-
-def _spread(item: ClaimResult) -> str:
-    assert item.summary
-    low, high = (item.amount.written(f(item.summary.seeds.values())) for f in (min, max))
-    ends = [item.amount.with_unit(number(end)) for end in (low, high)]
-    return f"{len(item.summary.seeds)} seeds from {ends[0]} to {ends[1]}"
 
 
 def _describe(ax: Axes, item: ClaimResult) -> None:
