@@ -34,7 +34,7 @@ BETTER = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """A number in words, and the id of what holds it."""
+    """A number in a sentence, and the id of the element that holds it."""
 
     text: str
     target: str

@@ -1,4 +1,4 @@
-"""Where the codes lie: the latent plane, projections of larger codes, and the plane decoded."""
+"""Where the codes are: the latent plane, projections of larger codes, and the plane decoded."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,18 +21,18 @@ def _square(view: View, count: int) -> float:
 
 def _spread_note(view: View) -> dict[str, str]:
     models = view.having("codes")
-    free = [model for model in models if not model.has_prior]
-    held = [model for model in models if model.has_prior]
-    if not free or not held:
+    by_prior = {model.has_prior: model for model in reversed(models)}
+    if len(by_prior) < 2:
         return {}
-    wide, tight = (float(np.std(ms[0].array("codes"))) for ms in (free, held))
+    without, with_prior = by_prior[False], by_prior[True]
+    wide, tight = (float(np.std(m.array("codes"))) for m in (without, with_prior))
     if wide < 1.5 * tight:
         return {}
     text = (
-        f"Its codes spread {number(wide / tight, 1)} times as far as the {held[0].title}’s: "
+        f"Its codes spread {number(wide / tight, 1)} times as far as the {with_prior.title}’s: "
         "nothing in its loss asks for a scale; the KL pulls every posterior towards N(0, I)."
     )
-    return {f"Why the {free[0].title}’s axes are longer": text}
+    return {f"Why the {without.title}’s axes are longer": text}
 
 
 @per_model(

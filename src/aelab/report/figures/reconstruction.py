@@ -55,19 +55,21 @@ def sharpness(model: Model, size: tuple[int, int]) -> float:
 
 def _blur(view: View, models: list[Model]) -> dict[str, str]:
     """Why the VAE is blurrier; only where its reconstructions have weaker edges."""
-    sharp = {model.name: sharpness(model, view.image_size) for model in models}
-    free = next((model for model in models if not model.has_prior), None)
-    held = next((model for model in models if model.has_prior), None)
-    if free is None or held is None or sharp[held.name] >= sharp[free.name] - 0.005:
+    by_prior = {model.has_prior: model for model in reversed(models)}
+    if len(by_prior) < 2:
+        return {}
+    without, with_prior = by_prior[False], by_prior[True]
+    kept, kept_without = (sharpness(model, view.image_size) for model in (with_prior, without))
+    if kept >= kept_without - 0.005:
         return {}
     text = (
-        f"It keeps {number(100 * sharp[held.name], 0)}% of the originals’ edge strength, the "
-        f"{free.title} {number(100 * sharp[free.name], 0)}%. Its decoder must do well on every "
-        "code that the posterior may draw for an image, and these overlap with the neighbours’ "
-        "codes; the best single answer to several possible images is their mean, which is soft at "
-        "the edges. The KL also leaves it fewer nats for detail."
+        f"It keeps {number(100 * kept, 0)}% of the originals’ edge strength, the {without.title} "
+        f"{number(100 * kept_without, 0)}%. Its decoder must do well on every code that the "
+        "posterior may draw for an image, and these overlap with the neighbours’ codes; the best "
+        "single answer to several possible images is their mean, which is soft at the edges. The "
+        "KL also leaves it fewer nats for detail."
     )
-    return {f"Why the {held.title} is blurrier": text}
+    return {f"Why the {with_prior.title} is blurrier": text}
 
 
 @per_model(

@@ -80,7 +80,7 @@ class Luck:
 
 @dataclass(frozen=True)
 class Proof:
-    """The winners trained anew, and the one look at the test images."""
+    """The best trials trained again with fresh seeds, and the evaluation on test."""
 
     seeds: tuple[int, ...]
     contenders: tuple[Contender, ...]
@@ -90,7 +90,7 @@ class Proof:
     start: Luck | None
     measures: Mapping[str, Measure]
     test: Mapping[str, Mapping[str, Estimate]]  # contender -> measure -> mean over the seeds
-    differences: Mapping[str, Mapping[str, Estimate]]  # the choice less a yardstick
+    differences: Mapping[str, Mapping[str, Estimate]]  # the choice − a reference
 
     def contender(self, name: str) -> Contender:
         """The contender of that name."""

@@ -1,6 +1,6 @@
 """The conclusion of a study, composed from verdicts and numbers; each sentence names its own.
 
-There is no sentence here that stands whatever the numbers are.
+Every sentence depends on the numbers.
 """
 
 from collections.abc import Iterator

@@ -62,9 +62,7 @@ def rate_distortion(view: SweepView) -> Drawing | None:
         for model, path in paths.items()
         for label, (rate, cost) in path.items()
     ]
-    return Drawing(
-        drawn, f"nats along {view.sweep.title}, {listing(texts)}."
-    )
+    return Drawing(drawn, f"nats along {view.sweep.title}, {listing(texts)}.")
 
 
 def _path(sweep: Sweep, model: str) -> dict[str, tuple[Summary, Summary]]:
