@@ -138,16 +138,21 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     # One call in the order of the images: drawn class by class, the last class would hide others.
     x_N, y_N = points_N2.T
     ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
-    classes = np.unique(labels_N)
-    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
-    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
-    for label, (x, y) in zip(classes, places_C2, strict=True):
+    for label, (x, y) in class_places(points_N2, labels_N, 0.055).items():
         box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
         ax.text(
-            x, y, view.label(int(label)), ha="center", va="center", fontsize=8,
+            x, y, view.label(label), ha="center", va="center", fontsize=8,
             fontweight="bold", color=INK, bbox=box,
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
+
+
+def class_places(points_N2: Array, labels_N: Array, least: float) -> dict[int, Array]:
+    """Where the name of each class is: at its median, ``least`` of the width off other names."""
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    places_C2 = apart(medians_C2, least * float(np.ptp(points_N2, axis=0).max()))
+    return dict(zip(classes.tolist(), places_C2, strict=True))
 
 
 def apart(places_C2: Array, least: float) -> Array:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
 from aelab.report.figures.drawing import fit, left, note, panels, show
 from aelab.report.numbers import listing, number
-from aelab.report.results import Array, Model
+from aelab.report.results import Model
 from aelab.report.style import INK
 
 SECTION = "Reconstruction"
@@ -33,7 +33,7 @@ def reconstructions(view: View) -> Drawing | None:
         for row, (name, color, images) in enumerate(rows):
             top = block * pitch + row
             part = images[block * across : (block + 1) * across]
-            show(axes[0], _padded(part, across), across, view.image_size, top)
+            show(axes[0], part, across, view.image_size, top)
             left(axes[0], top + 0.5, name, color)
     fit(axes[0], across, blocks * pitch - 0.4)
     edges = [f"{m.title} {number(100 * sharpness(m, view.image_size), 0)}%" for m in models]
@@ -129,8 +129,3 @@ def errors_by_class(view: View) -> Drawing | None:
     ax.grid(visible=False, axis="x")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(models), borderaxespad=0.2)
     return Drawing(drawn, f"{'; '.join(alts)}.")
-
-
-def _padded(images_ND: Array, count: int) -> Array:
-    missing = count - len(images_ND)
-    return np.pad(images_ND, ((0, missing), (0, 0))) if missing else images_ND
