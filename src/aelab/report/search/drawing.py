@@ -33,13 +33,12 @@ class SearchView(Shape):
 
     def limits(self, values: Sequence[float] = ()) -> tuple[float, float]:
         """The best value and the worst that the axis shows; worse ones are drawn at its end."""
-        known = [trial.values[0] for trial in self.results.state("complete")]
-        best, worst = min(known), max(known)
-        if not self.results.lower:
-            best, worst = worst, best
-        reach = SPREAD * (float(np.median([*known, *values])) - best)
-        edge = min(worst, best + reach) if self.results.lower else max(worst, best + reach)
-        return best, edge if edge != best else best + (1 if self.results.lower else -1)
+        sign = 1 if self.results.lower else -1
+        known = [sign * trial.values[0] for trial in self.results.state("complete")]
+        best = min(known)
+        median = float(np.median([*known, *(sign * value for value in values)]))
+        edge = min(max(known), best + SPREAD * (median - best))
+        return sign * best, sign * (edge if edge != best else best + 1)
 
 
 KINDS: dict[str, FigureKind[SearchView]] = {}

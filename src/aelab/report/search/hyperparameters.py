@@ -72,32 +72,19 @@ def parallel(view: SearchView) -> Drawing | None:
         return None
     top = set(results.best[: max(1, round(len(complete) / 10))])
     count = len(dimensions)
-    drawn, [ax] = panels(view, 1, 1, height=0.46 * count + 0.3 if view.narrow else 2.7)
-
-    def upward(shares: list[float], places: list[int]) -> tuple[list[float], list[float]]:
-        """The axes lie side by side, on a phone one under the other."""
-        return (shares, [*places]) if view.narrow else ([*places], shares)
-
+    drawn, [ax] = panels(view, 1, 1, height=0.46 * count + 0.3)
     for trial in sorted(complete, key=lambda t: t.number in top):
         shares = [_share(d, trial.settings[d.name], trial.number) for d in dimensions]
         color, alpha, width = (view.color, 0.9, 1.4) if trial.number in top else (MUTED, 0.25, 0.7)
-        ax.plot(*upward(shares, list(range(count))), color=color, alpha=alpha, linewidth=width)
+        ax.plot(shares, range(count), color=color, alpha=alpha, linewidth=width)
     for place, dimension in enumerate(dimensions):
-        ax.plot(*upward([0, 1], [place, place]), color=LINE, linewidth=1, zorder=0)
+        ax.plot([0, 1], [place, place], color=LINE, linewidth=1, zorder=0)
         for share, text in enumerate(_ends(dimension)):
-            if view.narrow:
-                ends = {"ha": "right" if share else "left", "va": "center", "fontsize": 6.5}
-                note(ax, text, (share, place), (0, -9), **ends)
-            else:
-                note(ax, text, (place, share), (0, 6 if share else -9), ha="center", fontsize=7)
+            side = "right" if share else "left"
+            note(ax, text, (share, place), (0, -9), ha=side, va="center", fontsize=6.5)
     unframed(ax)
-    titles = [dimension.title for dimension in dimensions]
-    if view.narrow:
-        ax.set(xlim=(-0.03, 1.03), ylim=(count - 0.5, -0.6), xticks=[])
-        ax.set_yticks(range(count), titles)
-    else:
-        ax.set(ylim=(-0.12, 1.12), xlim=(-0.3, count - 0.7), yticks=[])
-        ax.set_xticks(range(count), [title.replace(" ", "\n") for title in titles])
+    ax.set(xlim=(-0.03, 1.03), ylim=(count - 0.5, -0.6), xticks=[])
+    ax.set_yticks(range(count), [dimension.title for dimension in dimensions])
     best = listing(f"trial {n}" for n in sorted(top))
     return Drawing(drawn, f"{len(complete)} trials; coloured: {best}.")
 
