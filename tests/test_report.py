@@ -341,6 +341,13 @@ def test_a_run_without_measures_is_refused(tmp_path: Path) -> None:
         build_report(cast(Run, run))
 
 
+def test_results_of_another_shape_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.measured["models"]["ae-16"]["metrics"]["mse"] = {"value": "small"}
+    with pytest.raises(RunError, match=r"not written: mse\.value: .*, not 'small'"):
+        build_report(cast(Run, run))
+
+
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium")
 def test_in_a_browser_hover_shows_the_digit_and_nothing_is_loaded(
     built: FakeRun, html: str

@@ -82,7 +82,7 @@ def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator
     for name, gap in results.differences.get(latent_dim, {}).items():
         measure = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
-        if measure is not None and defined and family in ("", measure.family):
+        if gap and measure and defined and family in ("", measure.family):
             yield Comparison(measure, latent_dim, *pair, gap)
 
 

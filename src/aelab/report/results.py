@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from aelab.config.base import sentence
 from aelab.errors import RunError
 from aelab.runs.run import Run
 
@@ -41,20 +43,29 @@ class Estimate:
         return self.interval[0] <= other.interval[1] and other.interval[0] <= self.interval[1]
 
 
-def _finite(record: Any) -> Any:
-    """None stands for "not defined", which is also what a number that is not finite means."""
-
-    def finite(name: str) -> bool:
-        return record.get(name) is not None and math.isfinite(record[name])
-
-    if record is None or not finite("value"):
+def _finite(record: Json | None) -> Json | None:
+    """None is "not defined", which is also what a number that is not finite means."""
+    known = {
+        name: value
+        for name, value in (record or {}).items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
+    if "value" not in known:
         return None
-    ends = finite("low") and finite("high")
-    return record if ends else {"value": record["value"]}
+    return known if {"low", "high"} <= known.keys() else {"value": known["value"]}
 
 
-MaybeEstimate = Annotated[Estimate | None, BeforeValidator(_finite)]
-_ESTIMATES = TypeAdapter(dict[str, MaybeEstimate])
+Estimates = dict[str, Annotated[Estimate | None, BeforeValidator(_finite)]]
+
+
+def checked(kind: Any, record: Any, path: Path) -> Any:
+    """A record as ``kind``. Raises RunError, naming the folder ``path``, if it does not fit."""
+    try:
+        return TypeAdapter(kind).validate_python(record)
+    except ValidationError as error:
+        raise RunError(
+            f"{path} holds results that aelab has not written: {sentence(error)}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -88,10 +99,9 @@ class Measure:
         return f"{self.title} in {self.unit}" if self.unit else self.title
 
 
-def read_measures(records: Json) -> dict[str, Measure]:
-    """Measures by name, as metrics.json and its like describe them."""
-    named = {name: {"name": name, "title": name} | record for name, record in records.items()}
-    return TypeAdapter(dict[str, Measure]).validate_python(named)
+def named(records: Json) -> dict[str, Json]:
+    """The records of measures with their names, as metrics.json and its like describe them."""
+    return {name: {"name": name, "title": name} | record for name, record in records.items()}
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class Model:
     name: str
     title: str
     latent_dim: int | None
-    metrics: Mapping[str, Estimate | None]
+    metrics: Estimates
     facts: Json
     history: Sequence[Json] = ()
     arrays: Mapping[str, Array] | None = None
@@ -141,10 +151,10 @@ class Results(Record):
     measures: Mapping[str, Measure]
     models: tuple[Model, ...]
     baselines: tuple[Model, ...]
-    differences: Mapping[int, Mapping[str, Estimate]]
+    differences: Mapping[int, Estimates]
     pair_differs_in: tuple[str, ...]
     #: Model -> baseline -> metric -> model − baseline, paired over the test images.
-    baseline_differences: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    baseline_differences: Mapping[str, Mapping[str, Estimates]]
 
     @property
     def latent_dims(self) -> tuple[int, ...]:
@@ -206,36 +216,27 @@ def load(run: Run) -> Results:
     if not metrics.get("models"):
         raise RunError(f"{run.path} holds no measures yet; run `aelab evaluate {run.path}` first.")
     keys = [key for key in run.model_keys() if key in metrics["models"]]
+
+    def model(key: str, record: Json, name: str, **saved: Any) -> Model:
+        title, size = record.get("title", key), record.get("latent_dim")
+        estimates = checked(Estimates, record.get("metrics", {}), run.path)
+        return Model(key, name, title, size, estimates, record, **saved)
+
+    gaps = metrics.get("differences", {}), metrics.get("baseline_differences", {})
     return Results(
         name=run.path.name,
         experiment=run.experiment(),
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures=read_measures(metrics["measures"]),
+        measures=checked(dict[str, Measure], named(metrics["measures"]), run.path),
         models=tuple(
-            _model(
-                key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key)
-            )
+            model(key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key))
             for key in keys
             for found in [metrics["models"][key]]
         ),
-        baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
-        differences={int(d): _known(row) for d, row in metrics.get("differences", {}).items()},
+        baselines=tuple(model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
+        differences=checked(dict[int, Estimates], gaps[0], run.path),
         pair_differs_in=tuple(metrics.get("pair_differs_in", ())),
-        baseline_differences={
-            key: {base: _known(row) for base, row in bases.items()}
-            for key, bases in metrics.get("baseline_differences", {}).items()
-        },
+        baseline_differences=checked(dict[str, dict[str, Estimates]], gaps[1], run.path),
     )
-
-
-def _model(key: str, record: Json, name: str, **saved: Any) -> Model:
-    title, size = record.get("title", key), record.get("latent_dim")
-    metrics = _ESTIMATES.validate_python(record.get("metrics", {}))
-    return Model(key, name, title, size, metrics, record, **saved)
-
-
-def _known(row: Json) -> dict[str, Estimate]:
-    found = _ESTIMATES.validate_python(row)
-    return {name: estimate for name, estimate in found.items() if estimate is not None}

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from pydantic import TypeAdapter
-
-from aelab.report.results import Estimate, Json, Measure, Record, read_measures
+from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.search import SearchFolder
 
 
@@ -153,7 +151,7 @@ def load(folder: SearchFolder) -> SearchResults:
         "experiment": folder.experiment(),
         "manifest": folder.manifest(),
     }
-    return TypeAdapter(SearchResults).validate_python(read)
+    return cast(SearchResults, checked(SearchResults, read, folder.path))
 
 
 def _proof(record: Json) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def _proof(record: Json) -> dict[str, Any]:
         "failed": failed,
         "best": luck.get("best"),
         "start": luck.get("start"),
-        "measures": read_measures(test["measures"]),
+        "measures": named(test["measures"]),
         "test": test["rows"],
         "differences": test["differences"],
     }

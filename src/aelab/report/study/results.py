@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from pydantic import TypeAdapter
+from typing import cast
 
 from aelab.claims.rules import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.report.results import Estimate, Json, Measure, Record, read_measures
+from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
@@ -197,12 +196,12 @@ def load(study: Study) -> StudyResults:
     read = record | {
         "name": study.path.resolve().name,
         "manifest": study.manifest(),
-        "measures": read_measures(record["measures"]),
+        "measures": named(record["measures"]),
         "claims": claims,
         "base": points[0],
         "sweeps": sweeps,
     }
-    return TypeAdapter(StudyResults).validate_python(read)
+    return cast(StudyResults, checked(StudyResults, read, study.path))
 
 
 def setting_title(setting: str) -> str:
