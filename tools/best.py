@@ -104,7 +104,8 @@ def _test(results: SearchResults, proof: Proof) -> str:
         for _, rows in table.groups
         for row in rows
     ]  # fmt: skip
-    return markdown(["", *(head.title for head in table.heads[1:])], body)
+    titles = [head.title for head in table.heads[1:]]
+    return markdown(["", *(t.replace(f"{titles[0]} −", "choice −") for t in titles)], body)
 
 
 def csv_name(results: SearchResults) -> str:
