@@ -28,7 +28,7 @@ def build_search_report(folder: SearchFolder) -> Path:
         "search.html.j2",
         results,
         inliner,
-        summary=summary(results),
+        summary=list(summary(results)),
         test=test_table(results, proof) if proof else None,
         contenders=[(each, settings(results, each)) for each in proof.contenders] if proof else [],
         places=[decimals(values) for values in zip(*complete, strict=True)],

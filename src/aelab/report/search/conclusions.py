@@ -10,16 +10,12 @@ from aelab.report.search.records import Proof, SearchResults
 MATTERS = 0.1  # of the variance
 
 
-def summary(results: SearchResults) -> list[Finding]:
+def summary(results: SearchResults) -> Iterator[Finding]:
     """The search in at most five sentences."""
-    return [Finding(sentence) for sentence in _summary(results)]
-
-
-def _summary(results: SearchResults) -> Iterator[str]:
     goal, winner = results.goal, results.winner
     counts = {"pruned": len(results.state("pruned")), "failed": len(results.state("fail"))}
     ended = listing(f"{count} {state}" for state, count in counts.items() if count)
-    yield (
+    yield Finding(
         f"{len(results.trials)} trials of {results.trial_epochs} epochs searched the settings of "
         f"the {results.model_title} at d = {results.latent_dim} on {results.data['name']} for "
         f"{listing(goal.title for goal in results.goals)}{f'; {ended}' if ended else ''}."
@@ -27,7 +23,8 @@ def _summary(results: SearchResults) -> Iterator[str]:
     if winner is None:
         return
     if len(results.goals) > 1:
-        yield f"{len(results.best)} of them form the front: none beats another by every goal."
+        front = f"{len(results.best)} of them form the front"
+        yield Finding(f"{front}: none beats another by every goal.")
         return
     start = results.trials[0]
     reached = (
@@ -35,12 +32,12 @@ def _summary(results: SearchResults) -> Iterator[str]:
     )
     if start.complete and start is not winner:
         reached += f", where the search’s own start had {quantity(start.values[0], goal.unit)}"
-    yield f"{reached}."
+    yield Finding(f"{reached}.")
     if results.proof:
-        yield _proved(results.proof, goal)
-        yield luck(results.proof, goal)
+        yield Finding(_proved(results.proof, goal))
+        yield Finding(luck(results.proof, goal))
     if text := important(results):
-        yield text
+        yield Finding(text)
 
 
 def _proved(proof: Proof, goal: Measure) -> str:

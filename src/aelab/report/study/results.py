@@ -11,6 +11,8 @@ from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
+TITLES = {"latent_dim": "latent size d", "train_size": "training images",
+          "vae.beta": "β of the VAE", "noise.sigma": "σ of the noisy AE"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Sweep:
     @property
     def title(self) -> str:
         """The setting as a reader would call it."""
-        return setting_title(self.setting)
+        return TITLES.get(self.setting, self.setting.replace("_", " "))
 
     def series(self, model: str, measure: str) -> list[Summary | None]:
         """A measure along the axis; None where it was not measured."""
@@ -202,14 +204,3 @@ def load(study: Study) -> StudyResults:
         "sweeps": sweeps,
     }
     return cast(StudyResults, checked(StudyResults, read, study.path))
-
-
-def setting_title(setting: str) -> str:
-    """A setting as a reader would call it."""
-    known = {
-        "latent_dim": "latent size d",
-        "train_size": "training images",
-        "vae.beta": "β of the VAE",
-        "noise.sigma": "σ of the noisy AE",
-    }
-    return known.get(setting, setting.replace("_", " "))
