@@ -35,7 +35,7 @@ from aelab.models import MODELS, Architecture, Autoencoder
 from aelab.nets.network import Network
 from aelab.report.build import render
 from aelab.report.results import load
-from aelab.report.style import Inliner
+from aelab.report.svg import Inliner
 from aelab.runs.run import Run
 from tests.explorer_pages import page_of
 from tests.fake_run import FakeRun, make_run

@@ -9,7 +9,9 @@ from tools.best import page
 
 from aelab.report.results import Estimate, Measure
 from aelab.report.search import build_search_report
-from aelab.report.search.drawing import KINDS, Look
+from aelab.report.search.conclusions import important, luck, summary
+from aelab.report.search.drawing import KINDS, SearchView
+from aelab.report.search.hyperparameters import log_ticks
 from aelab.report.search.records import (
     Contender,
     Dimension,
@@ -19,8 +21,6 @@ from aelab.report.search.records import (
     Trial,
     load,
 )
-from aelab.report.search.settings import log_ticks
-from aelab.report.search.words import important, luck, summary
 from aelab.report.style import svg
 from aelab.runs.search import SearchFolder
 from tests.test_cli import aelab
@@ -82,7 +82,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
             for t in results().trials
         ),
     )
-    drawing = KINDS[name].draw(Look(two if name == "front" else made, narrow))
+    drawing = KINDS[name].draw(SearchView(two if name == "front" else made, narrow=narrow))
     assert drawing is not None
     assert len(drawing.alt) > 20
     assert svg(drawing.figure).startswith(b"<?xml")
@@ -91,7 +91,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_search_without_an_end_leaves_no_figure_of_values(name: str) -> None:
     failed = results(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=(None,))
-    assert KINDS[name].draw(Look(failed)) is None
+    assert KINDS[name].draw(SearchView(failed)) is None
 
 
 def test_luck_is_told_for_what_it_is() -> None:
@@ -108,7 +108,7 @@ def test_luck_is_told_for_what_it_is() -> None:
 
 def test_the_summary_says_what_was_searched_found_and_proved() -> None:
     made = results(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
-    text = " ".join(summary(made))
+    text = " ".join(finding.lead for finding in summary(made))
     assert "6 trials of 3 epochs searched the settings of the VAE at d = 16 on MNIST" in text
     assert "1 pruned and 1 failed" in text
     assert "trial 4, reached 101.5 nats, where the search’s own start had 120.3 nats" in text
@@ -163,9 +163,10 @@ def test_the_published_page_holds_what_was_found_and_proved(proved: SearchFolder
     assert found.proof
     written = page([found])
     assert f"| **{found.proof.contender(found.proof.chosen).title}** |" in written
-    for told in (*summary(found), *(m.label for m in found.proof.measures.values()),
+    for text in (*(finding.lead for finding in summary(found)),
+                 *(m.label for m in found.proof.measures.values()),
                  *(d.text for d in found.dimensions)):  # fmt: skip
-        assert told in written
+        assert text in written
 
 
 def test_the_published_page_keeps_the_searches_that_it_was_not_given(proved: SearchFolder) -> None:

@@ -26,7 +26,7 @@ from aelab.lab.run import run_lab
 from aelab.report import build_study_report
 from aelab.report.results import Estimate
 from aelab.report.study.conclusions import conclusions, course, headline
-from aelab.report.study.results import Amount, Found, load
+from aelab.report.study.results import Amount, StudyResults, load
 from aelab.runs.pool import Event
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
@@ -418,19 +418,19 @@ def test_no_seed_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
-    def make(**shape: Any) -> Found:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., StudyResults]:
+    def make(**shape: Any) -> StudyResults:
         return load(make_study(tmp_path_factory.mktemp("made") / "study", **shape))
 
     return make
 
 
-def words(found: Found) -> str:
+def words(found: StudyResults) -> str:
     said = [*headline(found), *conclusions(found)]
     return " ".join(f"{f.lead} {' '.join(e.text for e in f.evidence)}" for f in said)
 
 
-def test_a_model_with_fewer_seeds_is_told_apart(made: Callable[..., Found]) -> None:
+def test_a_model_with_fewer_seeds_is_told_apart(made: Callable[..., StudyResults]) -> None:
     found = made(models=("ae", "vae", "noise"))
     assert "An AE, a VAE and a Noisy AE were trained for each of 10 seeds on" in words(found)
     few = {
@@ -442,7 +442,7 @@ def test_a_model_with_fewer_seeds_is_told_apart(made: Callable[..., Found]) -> N
     assert "An AE and a VAE were trained for each of 10 seeds (a Noisy AE for 3 of them) on" in text
 
 
-def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., Found]) -> None:
+def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., StudyResults]) -> None:
     found, turned = made(), made(opposite=True)
     text, opposite = words(found), words(turned)
     assert "The AE reconstructs better: supported by 10 of 10 seeds beyond 1.10×." in text
@@ -458,7 +458,7 @@ def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., Found
     assert {item.verdict for item in turned.claims} == {"refuted"}
 
 
-def test_every_sentence_with_a_number_links_to_it(made: Callable[..., Found]) -> None:
+def test_every_sentence_with_a_number_links_to_it(made: Callable[..., StudyResults]) -> None:
     found = made(vary={"latent_dim": [2, 64]}, seeds=3)
     targets = {item.anchor for item in found.claims} | {"sweep-latent-dim", "runs"}
     told = [*headline(found), *conclusions(found), *course(found, found.sweeps[0])]
@@ -469,7 +469,7 @@ def test_every_sentence_with_a_number_links_to_it(made: Callable[..., Found]) ->
     assert "With 3 seeds the smallest two-sided p is 0.25" in words(found)
 
 
-def test_what_was_not_measured_or_failed_is_said(made: Callable[..., Found]) -> None:
+def test_what_was_not_measured_or_failed_is_said(made: Callable[..., StudyResults]) -> None:
     found = made(without=("hole_share",), failed=("seed-3",))
     text = words(found)
     assert "was not measured. No seed has ae.hole_share, vae.hole_share." in text
@@ -477,7 +477,7 @@ def test_what_was_not_measured_or_failed_is_said(made: Callable[..., Found]) -> 
     assert len(found.claims[0].summary.seeds) == 9  # type: ignore[union-attr]
 
 
-def test_the_course_of_an_axis_follows_its_numbers(made: Callable[..., Found]) -> None:
+def test_the_course_of_an_axis_follows_its_numbers(made: Callable[..., StudyResults]) -> None:
     found = made(vary={"latent_dim": [2, 4, 64], "vae.beta": [0, 4]}, seeds=6)
     size, beta = found.sweeps
     told = {f.lead.partition(":")[0]: f.lead for f in course(found, size)}

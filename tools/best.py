@@ -12,9 +12,10 @@ from pathlib import Path
 
 from benchmarks.table import markdown
 
-from aelab.report.numbers import decimals, duration, interval, number
-from aelab.report.search import words
+from aelab.report.numbers import decimals, duration, quantity, setting_text
+from aelab.report.search.conclusions import summary
 from aelab.report.search.records import Proof, SearchResults, Trial, load
+from aelab.report.search.tables import settings, test_table
 from aelab.runs.search import SearchFolder
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -40,7 +41,7 @@ def page(searches: list[SearchResults], before: str = "") -> str:
 
 
 def _found(results: SearchResults) -> Iterator[str]:
-    yield " ".join(words.summary(results))
+    yield " ".join(finding.lead for finding in summary(results))
     yield (
         f"The trials took {duration(results.manifest.get('seconds', 0.0))}; every one of them "
         f"stands in [{csv_name(results)}]({csv_name(results)})."
@@ -56,7 +57,7 @@ def _found(results: SearchResults) -> Iterator[str]:
         for title, reason in results.proof.failed:
             yield f"A fresh seed broke {title}: {reason}"
         yield "On test, once; means over the seeds with Student's 95% intervals:"
-        yield _test(results)
+        yield _test(results, results.proof)
 
 
 def _sensitivity(results: SearchResults) -> str:
@@ -65,7 +66,7 @@ def _sensitivity(results: SearchResults) -> str:
     complete = [results.trials[n] for n in results.best]
     good = complete[: max(1, round(QUANTILE * len(complete)))]
     proof = results.proof
-    chosen = dict(words.settings(results, proof.contender(proof.chosen))) if proof else {}
+    chosen = settings(results, proof.contender(proof.chosen)) if proof else {}
     rows = [
         [d.title, d.text, f"{shares[d.name]:.0%}" if d.name in shares else "",
          _span(good, d.name, bool(d.options)), chosen.get(d.title, "")]
@@ -77,8 +78,8 @@ def _sensitivity(results: SearchResults) -> str:
 def _span(trials: list[Trial], name: str, options: bool) -> str:
     values = [trial.settings[name] for trial in trials]
     if not options:
-        return f"{words.shown(min(values))} to {words.shown(max(values))}"
-    counts = {words.shown(v): values.count(v) for v in sorted(values, key=values.count)[::-1]}
+        return f"{setting_text(min(values))} to {setting_text(max(values))}"
+    counts = {setting_text(v): values.count(v) for v in sorted(values, key=values.count)[::-1]}
     return ", ".join(f"{value} ({count})" for value, count in counts.items())
 
 
@@ -87,23 +88,24 @@ def _contenders(results: SearchResults, proof: Proof) -> str:
     places = decimals([c.mean.value for c in proof.contenders])
     rows = [
         [f"**{c.title}**" if c.name == proof.chosen else c.title, str(c.epochs),
-         f"{number(c.mean.value, places)} {interval(c.mean, places)}", duration(c.seconds),
-         *(value for _, value in words.settings(results, c))]
+         quantity(c.mean, places=places), duration(c.seconds),
+         *settings(results, c).values()]
         for c in proof.contenders
     ]  # fmt: skip
     header = ["", "epochs", f"{results.goal.label}, validation", "time", *names]
     return markdown(header, rows)
 
 
-def _test(results: SearchResults) -> str:
-    columns, against, rows = words.test_rows(results)
+def _test(results: SearchResults, proof: Proof) -> str:
+    table = test_table(results, proof)
     body = [
-        [row.measure.label, *(f"{cell.text} {cell.interval}".strip() for cell in
-                              (*row.cells, *row.differences))]
+        [f"{row.head.title} in {row.head.unit}" if row.head.unit else row.head.title,
+         *(f"{cell.text} {cell.interval}".strip() for cell in row.cells)]
+        for _, rows in table.groups
         for row in rows
     ]  # fmt: skip
-    header = [*(c.title for c in columns), *(f"choice − {c.title}" for c in against)]
-    return markdown(["", *header], body)
+    titles = [head.title for head in table.heads[1:]]
+    return markdown(["", *(t.replace(f"{titles[0]} −", "choice −") for t in titles)], body)
 
 
 def csv_name(results: SearchResults) -> str:

@@ -12,10 +12,10 @@ from benchmarks.table import markdown
 
 from aelab.experiment.presets import experiment_of
 from aelab.report.conclusions import Finding
-from aelab.report.numbers import decimals, interval, number
-from aelab.report.samplers import PANEL
-from aelab.report.study.conclusions import conclusions, course, headline, p_text
-from aelab.report.study.results import Found, Summary, Sweep, load, setting_title
+from aelab.report.numbers import decimals, number, p_text, quantity
+from aelab.report.study.conclusions import conclusions, course, headline
+from aelab.report.study.results import StudyResults, Summary, Sweep, load
+from aelab.report.tables import SAMPLERS
 from aelab.runs.run import Run
 from aelab.runs.study import Study
 
@@ -54,7 +54,7 @@ def page(study: Study, name: str, commands: Iterable[str]) -> str:
     ]
     for sweep in found.sweeps:
         blocks += [
-            f"## Along {setting_title(sweep.setting)}",
+            f"## Along {sweep.title}",
             _sweep(found, sweep),
             "\n".join(f"- {finding.lead}" for finding in course(found, sweep)),
         ]
@@ -66,7 +66,7 @@ def _said(finding: Finding) -> str:
     return f"{finding.lead} {evidence}".strip()
 
 
-def _claims(found: Found) -> Iterator[list[str]]:
+def _claims(found: StudyResults) -> Iterator[list[str]]:
     for item in found.claims:
         value, ends = item.amount.text(item.summary.estimate) if item.summary else ("–", "")
         holm = "–" if item.holm is None else p_text(item.holm)
@@ -74,7 +74,7 @@ def _claims(found: Found) -> Iterator[list[str]]:
                holm, item.verdict]  # fmt: skip
 
 
-def _training(study: Study, found: Found) -> str:
+def _training(study: Study, found: StudyResults) -> str:
     base = experiment_of(study)
     rows = []
     for model in found.models:
@@ -93,8 +93,8 @@ def _training(study: Study, found: Found) -> str:
                      "of it gained in the last fifth"], rows)  # fmt: skip
 
 
-def _samplers(found: Found) -> str:
-    drawn = [m for m in found.measures.values() if m.panel == PANEL]
+def _samplers(found: StudyResults) -> str:
+    drawn = [m for m in found.measures.values() if m.panel == SAMPLERS]
     quantities = dict.fromkeys(m.quantity for m in drawn)
     titles = {m.sampler: m.sampler_title for m in drawn}
     rows = []
@@ -108,11 +108,11 @@ def _samplers(found: Found) -> str:
     return markdown(["", *quantities], rows)
 
 
-def _measures(found: Found) -> str:
+def _measures(found: StudyResults) -> str:
     models = [*found.models, *found.baselines]
     rows = []
     for name, measure in found.measures.items():
-        if measure.panel == PANEL:
+        if measure.panel == SAMPLERS:
             continue
         here = {m: found.base.models[m][name] for m in models if name in found.base.models[m]}
         if here:
@@ -124,10 +124,10 @@ def _measures(found: Found) -> str:
 def _cell(summary: Summary | None, places: int) -> str:
     if summary is None:
         return ""
-    return f"{number(summary.mean, places)} {interval(summary.estimate, places)}".strip()
+    return quantity(summary.estimate, places=places)
 
 
-def _sweep(found: Found, sweep: Sweep) -> str:
+def _sweep(found: StudyResults, sweep: Sweep) -> str:
     rows = []
     for name in ALONG:
         measure = found.measures.get(name)

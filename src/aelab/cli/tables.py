@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from aelab.console.streams import console
-from aelab.report.numbers import decimals, number
-from aelab.report.study.conclusions import p_text, reasons
+from aelab.report.numbers import decimals, number, p_text
+from aelab.report.study.conclusions import reasons
 from aelab.report.study.results import load
 from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
 from aelab.runs.study import Study

@@ -6,9 +6,9 @@ import sys
 
 
 def _import_matplotlib() -> None:
-    """Import it whatever ``MPLBACKEND`` says: the figures need no backend.
+    """Import it without the backend that ``MPLBACKEND`` names: the figures need none.
 
-    A notebook passes the name of its own on to every process, also where that is not installed.
+    A notebook sets it for every process, also where that backend is not installed.
     """
     if "matplotlib" in sys.modules:
         return

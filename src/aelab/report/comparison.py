@@ -1,13 +1,22 @@
 """Which of two models a measure favours, and how surely: the one rule behind table and text."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from aelab.report.numbers import decimals, difference, number
+from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Estimate, Measure, Model, Results
-
-FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
+from aelab.report.style import role
+from aelab.report.tables import (
+    SAMPLERS,
+    Cell,
+    Column,
+    Head,
+    Row,
+    Table,
+    families,
+    measure_table,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,14 @@ class Comparison:
         """The model that is ahead with an interval that leaves out zero."""
         return self.ahead if self.difference.separates else None
 
+    def mark(self, model: Model) -> str:
+        """How a model's value is marked: "better" needs an interval that leaves out zero."""
+        if self.ahead is not model:
+            return ""
+        if self.winner is model:
+            return "better"
+        return "" if self.difference.interval else "ahead"
+
     @property
     def label(self) -> str:
         """Which way the difference is taken, on one line."""
@@ -57,11 +74,6 @@ def anchor(latent_dim: int, measure: Measure) -> str:
     return f"m-{latent_dim}-{slug(measure.name)}"
 
 
-def slug(text: str) -> str:
-    """Letters, digits and hyphens only."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text)
-
-
 def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
     """Every comparison of the pair of this size, in the order of the measures."""
     pair = results.pair(latent_dim)
@@ -70,10 +82,98 @@ def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator
     for name, gap in results.differences.get(latent_dim, {}).items():
         measure = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
-        if measure is not None and defined and family in ("", measure.family):
+        if gap and measure and defined and family in ("", measure.family):
             yield Comparison(measure, latent_dim, *pair, gap)
 
 
-def families(results: Results) -> list[str]:
-    """The families of measures, from what is put in to what comes out; unknown ones last."""
-    return list(dict.fromkeys((*FAMILIES, *(m.family for m in results.measures.values()))))
+def columns(results: Results, latent_dim: int) -> list[Column]:
+    """The models of a size, their difference if they are a pair, and the baselines."""
+    found = list(comparisons(results, latent_dim))
+    made = [
+        Column(
+            Head(model.title, role(model.name, results.model_names)),
+            model.metrics,
+            {each.measure.name: each.mark(model) for each in found},
+        )
+        for model in results.of_dim(latent_dim)
+    ]
+    if found:
+        head = Head(f"{found[0].second.title} − {found[0].first.title}", kind="difference")
+        made.append(Column(head, {each.measure.name: each.difference for each in found}))
+    for base in results.beside(latent_dim):
+        size = f"d = {base.latent_dim}" if base.latent_dim else ""
+        made.append(Column(Head(base.title, unit=size, kind="baseline"), base.metrics))
+    return made
+
+
+def comparison_table(results: Results, latent_dim: int) -> Table:
+    """Every measure of one size that no figure or other table shows."""
+    measures = [m for m in results.measures.values() if not m.panel]
+    return measure_table(measures, columns(results, latent_dim), partial(anchor, latent_dim))
+
+
+def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
+    """The first measure of each family that has a better side, then second ones until ``most``.
+
+    Within a family those come first that every model has; coverage stands for generated images.
+    """
+    count = len(results.of_dim(latent_dim))
+    found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
+    measures = results.measures.values()
+    ranked: list[tuple[int, int, str, Row]] = []
+    for place, listed in enumerate(([m for m in measures if not m.panel],
+                                    [m for m in measures if m.panel and m.headline])):  # fmt: skip
+        for family, rows in measure_table(listed, found, partial(anchor, latent_dim)).groups:
+            better = [row for row in rows if row.head.better]
+            better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
+            ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
+    chosen = sorted(ranked, key=lambda item: item[:2])[:most]
+    order = families(measures)
+    return [row for *_, row in sorted(chosen, key=lambda item: order.index(item[2]))]
+
+
+def sampler_table(results: Results, latent_dim: int) -> Table | None:
+    """Every measure of generated images, a row a sampler and model, and its reference value.
+
+    None where no images were generated.
+    """
+    models = [m for m in results.of_dim(latent_dim) if m.facts.get("generation")]
+    by_sampler: dict[str, list[Measure]] = {}
+    for measure in results.measures.values():
+        if measure.panel == SAMPLERS:
+            by_sampler.setdefault(measure.sampler, []).append(measure)
+    if not by_sampler or not models:
+        return None
+    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
+    columns = [
+        Column(
+            Head(model.title, role(model.name, results.model_names)),
+            {m.quantity: model.metrics.get(m.name) for m in measures},
+            {m.quantity: compared[m.name].mark(model) for m in measures if m.name in compared},
+        )
+        for measures in by_sampler.values()
+        for model in models
+    ]
+    first, reference = next(iter(by_sampler.values())), models[0].facts["generation"]["floor"]
+    known = {m.quantity: reference[m.name.removesuffix(f"_{m.sampler}")] for m in first}
+    real = {name: None if value is None else Estimate(value) for name, value in known.items()}
+    columns.append(Column(Head("Real images (reference)", kind="baseline"), real))
+    quantities = [replace(m, name=m.quantity, title=m.quantity) for m in first]
+    # A row a quantity gives each its digits; then rows and columns change places.
+    rows = [row for _, rows in measure_table(quantities, columns, str).groups for row in rows]
+    heads = Head("Codes from"), *(row.head for row in rows)
+    lines = [list(cells) for cells in zip(*(row.cells for row in rows), strict=True)]
+    groups = []
+    for place, measures in enumerate(by_sampler.values()):
+        title = measures[0].sampler_title
+        part = slice(place * len(models), (place + 1) * len(models))
+        for index, measure in enumerate(measures):
+            # Sentences lead to the first model that has the measure.
+            line = next((line for line in lines[part] if line[index].defined), lines[part][0])
+            line[index] = replace(line[index], id=anchor(latent_dim, measure))
+        nothing = [Cell(f"not defined: the model has no {title}", defined=False, span=len(rows))]
+        made = [line if any(cell.defined for cell in line) else nothing for line in lines[part]]
+        heading = (column.head for column in columns[part])
+        groups.append((title, tuple(map(Row, heading, map(tuple, made)))))
+    groups.append(("no sampler", (Row(columns[-1].head, tuple(lines[-1])),)))
+    return Table(heads, groups)

@@ -1,6 +1,7 @@
-"""How numbers are written: one place for digits, signs, intervals and units."""
+"""How numbers are written: one place for digits, signs, intervals, units and lists."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from aelab.report.results import Estimate
@@ -31,14 +32,29 @@ def interval(estimate: Estimate, places: int) -> str:
     return f"[{low}, {high}]"
 
 
+def quantity(value: float | Estimate, unit: str = "", places: int | None = None) -> str:
+    """A number with its unit and, of an estimate, its 95% interval."""
+    estimate = value if isinstance(value, Estimate) else Estimate(value)
+    places = decimals([estimate.value]) if places is None else places
+    parts = number(estimate.value, places), unit, interval(estimate, places)
+    return " ".join(filter(None, parts))
+
+
 def difference(estimate: Estimate) -> tuple[str, str]:
     """A signed difference and its interval, in digits that fit the difference."""
     places = decimals([estimate.value, *(estimate.interval or ())], significant=3)
     return number(estimate.value, places, sign=True), interval(estimate, places)
 
 
-def duration(seconds: float) -> str:
-    """A time span in the two units that matter."""
+def p_text(p: float) -> str:
+    """A p-value with two significant digits."""
+    return number(p, max(decimals([p], significant=2), 2)) if p < 1 else "1"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in the two units that matter; a dash if it is unknown."""
+    if seconds is None:
+        return "–"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -50,3 +66,30 @@ def listing(items: Iterable[str]) -> str:
     """``a, b and c``."""
     *head, tail = list(items) or [""]
     return f"{', '.join(head)} and {tail}" if head else tail
+
+
+def setting_text(value: object) -> str:
+    """A setting's value."""
+    if isinstance(value, list | tuple):
+        return "-".join(map(str, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 seed`` or ``2 seeds``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def article(title: str) -> str:
+    """``an AE`` or ``a VAE``."""
+    return f"{'an' if title[:1] in 'AEIO' else 'a'} {title}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter; a β stays small."""
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
+
+
+def slug(text: str) -> str:
+    """Letters, digits and hyphens only."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aelab.report.figures.base import mosaic
-from aelab.report.figures.latent import apart
+from aelab.report.figures.drawing import mosaic
+from aelab.report.figures.latent import class_places
 from aelab.report.results import Array, Model, Results
-from aelab.report.style import VARIABLES, class_colors, model_color
+from aelab.report.style import class_colors, role
 
 COLUMNS = 40
 NEEDED = ("codes", "labels", "plane_index", "plane_originals", "plane_reconstructions")
@@ -21,15 +21,11 @@ def planes(results: Results) -> dict[str, Any] | None:
     models = [model for model in results.of_dim(2) if model.has(*NEEDED)]
     if not models:
         return None
+    # Every model of a run has saved the same points: the seed draws them.
     shared = models[0].array("plane_index")
-    for model in models[1:]:
-        shared = np.intersect1d(shared, model.array("plane_index"))
-    if not len(shared):
-        return None
     labels = models[0].array("labels")[shared]
     names = [str(name) for name in results.label_names]
     names += [str(k) for k in range(len(names), int(labels.max()) + 1)]
-    originals = models[0].array("plane_originals")[_places(models[0], shared)]
     return {
         "all": len(shared) == results.counts.get("test"),
         "labels": labels.tolist(),
@@ -38,35 +34,26 @@ def planes(results: Results) -> dict[str, Any] | None:
         "colors": class_colors(len(names)),
         "size": list(results.image_size),
         "columns": COLUMNS,
-        "originals": sprite(originals, results.image_size),
-        "planes": [_plane(results, model, shared, len(names)) for model in models],
+        "originals": sprite(models[0].array("plane_originals"), results.image_size),
+        "planes": [_plane(results, model, shared) for model in models],
     }
 
 
-def _places(model: Model, shared: Array) -> Array:
-    index = model.array("plane_index")
-    order = np.argsort(index)
-    return np.asarray(order[np.searchsorted(index, shared, sorter=order)])
-
-
-def _plane(results: Results, model: Model, shared: Array, classes: int) -> dict[str, Any]:
+def _plane(results: Results, model: Model, shared: Array) -> dict[str, Any]:
     codes = np.asarray(model.array("codes")[shared], float)
     labels = model.array("labels")[shared]
-    images = model.array("plane_reconstructions")[_places(model, shared)]
     std = model.array("posterior_std")[shared] if model.has("posterior_std") else None
-    named = [k for k in range(classes) if (labels == k).any()]
-    medians = np.stack([np.median(codes[labels == k], axis=0) for k in named])
-    places = apart(medians, 0.07 * float(np.ptp(codes, axis=0).max()))
+    places = class_places(codes, labels, 0.07)
     return {
         "key": model.key,
-        "role": VARIABLES[model_color(model.name, results.model_names)],
+        "role": role(model.name, results.model_names),
         "title": model.title,
         "x": codes[:, 0].round(4).tolist(),
         "y": codes[:, 1].round(4).tolist(),
         "std": None if std is None else np.asarray(std, float).round(4).tolist(),
         "prior": model.has_prior,
-        "medians": dict(zip(map(str, named), places.round(4).tolist(), strict=True)),
-        "sprite": sprite(images, results.image_size),
+        "medians": {str(label): place.round(4).tolist() for label, place in places.items()},
+        "sprite": sprite(model.array("plane_reconstructions"), results.image_size),
     }
 
 

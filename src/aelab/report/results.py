@@ -3,10 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from aelab.config.base import sentence
 from aelab.errors import RunError
 from aelab.runs.run import Run
 
@@ -33,6 +36,37 @@ class Estimate:
         """Whether the interval of a difference leaves out zero."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
+    def overlaps(self, other: "Estimate") -> bool | None:
+        """Whether the two intervals overlap; None if one of them is missing."""
+        if self.interval is None or other.interval is None:
+            return None
+        return self.interval[0] <= other.interval[1] and other.interval[0] <= self.interval[1]
+
+
+def _finite(record: Json | None) -> Json | None:
+    """None is "not defined", which is also what a number that is not finite means."""
+    known = {
+        name: value
+        for name, value in (record or {}).items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
+    if "value" not in known:
+        return None
+    return known if {"low", "high"} <= known.keys() else {"value": known["value"]}
+
+
+Estimates = dict[str, Annotated[Estimate | None, BeforeValidator(_finite)]]
+
+
+def checked(kind: Any, record: Any, path: Path) -> Any:
+    """A record as ``kind``. Raises RunError, naming the folder ``path``, if it does not fit."""
+    try:
+        return TypeAdapter(kind).validate_python(record)
+    except ValidationError as error:
+        raise RunError(
+            f"{path} holds results that aelab has not written: {sentence(error)}"
+        ) from None
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -40,10 +74,10 @@ class Measure:
 
     name: str
     title: str
-    unit: str
-    better: Better | None
-    description: str
-    family: str
+    unit: str = ""
+    better: Better | None = None
+    description: str = ""
+    family: str = ""
     panel: str = ""  # where it is shown, if not in the table of comparison
     quantity: str = ""  # what it shares with the others of its panel
     sampler: str = ""
@@ -51,7 +85,7 @@ class Measure:
 
     @property
     def headline(self) -> bool:
-        """Whether sentences speak of it: of drawn images only the coverage is told in words."""
+        """Whether sentences quote it: of generated images they quote the coverage only."""
         return not self.panel or self.quantity == "Coverage"
 
     @property
@@ -65,6 +99,11 @@ class Measure:
         return f"{self.title} in {self.unit}" if self.unit else self.title
 
 
+def named(records: Json) -> dict[str, Json]:
+    """The records of measures with their names, as metrics.json and its like describe them."""
+    return {name: {"name": name, "title": name} | record for name, record in records.items()}
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained model, or a baseline (then without history and arrays)."""
@@ -73,7 +112,7 @@ class Model:
     name: str
     title: str
     latent_dim: int | None
-    metrics: Mapping[str, Estimate | None]
+    metrics: Estimates
     facts: Json
     history: Sequence[Json] = ()
     arrays: Mapping[str, Array] | None = None
@@ -94,22 +133,28 @@ class Model:
         return self.has("posterior_std") or self.has("samples_prior")
 
 
-@dataclass(frozen=True)
-class Results:
-    """One run: its setting, its measures and its models."""
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a run, a study and a search have in common."""
 
     name: str
     experiment: Json
     manifest: Json
     data: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results(Record):
+    """One run: its setting, its measures and its models."""
+
     protocol: str
     measures: Mapping[str, Measure]
     models: tuple[Model, ...]
     baselines: tuple[Model, ...]
-    differences: Mapping[int, Mapping[str, Estimate]]
+    differences: Mapping[int, Estimates]
     pair_differs_in: tuple[str, ...]
     #: Model -> baseline -> metric -> model − baseline, paired over the test images.
-    baseline_differences: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    baseline_differences: Mapping[str, Mapping[str, Estimates]]
 
     @property
     def latent_dims(self) -> tuple[int, ...]:
@@ -128,7 +173,7 @@ class Results:
         return (models[0], models[1]) if len(models) == 2 else None
 
     def beside(self, latent_dim: int) -> tuple[Model, ...]:
-        """The baselines that stand beside models of this size."""
+        """The baselines of models of this size."""
         return tuple(base for base in self.baselines if base.latent_dim in (latent_dim, None))
 
     @property
@@ -171,75 +216,27 @@ def load(run: Run) -> Results:
     if not metrics.get("models"):
         raise RunError(f"{run.path} holds no measures yet; run `aelab evaluate {run.path}` first.")
     keys = [key for key in run.model_keys() if key in metrics["models"]]
+
+    def model(key: str, record: Json, name: str, **saved: Any) -> Model:
+        title, size = record.get("title", key), record.get("latent_dim")
+        estimates = checked(Estimates, record.get("metrics", {}), run.path)
+        return Model(key, name, title, size, estimates, record, **saved)
+
+    gaps = metrics.get("differences", {}), metrics.get("baseline_differences", {})
     return Results(
         name=run.path.name,
         experiment=run.experiment(),
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures={name: read_measure(name, record) for name, record in metrics["measures"].items()},
-        models=tuple(_trained(run, key, metrics["models"][key]) for key in keys),
-        baselines=tuple(_model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
-        differences={int(d): _known(row) for d, row in metrics.get("differences", {}).items()},
+        measures=checked(dict[str, Measure], named(metrics["measures"]), run.path),
+        models=tuple(
+            model(key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key))
+            for key in keys
+            for found in [metrics["models"][key]]
+        ),
+        baselines=tuple(model(k, rec, k) for k, rec in metrics.get("baselines", {}).items()),
+        differences=checked(dict[int, Estimates], gaps[0], run.path),
         pair_differs_in=tuple(metrics.get("pair_differs_in", ())),
-        baseline_differences={
-            key: {base: _known(row) for base, row in bases.items()}
-            for key, bases in metrics.get("baseline_differences", {}).items()
-        },
+        baseline_differences=checked(dict[str, dict[str, Estimates]], gaps[1], run.path),
     )
-
-
-def read_measure(name: str, record: Json) -> Measure:
-    """A measure as metrics.json describes it."""
-    return Measure(
-        name=name,
-        title=record.get("title", name),
-        unit=record.get("unit", ""),
-        better=record.get("better"),
-        description=record.get("description", ""),
-        family=record.get("family", ""),
-        panel=record.get("panel", ""),
-        quantity=record.get("quantity", ""),
-        sampler=record.get("sampler", ""),
-        at=record.get("at"),
-    )
-
-
-def _trained(run: Run, key: str, record: Json) -> Model:
-    return _model(key, record, str(record["model"]), run.history(key), run.arrays(key))
-
-
-def _model(
-    key: str,
-    record: Json,
-    name: str,
-    history: Sequence[Json] = (),
-    arrays: Mapping[str, Array] | None = None,
-) -> Model:
-    return Model(
-        key=key,
-        name=name,
-        title=record.get("title", key),
-        latent_dim=record.get("latent_dim"),
-        metrics={name: _estimate(found) for name, found in record.get("metrics", {}).items()},
-        facts={name: found for name, found in record.items() if name != "metrics"},
-        history=history,
-        arrays=arrays,
-    )
-
-
-def _known(row: Json) -> dict[str, Estimate]:
-    return {name: e for name, record in row.items() if (e := _estimate(record)) is not None}
-
-
-def _estimate(record: Json | None) -> Estimate | None:
-    """None stands for "not defined", which is also what a number that is not finite means."""
-    if record is None or not _finite(record.get("value")):
-        return None
-    low, high = record.get("low"), record.get("high")
-    known = _finite(low) and _finite(high)
-    return Estimate(record["value"], low if known else None, high if known else None)
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

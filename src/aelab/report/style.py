@@ -1,4 +1,4 @@
-"""The look of the figures: one palette, one rc, and SVG that follows the page's theme.
+"""The look of the figures: one palette, one rc, and the same bytes for the same figure.
 
 Figures are drawn in the colours of the light theme. Inline in the report each of these becomes the
 CSS variable of the same role, so that light and dark both look native.
@@ -6,18 +6,14 @@ CSS variable of the same role, so that light and dark both look native.
 
 import colorsys
 import io
-import re
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Any
-from xml.etree import ElementTree
+from importlib.resources import as_file, files
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 
 INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
 # Blue and vermilion keep their distance under every common colour-vision deficiency.
@@ -37,43 +33,9 @@ DIGITS = (
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 FIGURE_DPI, RASTER_DPI = 160, 144
-RC: dict[RcKeyType, Any] = {
-    # A report looks the same whatever style or matplotlibrc the user has, and needs no LaTeX.
-    **{name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"},
-    "font.family": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called "$"
-    "axes.edgecolor": LINE,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "lines.linewidth": 1.5,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "figure.facecolor": SURFACE,
-    "savefig.facecolor": SURFACE,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "aelab",
-}
+# A report looks the same whatever style or matplotlibrc the user has, and needs no LaTeX.
+with as_file(files("aelab.report") / "templates" / "report.mplstyle") as _sheet:
+    RC = mpl.rc_params_from_file(_sheet)
 
 
 def model_color(name: str, names: Collection[str]) -> str:
@@ -82,6 +44,11 @@ def model_color(name: str, names: Collection[str]) -> str:
         return MODEL_COLORS[name]
     others = sorted(set(names) - MODEL_COLORS.keys())
     return OTHER_COLORS[others.index(name) % len(OTHER_COLORS)]
+
+
+def role(name: str, names: Collection[str]) -> str:
+    """The CSS variable of that colour."""
+    return VARIABLES[model_color(name, names)]
 
 
 def class_colors(count: int) -> list[str]:
@@ -113,87 +80,3 @@ def _save(figure: Figure, kind: str, dpi: int, metadata: dict[str, None]) -> byt
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
-
-
-@dataclass
-class Inliner:
-    """Turns SVG files into elements of one page.
-
-    Ids get a prefix, style attributes become classes (as the page's policy asks), and images that
-    occur twice, in the wide and the narrow version of a figure, are stored once.
-    """
-
-    classes: dict[str, str] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def css(self) -> str:
-        """The classes of every figure so far."""
-        return "\n".join(f".{name}{{{rules}}}" for rules, name in self.classes.items())
-
-    @property
-    def store(self) -> str:
-        """The images of every figure so far, as definitions."""
-        return "".join(self.images.values())
-
-    def inline(self, data: bytes, prefix: str, alt: str) -> str:
-        """An SVG file as an element with alt text."""
-        root = ElementTree.fromstring(data)
-        for parent in list(root.iter()):
-            for child in list(parent):
-                if child.tag.endswith(("}metadata", "}style")):
-                    parent.remove(child)
-        for element in root.iter():
-            self._rewrite(element, prefix)
-        for name in ("width", "height"):
-            root.attrib.pop(name, None)
-        root.attrib |= {"role": "img", "aria-label": alt}
-        return ElementTree.tostring(root, encoding="unicode")
-
-    def _rewrite(self, element: ElementTree.Element, prefix: str) -> None:
-        tag = element.tag = element.tag.rpartition("}")[2]
-        found = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
-        element.attrib.clear()
-        if rules := _themed(found.pop("style", "")):
-            element.set("class", self.classes.setdefault(rules, f"f{len(self.classes)}"))
-        own = found.pop("id", "")
-        found.pop("version", None)
-        if tag == "image":
-            tint, is_mask, _ = own.partition(":")
-            if is_mask:  # the page fills it with a theme colour
-                element.set("filter", f"url(#{tint})")
-            if tint not in ("tint-ink", own):  # cells of a heat map, not a picture
-                element.set("class", "cells")
-            found["href"] = self._stored(found)
-            element.tag = "use"
-        elif own and tag != "g":
-            element.set("id", f"{prefix}-{own}")
-        for name, value in found.items():
-            local = name == "href" and tag != "image"
-            own = value.replace("#", f"#{prefix}-") if local else value
-            element.set(name, own.replace("url(#", f"url(#{prefix}-"))
-
-    def _stored(self, attributes: dict[str, str]) -> str:
-        """Keep an image and give the reference to it."""
-        source = "".join(attributes["href"].split())
-        width, height = attributes.pop("width"), attributes.pop("height")
-        name = f"i{len(self.images)}"
-        markup = f'width="{width}" height="{height}" href="{source}"/>'
-        kept = self.images.setdefault(markup, f'<image id="{name}" {markup}')
-        return f"#{kept.split(chr(34))[1]}"
-
-
-_FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*")
-
-
-def _themed(declarations: str) -> str:
-    text = _FONT.sub(lambda m: f"font-size: {m[2]}" + _weight(m[1]), declarations)
-    text = re.sub(r"image-rendering:[^;]*;?", "", text)
-    for color, variable in VARIABLES.items():
-        text = text.replace(color, f"var(--{variable})")
-    return re.sub(r"\s*([:;])\s*", r"\1", text).strip(";")
-
-
-def _weight(prefix: str) -> str:
-    weight = re.search(r"bold|\d{3}", prefix)
-    return f"; font-weight: {weight[0]}" if weight else ""

@@ -1,168 +1,130 @@
-"""The comparison table: what stands in which cell."""
+"""The tables of every page: cells, columns of estimates, rows by family of measures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from aelab.report.comparison import Comparison, anchor, comparisons, families, slug
-from aelab.report.numbers import decimals, difference, interval, number
-from aelab.report.results import Estimate, Measure, Model, Results
+from aelab.report.numbers import decimals, difference, interval, number, slug
+from aelab.report.results import Better, Estimate, Measure
 
 NOT_DEFINED, NOT_MEASURED = "not defined", "–"
+FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
+SAMPLERS = "samplers"  # the panel of the measures of generated images
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as shown; ``mark`` is "better", "ahead" (no interval to be sure) or nothing."""
+    """A value as text; ``mark`` is "better", "ahead" (no interval to be sure) or nothing."""
 
     text: str
     interval: str = ""
     mark: str = ""
     defined: bool = True
+    kind: str = ""  # "baseline", "difference" or nothing
+    id: str = ""
+    span: int = 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a row or a column is called."""
+
+    title: str
+    role: str = ""  # the colour of a model's identity
+    unit: str = ""
+    better: Better | None = None
+    about: str = ""  # the entry of the glossary
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A measure over all columns."""
+    """A row with its heading."""
 
-    anchor: str
-    about: str
-    measure: Measure
+    head: Head
     cells: tuple[Cell, ...]
-    difference: Cell | None
-    baselines: tuple[Cell, ...]
+    id: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Everything measured at one latent size, by family."""
+    """A table: the first heading is that of the rows, the groups have titles or ""."""
 
-    latent_dim: int
-    models: tuple[Model, ...]
-    baselines: tuple[Model, ...]
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
-
-    @property
-    def columns(self) -> int:
-        """All columns, the measure's name included."""
-        paired = any(row.difference for _, rows in self.groups for row in rows)
-        return 1 + len(self.models) + paired + len(self.baselines)
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is a column of differences."""
-        return self.columns > 1 + len(self.models) + len(self.baselines)
-
-
-def table(results: Results, latent_dim: int) -> Table:
-    """The table of one size; measures that no column has are left out."""
-    models, baselines = results.of_dim(latent_dim), results.beside(latent_dim)
-    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
-    paired = bool(compared)
-    groups = []
-    for family in families(results):
-        rows = tuple(
-            _row(latent_dim, measure, models, baselines, compared.get(measure.name), paired)
-            for measure in results.measures.values()
-            if measure.family == family
-            and not measure.panel
-            and any(column.metrics.get(measure.name) for column in (*models, *baselines))
-        )
-        if rows:
-            groups.append((family, rows))
-    return Table(latent_dim, models, baselines, tuple(groups))
-
-
-def _row(
-    latent_dim: int,
-    measure: Measure,
-    models: Sequence[Model],
-    baselines: Sequence[Model],
-    found: Comparison | None,
-    paired: bool,
-) -> Row:
-    columns = [column.metrics.get(measure.name) for column in (*models, *baselines)]
-    places = decimals(estimate.value for estimate in columns if estimate)
-
-    def cell(model: Model) -> Cell:
-        if measure.name not in model.metrics:
-            return Cell(NOT_MEASURED, defined=False)
-        estimate = model.metrics[measure.name]
-        if estimate is None:
-            return Cell(NOT_DEFINED, defined=False)
-        return Cell(number(estimate.value, places), interval(estimate, places), mark(found, model))
-
-    return Row(
-        anchor(latent_dim, measure),
-        f"about-{slug(measure.name)}",
-        measure,
-        tuple(cell(model) for model in models),
-        _gap(found.difference if found else None) if paired else None,
-        tuple(cell(model) for model in baselines),
-    )
-
-
-def mark(found: Comparison | None, model: Model) -> str:
-    """How a value is marked: only an interval that leaves out zero makes it the better one."""
-    if found is None or found.ahead is not model:
-        return ""
-    if found.winner is model:
-        return "better"
-    return "" if found.difference.interval else "ahead"
-
-
-def _gap(estimate: Estimate | None) -> Cell:
-    return Cell(NOT_MEASURED, defined=False) if estimate is None else Cell(*difference(estimate))
-
-
-def _drawn(results: Results, latent_dim: int) -> tuple[Row, ...]:
-    """What is told of drawn images in few words, as rows; the table of samplers holds the rest."""
-    models = results.of_dim(latent_dim)
-    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
-    return tuple(
-        _row(latent_dim, measure, models, (), compared.get(measure.name), bool(compared))
-        for measure in results.measures.values()
-        if measure.panel and measure.headline
-    )
+    heads: tuple[Head, ...]
+    groups: list[tuple[str, tuple[Row, ...]]]
 
 
 @dataclass(frozen=True)
-class Card:
-    """A key number of every model of one size."""
+class Column:
+    """Estimates by the name of their measure, and how each is marked."""
 
-    measure: Measure
-    anchor: str
-    values: tuple[tuple[Model, Cell], ...]
-    difference: Cell | None
+    head: Head
+    values: Mapping[str, Estimate | None]
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
-def cards(results: Results, latent_dim: int, most: int = 6) -> tuple[Card, ...]:
-    """The first measure of each family that has a better side, then second ones until ``most``.
+def families(measures: Iterable[Measure]) -> list[str]:
+    """The families of measures, from input to output; unknown ones last."""
+    return list(dict.fromkeys((*FAMILIES, *(measure.family for measure in measures))))
 
-    Within a family those come first that every model has; coverage stands for the drawn images.
+
+def measure_table(
+    measures: Sequence[Measure], columns: Sequence[Column], anchor: Callable[[Measure], str]
+) -> Table:
+    """A row a measure by family; measures that no column has are left out.
+
+    Args:
+        measures: The measures in the order of the rows.
+        columns: The columns. Those of kind "difference" have digits of their own.
+        anchor: Gives the id of a measure's row.
     """
-    models = results.of_dim(latent_dim)
-    rows = [
-        sorted(
-            (row for row in rows if row.measure.better),
-            key=lambda row: not all(cell.defined for cell in row.cells),
+    values = [column.values for column in columns if column.head.kind != "difference"]
+    groups = []
+    for family in families(measures):
+        rows = tuple(
+            _row(measure, columns, anchor(measure))
+            for measure in measures
+            if measure.family == family and any(each.get(measure.name) for each in values)
         )
-        for _, rows in (*table(results, latent_dim).groups, ("", _drawn(results, latent_dim)))
-    ]
-    order = [
-        row
-        for place in range(max(map(len, rows), default=0))
-        for group in rows
-        for row in group[place : place + 1]
-        if any(cell.defined for cell in row.cells)
-    ][:most]
-    rank = families(results)
-    order.sort(key=lambda row: rank.index(row.measure.family))
-    return tuple(
-        Card(
-            row.measure,
-            row.anchor,
-            tuple(zip(models, row.cells, strict=True)),
-            row.difference if row.difference and row.difference.defined else None,
-        )
-        for row in order
-    )
+        if rows:
+            groups.append((family, rows))
+    return Table((Head("Measure"), *(column.head for column in columns)), groups)
+
+
+def _row(measure: Measure, columns: Sequence[Column], anchor: str) -> Row:
+    name = measure.name
+    known = [c.values[name] for c in columns if c.head.kind != "difference" and name in c.values]
+    places = decimals(estimate.value for estimate in known if estimate)
+
+    def cell(column: Column) -> Cell:
+        kind, estimate = column.head.kind, column.values.get(name)
+        if estimate is None:
+            text = NOT_DEFINED if name in column.values else NOT_MEASURED
+            return Cell(text, defined=False, kind=kind)
+        if kind == "difference":
+            text, ends = difference(estimate)
+        else:
+            text, ends = number(estimate.value, places), interval(estimate, places)
+        return Cell(text, ends, column.marks.get(name, ""), kind=kind)
+
+    link = about(measure) if measure.description else ""  # to the glossary
+    head = Head(measure.title, unit=measure.unit, better=measure.better, about=link)
+    return Row(head, tuple(map(cell, columns)), anchor)
+
+
+def about(measure: Measure) -> str:
+    """The id of a measure in the glossary, where the samplers share an entry a quantity."""
+    return f"about-{slug(measure.quantity if measure.panel == SAMPLERS else measure.name)}"
+
+
+def glossary(measures: Iterable[Measure]) -> list[tuple[str, str, str]]:
+    """Id, title and meaning of every measure, a quantity of the samplers once."""
+    entries: dict[str, tuple[str, str, str]] = {}
+    for measure in measures:
+        meaning = [measure.description]
+        if measure.better:
+            meaning.append(f"{measure.better.capitalize()} is better.")
+        if measure.unit:
+            meaning.append(f"In {measure.unit}.")
+        title = measure.quantity if measure.panel == SAMPLERS else measure.title
+        entries.setdefault(about(measure), (about(measure), title, " ".join(meaning)))
+    return list(entries.values())

@@ -2,32 +2,35 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from inspect import getdoc
+from typing import Generic, TypeVar
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from aelab.report.results import Array, Measure, Model
-from aelab.report.style import INK, RC, VARIABLES, class_colors, model_color
+from aelab.report.figures.drawing import Shape, panels
+from aelab.report.results import Model, Results
+from aelab.report.style import RC, class_colors, model_color
 
 SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
-WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
 
 
 @dataclass(frozen=True)
-class View:
-    """The models of one latent size, and the shape in which to draw them."""
+class View(Shape):
+    """The models of one latent size of a run."""
 
+    results: Results
     latent_dim: int
-    models: tuple[Model, ...]
-    label_names: tuple[str, ...]
-    image_size: tuple[int, int]
-    narrow: bool = False
-    baselines: tuple[Model, ...] = ()
-    measures: Mapping[str, Measure] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models of this size."""
+        return self.results.of_dim(self.latent_dim)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.results.image_size
 
     def having(self, *names: str) -> list[Model]:
         """The models that saved all of these arrays."""
@@ -35,17 +38,18 @@ class View:
 
     def color(self, model: Model) -> str:
         """The colour of a model's identity."""
-        return model_color(model.name, {other.name for other in self.models})
+        return model_color(model.name, self.results.model_names)
 
     def label(self, label: int) -> str:
         """The name of a class."""
-        return self.label_names[label] if label < len(self.label_names) else str(label)
+        names = self.results.label_names
+        return names[label] if label < len(names) else str(label)
 
     @property
     def palette(self) -> list[str]:
         """A colour a class."""
         labels = [int(model.array("labels").max()) + 1 for model in self.having("labels")]
-        return class_colors(max([len(self.label_names), *labels]))
+        return class_colors(max([len(self.results.label_names), *labels]))
 
 
 @dataclass(frozen=True)
@@ -57,140 +61,83 @@ class Drawing:
     notes: Mapping[str, str] = field(default_factory=dict)  # heading -> explanation
 
 
-Draw = Callable[[View], Drawing | None]
+V = TypeVar("V", bound=Shape)
+Draw = Callable[[V], Drawing | None]
 
 
 @dataclass(frozen=True)
-class FigureKind:
-    """A figure of the report; ``draw`` gives None where the run has nothing to show."""
+class FigureKind(Generic[V]):
+    """A figure of a page; ``draw`` gives None where there is nothing to show."""
 
     name: str
     title: str
     section: str
     reading: str
-    draw: Draw
+    draw: Draw[V]
 
 
-FIGURES: dict[str, FigureKind] = {}
+def figure(
+    kinds: dict[str, FigureKind[V]], name: str, title: str, section: str = ""
+) -> Callable[[Draw[V]], Draw[V]]:
+    """Register a pure function under a section of its page; its docstring is the caption."""
 
+    def register(function: Draw[V]) -> Draw[V]:
+        assert name not in kinds, f"two figures are named {name}"
 
-def figure(name: str, title: str, *, section: str, reading: str) -> Callable[[Draw], Draw]:
-    """Register a pure function of a view under a section of the report."""
-
-    def register(function: Draw) -> Draw:
-        assert name not in FIGURES, f"two figures are named {name}"
-
-        def draw(view: View) -> Drawing | None:
+        def draw(view: V) -> Drawing | None:
             with mpl.rc_context(RC):
                 return function(view)
 
-        assert section in SECTIONS
-        FIGURES[name] = FigureKind(name, title, section, reading, draw)
+        reading = " ".join((getdoc(function) or "").split())
+        kinds[name] = FigureKind(name, title, section, reading, draw)
         return draw
 
     return register
 
 
-class Shape(Protocol):
-    """Anything drawn for two widths."""
-
-    @property
-    def narrow(self) -> bool:
-        """Whether it is drawn for a phone."""
-        ...
+FIGURES: dict[str, FigureKind[View]] = {}
 
 
-def panels(
-    view: Shape, rows: int, columns: int, *, height: float, widths: tuple[float, ...] = ()
-) -> tuple[Figure, list[Axes]]:
-    """A grid of axes in reading order; ``height`` inches a row. Narrow views stack the columns."""
-    if view.narrow:
-        rows, columns, widths = rows * columns, 1, ()
-    size = (NARROW if view.narrow else WIDE, rows * height)
-    drawn = Figure(figsize=size, layout="constrained")
-    grid = drawn.subplots(
-        rows, columns, squeeze=False, gridspec_kw={"width_ratios": widths} if widths else None
-    )
-    return drawn, list(grid.ravel())
+def per_model(
+    name: str,
+    title: str,
+    section: str,
+    *needs: str,
+    height: Callable[[View, int], float],
+    widths: tuple[float, ...] = (1,),
+    notes: Callable[[View], Mapping[str, str]] = lambda _: {},
+) -> Callable[[Callable[..., str]], Draw[View]]:
+    """Register a figure of one panel a model, or of one row of panels where there are ``widths``.
 
+    The function takes the view, a model and its axes, draws, and gives the alt text.
 
-def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Name every curve at its end ``(x, y, text, colour)``, pushed apart where two would overlap.
-
-    They are pushed up, and back down from the top where that leaves the frame.
+    Args:
+        name: The name of the figure and its files.
+        title: The heading.
+        section: The section of the page.
+        needs: The arrays that a model must have saved.
+        height: Gives the inches of a row, from the view and the number of models.
+        widths: The relative widths of a model's panels.
+        notes: Gives what the numbers explain.
     """
-    low, high = ax.get_ylim()
-    gap, floor, ceiling = 0.075 * (high - low), -np.inf, high
-    ends = sorted(ends, key=lambda end: end[1])
-    heights = []
-    for _, y, _, _ in ends:
-        heights.append(floor := max(y, floor + gap))
-    for place in reversed(range(len(ends))):
-        if heights[place] <= ceiling:
-            break
-        heights[place] = ceiling
-        ceiling -= gap
-    for (x, _, text, color), y in zip(ends, heights, strict=True):
-        beside(ax, text, (x, y), color)
 
+    def register(function: Callable[..., str]) -> Draw[View]:
+        def draw(view: View) -> Drawing | None:
+            models, count = view.having(*needs), len(widths)
+            if not models:
+                return None
+            rows, columns = (len(models), count) if count > 1 else (1, len(models))
+            inches = height(view, len(models))
+            drawn, grid = panels(view, rows, columns, height=inches, widths=widths * (count > 1))
+            alts = []
+            for place, model in enumerate(models):
+                axes = grid[place * count : (place + 1) * count]
+                for ax in axes:
+                    ax.set_title(model.title, color=view.color(model))
+                alts.append(f"{model.title}: {function(view, model, *axes)}")
+            return Drawing(drawn, f"{'. '.join(alts)}.", notes(view))
 
-def beside(ax: Axes, text: str, point: tuple[float, float], color: str) -> None:
-    """Write at the right of a point."""
-    ax.annotate(
-        text, point, xytext=(5, 0), textcoords="offset points", annotation_clip=False,
-        va="center", color=color, fontsize=7.5,
-    )  # fmt: skip
+        draw.__doc__ = function.__doc__
+        return figure(FIGURES, name, title, section)(draw)
 
-
-def bare(axes: Axes) -> None:
-    """Leave only what is drawn: no frame, no ticks, no grid."""
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def mosaic(images_ND: Array, columns: int, size: tuple[int, int], gap: int = 3) -> Array:
-    """Images ``(N, H·W)`` of 0..255 in rows of ``columns``, as one array with gaps between."""
-    height, width = size
-    rows = -(-len(images_ND) // columns)
-    sheet = np.zeros((rows * (height + gap), columns * (width + gap)), np.uint8)
-    for index, image_D in enumerate(images_ND):
-        top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image_D.reshape(size)
-    return sheet
-
-
-def show(
-    axes: Axes, images_ND: Array, columns: int, size: tuple[int, int], top: float = 0.0
-) -> int:
-    """Draw a mosaic as ink whose strength is the grey level; a tile is one unit. Gives its rows."""
-    sheet = mosaic(images_ND, columns, size)
-    rows = -(-len(images_ND) // columns)
-    mask(axes, sheet, (0, columns, top + rows, top), INK)
-    return rows
-
-
-def mask(
-    axes: Axes, strength: Array, extent: tuple[float, float, float, float], color: str
-) -> None:
-    """Draw strengths of 0..255 as the opacity of a colour of the theme."""
-    image = np.empty((*strength.shape, 4), np.uint8)
-    image[...] = 255 * np.array(to_rgba(color))
-    image[..., 3] = strength
-    drawn = axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
-    owner = axes.get_figure()
-    assert owner is not None
-    place = len([image for other in owner.axes for image in other.images])
-    drawn.set_gid(f"tint-{VARIABLES[color]}:{place}")
-
-
-def left(ax: Axes, y: float, text: str, color: str) -> None:
-    """Name a row of tiles at its left."""
-    ax.text(-0.15, y, text, ha="right", va="center", color=color, fontsize=7.5)
-
-
-def fit(ax: Axes, columns: float, rows: float) -> None:
-    """Show the tiles from (0, 0) and nothing else."""
-    bare(ax)
-    ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
+    return register

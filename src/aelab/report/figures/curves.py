@@ -2,32 +2,28 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from aelab.report.figures.base import Drawing, View, figure, panels
+from aelab.report.figures.base import FIGURES, Drawing, View, figure
+from aelab.report.figures.drawing import panels, spread
 from aelab.report.numbers import listing, number
 from aelab.report.results import Estimate, Measure, Model
 from aelab.report.style import MUTED
 
 MARKERS = "os^Dv"
 BASE_DASHES = ("--", ":")
-#: The measure of undamaged images: where the curves of damage begin.
-CLEAN = "mse"
+CLEAN = "mse"  # the measure of undamaged images, where the curves of damage begin
+STRENGTHS = {"share": "share of pixels", "side": "share of each side"}
 
 
-@figure(
-    "robustness",
-    "Damaged images",
-    section="Reconstruction",
-    reading="Mean squared error per pixel against the clean image, when the model is given a"
-    " damaged one: Gaussian noise (clipped to [0, 1]), pixels set to black or white, a"
-    " black rectangle of a share of each side. Every model sees the same damage; at 0 the image is"
-    " whole. Bars are 95% intervals over test images; dashed is PCA of the same size.",
-)
+@figure(FIGURES, "robustness", "Damaged images", "Reconstruction")
 def robustness(view: View) -> Drawing | None:
-    """One panel a kind of damage, one curve a model."""
+    """Mean squared error per pixel against the clean image, when the model is given a damaged one:
+    Gaussian noise (clipped to [0, 1]), pixels set to black or white, a black rectangle of a share
+    of each side. Every model sees the same damage; at 0 the image is whole. Bars are 95% intervals
+    over test images; dashed is PCA of the same size.
+    """
     kinds = _kinds(view, "robustness")
     if not kinds:
         return None
@@ -35,52 +31,37 @@ def robustness(view: View) -> Drawing | None:
     alts = []
     for ax, (kind, measures) in zip(axes, kinds.items(), strict=True):
         title, _, sign = kind.rpartition(", ")
-        _curves(ax, view, measures, view.measures.get(CLEAN))
-        ax.set(title=title, xlabel={"σ": "σ", "share": "share of pixels"}.get(sign, sign))
-        if sign == "side":
-            ax.set_xlabel("share of each side")
+        _curves(ax, view, measures, view.results.measures.get(CLEAN))
+        ax.set(title=title, xlabel=STRENGTHS.get(sign, sign))
+        if view.narrow or ax is axes[0]:
+            ax.set_ylabel("MSE per pixel")
         ax.set_ylim(bottom=0)
         worst = measures[-1]
-        ends = [f"{m.title} {_value(m, worst)}" for m in view.models if m.metrics.get(worst.name)]
+        ends = [f"{m.title} {number(e.value, 3)}" for m in view.models for e in _known(m, worst)]
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
-    axes[0].set_ylabel("MSE per pixel")
-    if view.narrow:
-        for ax in axes[1:]:
-            ax.set_ylabel("MSE per pixel")
     axes[0].legend(loc="upper left")
-    alt = f"Error from damaged images, d = {view.latent_dim}. {'. '.join(alts)}."
-    return Drawing(drawn, alt, _denoising(view, kinds))
+    return Drawing(drawn, f"{'. '.join(alts)}.", _robust(view, kinds))
 
 
-def _denoising(view: View, kinds: dict[str, list[Measure]]) -> dict[str, str]:
-    """Which model suffers more, only where the intervals at the worst damage do not overlap."""
-    if len(view.models) != 2:
-        return {}
-    told = []
+def _robust(view: View, kinds: dict[str, list[Measure]]) -> dict[str, str]:
+    """Which model is more robust, only where the intervals at the worst damage do not overlap."""
+    found = []
     for kind, measures in kinds.items():
-        pair = [(m, m.metrics.get(measures[-1].name)) for m in view.models]
-        (one, a), (two, b) = pair
-        if not a or not b or not a.interval or not b.interval:
-            continue
-        title = kind.rpartition(", ")[0].lower()
-        if a.interval[1] < b.interval[0]:
-            told.append(f"{title}: the {one.title}")
-        elif b.interval[1] < a.interval[0]:
-            told.append(f"{title}: the {two.title}")
-    return {"Which one bears the strongest damage better": f"{'; '.join(told)}."} if told else {}
+        known = [(e.value, m.title, e) for m in view.models for e in _known(m, measures[-1])]
+        if len(known) == len(view.models) == 2:
+            (_, best, low), (_, _, high) = sorted(known, key=lambda item: item[0])
+            if low.overlaps(high) is False:
+                found.append(f"{kind.rpartition(', ')[0].lower()}: the {best}")
+    return {"Which one bears the strongest damage better": f"{'; '.join(found)}."} if found else {}
 
 
-@figure(
-    "few-labels",
-    "With few labels",
-    section="Latent space",
-    reading="Accuracy on test images of a logistic probe that was given only so many labelled codes"
-    " of each class, the mean of five draws; the codes themselves were learnt without labels. A"
-    " curve that starts high has found the classes by itself. Dashed and dotted are PCA of the same"
-    " size and raw pixels.",
-)
+@figure(FIGURES, "few-labels", "With few labels", "Latent space")
 def few_labels(view: View) -> Drawing | None:
-    """Accuracy against labels a class."""
+    """Accuracy on test images of a logistic probe that was given only so many labelled codes of
+    each class, the mean of five draws; the codes themselves were learnt without labels. A curve
+    that starts high has found the classes by itself. Dashed and dotted are PCA of the same size and
+    raw pixels.
+    """
     kinds = _kinds(view, "few labels")
     if not kinds:
         return None
@@ -93,19 +74,20 @@ def few_labels(view: View) -> Drawing | None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="lower right")
-    told = [
-        f"{model.title} from {_value(model, measures[0])} to {_value(model, measures[-1])}"
+    ends = [
+        f"{model.title} from {number(first.value, 3)} to {number(last.value, 3)}"
         for model in view.models
-        if model.metrics.get(measures[0].name) and model.metrics.get(measures[-1].name)
+        for first in _known(model, measures[0])
+        for last in _known(model, measures[-1])
     ]
-    alt = f"Accuracy with {listing(number(p, 0) for p in places)} labels a class"
-    return Drawing(drawn, f"{alt}, d = {view.latent_dim}: {listing(told)}.")
+    alt = f"accuracy with {listing(number(p, 0) for p in places)} labels a class"
+    return Drawing(drawn, f"{alt}: {listing(ends)}.")
 
 
 def _kinds(view: View, panel: str) -> dict[str, list[Measure]]:
     """The measures of a panel that some model has, by quantity, in the order of their places."""
     kinds: dict[str, list[Measure]] = {}
-    for measure in view.measures.values():
+    for measure in view.results.measures.values():
         if measure.panel == panel and any(m.metrics.get(measure.name) for m in view.models):
             kinds.setdefault(measure.quantity, []).append(measure)
     return {kind: sorted(found, key=lambda m: m.at or 0) for kind, found in kinds.items()}
@@ -116,30 +98,31 @@ def _curves(ax: Axes, view: View, measures: list[Measure], clean: Measure | None
     places = [(measure, measure.at or 0.0) for measure in measures]
     if clean:
         places = [(clean, 0.0), *places]
-    bases = [b for b in view.baselines if any(b.metrics.get(m.name) for m in measures)]
+    bases = [
+        b
+        for b in view.results.beside(view.latent_dim)
+        if any(b.metrics.get(m.name) for m in measures)
+    ]
     for base, dashes in zip(bases, BASE_DASHES, strict=False):
-        points = list(_points(base, places))
-        line = [at for at, _ in points], [found.value for _, found in points]
-        ax.plot(*line, dashes, color=MUTED, lw=1.2, label=base.title)
+        at, estimates = _points(base, places)
+        ax.plot(at, [e.value for e in estimates], dashes, color=MUTED, lw=1.2, label=base.title)
     for index, model in enumerate(view.models):
-        points = list(_points(model, places))
-        x = np.array([at for at, _ in points])
-        y = np.array([found.value for _, found in points])
-        ends = np.array([found.interval or (found.value, found.value) for _, found in points])
-        color = view.color(model)
+        at, estimates = _points(model, places)
+        values, errors = spread(estimates)
         ax.errorbar(
-            x, y, np.abs(ends.T - y), color=color, marker=MARKERS[index % len(MARKERS)], ms=3.5,
-            elinewidth=1.2, capsize=2.5, label=model.title,
+            at, values, errors, marker=MARKERS[index % len(MARKERS)], ms=3.5, capsize=2.5,
+            color=view.color(model), elinewidth=1.2, label=model.title,
         )  # fmt: skip
 
 
-def _points(model: Model, places: list[tuple[Measure, float]]) -> Iterator[tuple[float, Estimate]]:
-    for measure, at in places:
-        if found := model.metrics.get(measure.name):
-            yield at, found
+def _points(
+    model: Model, places: list[tuple[Measure, float]]
+) -> tuple[list[float], list[Estimate]]:
+    found = [(at, estimate) for measure, at in places for estimate in _known(model, measure)]
+    return [at for at, _ in found], [estimate for _, estimate in found]
 
 
-def _value(model: Model, measure: Measure) -> str:
-    found = model.metrics[measure.name]
-    assert found is not None
-    return number(found.value, 3)
+def _known(model: Model, measure: Measure) -> Iterator[Estimate]:
+    """The estimate, if the model has it."""
+    if found := model.metrics.get(measure.name):
+        yield found

@@ -1,26 +1,26 @@
-"""What the decoders make up: samples, and walks between two images."""
+"""What the decoders generate: samples, and interpolations between two images."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from aelab.report.figures.base import Drawing, View, bare, figure, fit, left, panels, show
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
+from aelab.report.figures.drawing import bare, fit, left, panels, show
 from aelab.report.numbers import listing
+from aelab.report.results import Model
 from aelab.report.style import MUTED
 
+SECTION = "Generation"
 SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten",
             "flow": "a flow"}  # fmt: skip
 
 
-@figure(
-    "samples",
-    "Samples",
-    section="Generation",
-    reading="New images, decoded from random codes: one row of the matrix a model, one column a way"
-    " to draw codes. Its prior is the VAE’s own; a full-covariance Gaussian, a mixture of ten"
-    " and, where asked for, a flow, fitted to training codes, serve both models alike. If a model"
-    " gains much from the last ones, it was the sampler that failed, not the decoder.",
-)
+@figure(FIGURES, "samples", "Samples", SECTION)
 def samples(view: View) -> Drawing | None:
-    """The matrix model × sampler."""
+    """New images, decoded from random codes: a row a model, a column a sampler. The prior is the
+    VAE’s own; a full-covariance Gaussian, a mixture of ten and, where asked for, a flow, fitted to
+    training codes, serve both models alike. If a model gains much from the last ones, it was the
+    sampler that failed, not the decoder.
+    """
     names = [n for n in SAMPLERS if any(m.has(f"samples_{n}") for m in view.models)]
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
@@ -40,39 +40,31 @@ def samples(view: View) -> Drawing | None:
             continue
         images = model.array(f"samples_{sampler}")
         across = int(np.ceil(len(images) ** 0.5))
-        rows = show(ax, images, across, view.image_size)
-        fit(ax, across, rows)
+        fit(ax, across, show(ax, images, across, view.image_size))
         alts.append(f"{len(images)} from {model.title} by {SAMPLERS[sampler]}")
-    return Drawing(drawn, f"Random samples, d = {view.latent_dim}: {listing(alts)}.")
+    return Drawing(drawn, f"{listing(alts)}.")
 
 
-@figure(
-    "interpolations",
-    "From one digit to another",
-    section="Generation",
-    reading="Each row walks in a straight line from the code of one test image to that of another,"
-    " in equal steps, the same pairs for every model. A good space passes through plausible"
-    " digits; a poor one fades one image out and another in.",
-)
-def interpolations(view: View) -> Drawing | None:
-    """Straight walks between the same pairs of test images."""
-    models = view.having("interpolations")
-    if not models:
-        return None
-    pairs, steps = models[0].array("interpolations").shape[:2]
-    width = (3.4 if view.narrow else 7.3 / len(models)) - 0.35
-    height = pairs * width / steps * view.image_size[0] / view.image_size[1] + 0.4
-    drawn, axes = panels(view, 1, len(models), height=height)
-    walks: list[str] = []
-    for ax, model in zip(axes, models, strict=True):
-        images = model.array("interpolations")
-        show(ax, images.reshape(pairs * steps, -1), steps, view.image_size)
-        fit(ax, steps, pairs)
-        ax.set_title(model.title, color=view.color(model))
-        if model.has("interpolation_labels"):
-            ends = np.asarray(model.array("interpolation_labels"), int)
-            walks = [f"{view.label(a)}→{view.label(b)}" for a, b in ends]
-            for row, walk in enumerate(walks):
-                left(ax, row + 0.5, walk, MUTED)
-    alt = f"{pairs} interpolations of {steps} steps, d = {view.latent_dim}: "
-    return Drawing(drawn, alt + f"{listing(walks)} for {listing(m.title for m in models)}.")
+def _rows(view: View, count: int) -> float:
+    """Inches of square tiles, as many as the interpolations have."""
+    pairs, steps = view.having("interpolations")[0].array("interpolations").shape[:2]
+    width = (3.4 if view.narrow else 7.3 / count) - 0.35
+    return float(pairs * width / steps * view.image_size[0] / view.image_size[1] + 0.4)
+
+
+@per_model("interpolations", "From one digit to another", SECTION, "interpolations", height=_rows)
+def interpolations(view: View, model: Model, ax: Axes) -> str:
+    """Each row walks in a straight line from the code of one test image to that of another, in
+    equal steps, the same pairs for every model. A good space passes through plausible digits; a
+    poor one fades one image out and another in.
+    """
+    images = model.array("interpolations")
+    pairs, steps = images.shape[:2]
+    show(ax, images.reshape(pairs * steps, -1), steps, view.image_size)
+    fit(ax, steps, pairs)
+    labelled = model.has("interpolation_labels")
+    ends = np.asarray(model.array("interpolation_labels") if labelled else [], int)
+    names = [f"{view.label(a)}→{view.label(b)}" for a, b in ends]
+    for row, name in enumerate(names):
+        left(ax, row + 0.5, name, MUTED)
+    return f"{pairs} interpolations of {steps} steps: {listing(names)}"

@@ -1,174 +1,133 @@
-"""Where the codes lie: the latent plane, projections of larger codes, and the plane decoded."""
+"""Where the codes are: the latent plane, projections of larger codes, and the plane decoded."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import Drawing, View, bare, figure, panels, show
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
+from aelab.report.figures.drawing import bare, note, panels, show, unframed
 from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
 from aelab.report.style import INK, MUTED, SURFACE
 
-ORIGIN: Array = np.zeros(2)
+SECTION = "Latent space"
 ACTIVE = 0.01  # Burda et al. (2016)
 
 
-@figure(
-    "plane",
-    "The latent plane",
-    section="Latent space",
-    reading="Every point is the code of a test image (of a VAE: the mean of its posterior),"
-    " coloured by class and named at the centre of the class. Circles are one, two and three"
-    " standard deviations of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free"
-    " to place its codes at any scale.",
-)
-def plane(view: View) -> Drawing | None:
-    """The codes themselves, where d = 2."""
-    models = view.having("codes", "labels") if view.latent_dim == 2 else []
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=3.5 if view.narrow else 7.4 / len(models))
-    alts = []
-    for ax, model in zip(axes, models, strict=True):
-        codes_NZ = np.asarray(model.array("codes"), float)
-        scatter(ax, view, codes_NZ, model.array("labels"))
-        if model.has_prior:
-            prior(ax, np.ones(2))
-        ax.set(xlabel="z1", ylabel="z2")
-        ax.set_title(model.title, color=view.color(model))
-        spread = listing(number(s, 1) for s in codes_NZ.std(0))
-        alts.append(f"{model.title} with standard deviations {spread}")
-    alt = f"Scatter of {len(codes_NZ):,} test codes coloured by class: {listing(alts)}."
-    return Drawing(drawn, alt, _spread_note(models))
+def _square(view: View, count: int) -> float:
+    return 3.5 if view.narrow else 7.4 / count
 
 
-def _spread_note(models: list[Model]) -> dict[str, str]:
-    free = [model for model in models if not model.has_prior]
-    held = [model for model in models if model.has_prior]
-    if not free or not held:
+def _spread_note(view: View) -> dict[str, str]:
+    models = view.having("codes")
+    by_prior = {model.has_prior: model for model in reversed(models)}
+    if len(by_prior) < 2:
         return {}
-    wide, tight = (float(np.std(ms[0].array("codes"))) for ms in (free, held))
+    without, with_prior = by_prior[False], by_prior[True]
+    wide, tight = (float(np.std(m.array("codes"))) for m in (without, with_prior))
     if wide < 1.5 * tight:
         return {}
     text = (
-        f"Its codes spread {number(wide / tight, 1)} times as far as the {held[0].title}’s: "
+        f"Its codes spread {number(wide / tight, 1)} times as far as the {with_prior.title}’s: "
         "nothing in its loss asks for a scale; the KL pulls every posterior towards N(0, I)."
     )
-    return {f"Why the {free[0].title}’s axes are longer": text}
+    return {f"Why the {without.title}’s axes are longer": text}
 
 
-@figure(
-    "variances",
-    "Which dimensions vary",
-    section="Latent space",
-    reading="The variance over test images of each dimension’s posterior mean, on a logarithmic"
-    " scale. A dimension beyond the line at 0.01 is active; one far below it says the same of every"
-    " image. A wide gap between the two heaps means that the count does not hang on the"
-    " threshold.",
-)
-def variances(view: View) -> Drawing | None:
-    """A histogram of log variances, and the threshold of an active unit."""
-    models = view.having("code_variance", "posterior_std")
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=2.1 if view.narrow else 2.3)
-    alts = []
-    for ax, model in zip(axes, models, strict=True):
-        logs_Z = np.log10(np.asarray(model.array("code_variance"), float).clip(1e-12))
-        low, high = min(float(logs_Z.min()), np.log10(ACTIVE)), max(float(logs_Z.max()), 0.0)
-        edges = np.arange(np.floor(4 * low) - 1, np.ceil(4 * high) + 2) / 4
-        ax.hist(logs_Z, edges.tolist(), color=view.color(model), rwidth=0.86)
-        ax.axvline(np.log10(ACTIVE), color=INK, lw=0.9, ls=(0, (4, 3)))
-        ax.annotate(
-            "active beyond", (np.log10(ACTIVE), 0.98), xycoords=("data", "axes fraction"),
-            xytext=(4, 0), textcoords="offset points", va="top", fontsize=7, color=MUTED,
-        )  # fmt: skip
-        ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
-        ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
-        ax.margins(y=0.25)
-        ax.set_title(model.title, color=view.color(model))
-        beyond = int((logs_Z > np.log10(ACTIVE)).sum())
-        alts.append(f"{model.title}: {beyond} of {len(logs_Z)} dimensions beyond 0.01")
-    alt = f"Histogram of the variance of latent dimensions, d = {view.latent_dim}. "
-    return Drawing(drawn, f"{alt}{listing(alts)}.")
+@per_model(
+    "plane", "The latent plane", SECTION, "codes", "labels", "plane_index",
+    height=_square, notes=_spread_note,
+)  # fmt: skip
+def plane(view: View, model: Model, ax: Axes) -> str:
+    """Every point is the code of a test image (of a VAE: the mean of its posterior), coloured by
+    class and named at the centre of the class. Circles are one, two and three standard deviations
+    of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free to place its codes at
+    any scale.
+    """
+    codes_NZ = np.asarray(model.array("codes"), float)
+    scatter(ax, view, codes_NZ, model.array("labels"))
+    if model.has_prior:
+        prior(ax, np.ones(2), np.zeros(2))
+    ax.set(xlabel="z1", ylabel="z2")
+    spread = listing(number(s, 1) for s in codes_NZ.std(0))
+    return f"{len(codes_NZ):,} test codes with standard deviations {spread}"
 
 
-@figure(
-    "projections",
-    "The latent space, projected",
-    section="Latent space",
-    reading="A code of more than two dimensions seen through two lenses. PCA keeps directions and"
-    " scale (ellipses: one, two and three standard deviations of the prior, where there is one)."
-    " t‑SNE keeps neighbours and nothing else: sizes of clusters and distances between them mean"
-    " nothing there.",
-)
+@per_model(
+    "variances", "Which dimensions vary", SECTION, "code_variance", "posterior_std",
+    height=lambda view, _: 2.1 if view.narrow else 2.3,
+)  # fmt: skip
+def variances(view: View, model: Model, ax: Axes) -> str:
+    """The variance over test images of each dimension’s posterior mean, on a logarithmic scale. A
+    dimension beyond the line at 0.01 is active; one far below it says the same of every image. A
+    wide gap between the two groups means that the count hardly depends on the threshold.
+    """
+    threshold = np.log10(ACTIVE)
+    logs_Z = np.log10(np.asarray(model.array("code_variance"), float).clip(1e-12))
+    low, high = min(float(logs_Z.min()), threshold), max(float(logs_Z.max()), 0.0)
+    edges = np.arange(np.floor(4 * low) - 1, np.ceil(4 * high) + 2) / 4
+    ax.hist(logs_Z, edges.tolist(), color=view.color(model), rwidth=0.86)
+    ax.axvline(threshold, color=INK, lw=0.9, ls=(0, (4, 3)))
+    place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7}
+    note(ax, "active beyond", (threshold, 0.98), (4, 0), **place)
+    ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
+    ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
+    ax.margins(y=0.25)
+    return f"{(logs_Z > threshold).sum()} of {len(logs_Z)} dimensions beyond 0.01"
+
+
+@figure(FIGURES, "projections", "The latent space, projected", SECTION)
 def projections(view: View) -> Drawing | None:
-    """PCA and t-SNE of every model, where d > 2."""
+    """A code of more than two dimensions in two projections. PCA keeps directions and scale
+    (ellipses: one, two and three standard deviations of the prior, where there is one). t‑SNE keeps
+    neighbours and nothing else: sizes of clusters and distances between them mean nothing there.
+    """
     models = [m for m in view.having("labels", "embedding_index") if m.has("pca") or m.has("tsne")]
     if not models:
         return None
-    lenses = [lens for lens in ("pca", "tsne") if any(m.has(lens) for m in models)]
-    height = 3.5 if view.narrow else 7.4 / len(models)
-    drawn, axes = panels(view, len(lenses), len(models), height=height)
+    methods = [name for name in ("pca", "tsne") if any(m.has(name) for m in models)]
+    height = _square(view, len(models))
+    drawn, axes = panels(view, len(methods), len(models), height=height)
     count = 0
-    for ax, (lens, model) in zip(axes, ((ls, m) for ls in lenses for m in models), strict=True):
-        title = {"pca": "PCA", "tsne": "t-SNE"}[lens]
-        if not model.has(lens):
+    for ax, (method, model) in zip(axes, ((p, m) for p in methods for m in models), strict=True):
+        title = {"pca": "PCA", "tsne": "t-SNE"}[method]
+        if not model.has(method):
             bare(ax)
             ax.set_title(f"{model.title}: no {title}", color=MUTED)
             continue
-        points_M2 = np.asarray(model.array(lens), float)
+        points_M2 = np.asarray(model.array(method), float)
         count = len(points_M2)
         scatter(ax, view, points_M2, model.array("labels")[model.array("embedding_index")])
         ax.set_title(f"{model.title}, {title}", color=view.color(model))
-        if lens == "tsne":
+        if method == "tsne":
             ax.set(xticks=[], yticks=[])
         elif model.has("pca_prior_std"):
-            centre = (
-                model.array("pca_prior_center") if model.has("pca_prior_center") else np.zeros(2)
-            )
-            prior(ax, np.asarray(model.array("pca_prior_std"), float), centre)
-    alt = (
-        f"Scatter of {count:,} test codes of d = {view.latent_dim} by PCA and t-SNE, coloured by"
-        f" class, for {listing(model.title for model in models)}."
-    )
-    return Drawing(drawn, alt)
+            named = "pca_prior_center"
+            center = model.array(named) if model.has(named) else np.zeros(2)
+            prior(ax, np.asarray(model.array("pca_prior_std"), float), center)
+    names = listing(model.title for model in models)
+    return Drawing(drawn, f"{count:,} test codes by PCA and t-SNE, coloured by class, for {names}.")
 
 
-@figure(
-    "manifold",
-    "The plane, decoded",
-    section="Latent space",
-    reading="Each tile is what the decoder draws for the code at its place, over the region where"
-    " the codes of test images lie. Smooth change from tile to tile means that the space between"
-    " known codes has been learnt; tiles that look like no class are holes.",
-)
-def manifold(view: View) -> Drawing | None:
-    """The decoder over a grid of codes, where d = 2."""
-    models = view.having("manifold", "manifold_extent")
-    if not models:
-        return None
-    drawn, axes = panels(view, 1, len(models), height=3.6 if view.narrow else 7.4 / len(models))
-    alts = []
-    for ax, model in zip(axes, models, strict=True):
-        images = model.array("manifold")
-        side = round(len(images) ** 0.5)
-        show(ax, images, side, view.image_size)
-        x0, x1, y0, y1 = (float(end) for end in model.array("manifold_extent"))
-        ticks, middle = (0.5, side / 2, side - 0.5), ((x0 + x1) / 2, (y0 + y1) / 2)
-        ax.set_xticks(ticks, [number(x, 1) for x in (x0, middle[0], x1)])
-        ax.set_yticks(ticks, [number(y, 1) for y in (y1, middle[1], y0)])
-        ax.grid(visible=False)
-        ax.set(xlabel="z1", ylabel="z2", aspect="equal")
-        ax.set_title(model.title, color=view.color(model))
-        for spine in ax.spines.values():
-            spine.set_visible(False)
-        alts.append(f"{model.title} over z1 {number(x0, 1)} to {number(x1, 1)}")
-    alt = f"Grids of {side} by {side} decoded images: {listing(alts)}."
-    return Drawing(drawn, alt)
+@per_model("manifold", "The plane, decoded", SECTION, "manifold", "manifold_extent", height=_square)
+def manifold(view: View, model: Model, ax: Axes) -> str:
+    """Each tile is what the decoder gives for the code at its place, over the region where the
+    codes of test images lie. Smooth change from tile to tile means that the space between known
+    codes has been learnt; tiles that look like no class are holes.
+    """
+    images = model.array("manifold")
+    side = round(len(images) ** 0.5)
+    show(ax, images, side, view.image_size)
+    x0, x1, y0, y1 = (float(end) for end in model.array("manifold_extent"))
+    ticks = (0.5, side / 2, side - 0.5)
+    ax.set_xticks(ticks, [number(x, 1) for x in (x0, (x0 + x1) / 2, x1)])
+    ax.set_yticks(ticks, [number(y, 1) for y in (y1, (y0 + y1) / 2, y0)])
+    unframed(ax)
+    ax.set(xlabel="z1", ylabel="z2", aspect="equal")
+    return f"{side} by {side} decoded images over z1 {number(x0, 1)} to {number(x1, 1)}"
 
 
 def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
@@ -179,44 +138,47 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     # One call in the order of the images: drawn class by class, the last class would hide others.
     x_N, y_N = points_N2.T
     ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
-    classes = np.unique(labels_N)
-    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
-    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
-    for label, (x, y) in zip(classes, places_C2, strict=True):
+    for label, (x, y) in class_places(points_N2, labels_N, 0.055).items():
         box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
         ax.text(
-            x, y, view.label(int(label)), ha="center", va="center", fontsize=8,
+            x, y, view.label(label), ha="center", va="center", fontsize=8,
             fontweight="bold", color=INK, bbox=box,
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
 
 
+def class_places(points_N2: Array, labels_N: Array, least: float) -> dict[int, Array]:
+    """Where the name of each class is: at its median, ``least`` of the width off other names."""
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    places_C2 = apart(medians_C2, least * float(np.ptp(points_N2, axis=0).max()))
+    return dict(zip(classes.tolist(), places_C2, strict=True))
+
+
 def apart(places_C2: Array, least: float) -> Array:
     """Move places that are closer than ``least`` apart, each pair by half, until none is."""
     moved = np.array(places_C2, float)
+    first, second = np.tril_indices(len(moved), -1)
     for _ in range(50):
-        step = np.zeros_like(moved)
-        for a in range(len(moved)):
-            for b in range(a):
-                gap = moved[a] - moved[b]
-                distance = float(np.hypot(*gap))
-                if distance < least:
-                    # Two classes at the same place part along a direction that is always the same.
-                    way = gap / distance if distance > 0 else np.array([1.0, 0.0])
-                    step[a] += 0.5 * (least - distance) * way
-                    step[b] -= 0.5 * (least - distance) * way
-        moved += step
-        if not step.any():
+        gaps_P2 = moved[first] - moved[second]
+        distances_P = np.hypot(*gaps_P2.T)
+        if not (distances_P < least).any():
             break
+        # Two classes at the same place part along a direction that is always the same.
+        gaps_P2[distances_P == 0] = (1.0, 0.0)
+        missing_P = np.clip(least - distances_P, 0, None) / np.where(distances_P, distances_P, 1.0)
+        steps_P2 = 0.5 * missing_P[:, None] * gaps_P2
+        np.add.at(moved, first, steps_P2)
+        np.add.at(moved, second, -steps_P2)
     return moved
 
 
-def prior(ax: Axes, std: Array, centre: Array = ORIGIN) -> None:
+def prior(ax: Axes, std: Array, center: Array) -> None:
     """The prior at one, two and three standard deviations."""
-    x, y = map(float, centre)
+    x, y = map(float, center)
     for k in (1, 2, 3):
         width, height = 2 * k * std
         ax.add_patch(Ellipse((x, y), width, height, fill=False, ec=INK, lw=0.9, ls=(0, (4, 3))))
         foot = (x, y - k * float(std[1]))
         box = {"boxstyle": "round,pad=0.12", "fc": SURFACE, "ec": "none", "alpha": 0.85}
-        ax.annotate(f"{k}σ", foot, ha="center", va="center", fontsize=7, color=MUTED, bbox=box)
+        note(ax, f"{k}σ", foot, (0, 0), ha="center", va="center", fontsize=7, bbox=box)

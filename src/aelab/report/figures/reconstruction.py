@@ -1,52 +1,48 @@
 """What is left of an image after its code: reconstructions, best and worst, error by class."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from aelab.report.figures.base import Drawing, View, figure, fit, left, panels, show
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
+from aelab.report.figures.drawing import fit, left, note, panels, show
 from aelab.report.numbers import listing, number
-from aelab.report.results import Array, Model
-from aelab.report.style import INK, MUTED
+from aelab.report.results import Model
+from aelab.report.style import INK
+
+SECTION = "Reconstruction"
+ENDS = ("best", "worst")
 
 
-@figure(
-    "reconstructions",
-    "Originals and reconstructions",
-    section="Reconstruction",
-    reading="The same test images in every row: the original, and what each model makes of it"
-    " after pressing it through d numbers. Look at the edges and at unusual strokes.",
-)
+@figure(FIGURES, "reconstructions", "Originals and reconstructions", SECTION)
 def reconstructions(view: View) -> Drawing | None:
-    """Originals above the reconstructions of every model, in the same columns."""
+    """The same test images in every row: the original, and what each model makes of it after
+    pressing it through d numbers. Look at the edges and at unusual strokes.
+    """
     models = view.having("originals", "reconstructions")
     if not models:
         return None
     originals = models[0].array("originals")
     across = min(10 if view.narrow else 20, len(originals))
     blocks = -(-len(originals) // across)
-    rows = len(models) + 1
+    pitch = len(models) + 1.4  # rows of a block, and a gap
     tile = (3.1 if view.narrow else 7.0) / across
-    drawn, axes = panels(view, 1, 1, height=blocks * (rows + 0.4) * tile + 0.1)
-    names = [("original", INK), *((model.title, view.color(model)) for model in models)]
+    drawn, axes = panels(view, 1, 1, height=blocks * pitch * tile + 0.1)
+    rows = [("original", INK, originals)]
+    rows += [(m.title, view.color(m), m.array("reconstructions")) for m in models]
     for block in range(blocks):
-        part = slice(block * across, (block + 1) * across)
-        for row, (name, color) in enumerate(names):
-            images = originals if row == 0 else models[row - 1].array("reconstructions")
-            top = block * (rows + 0.4) + row
-            show(axes[0], _padded(images[part], across), across, view.image_size, top)
+        for row, (name, color, images) in enumerate(rows):
+            top = block * pitch + row
+            part = images[block * across : (block + 1) * across]
+            show(axes[0], part, across, view.image_size, top)
             left(axes[0], top + 0.5, name, color)
-    fit(axes[0], across, blocks * (rows + 0.4) - 0.4)
-    ink = [
-        f"{model.title} {number(100 * sharpness(model, view.image_size), 0)}%" for model in models
-    ]
-    alt = (
-        f"{len(originals)} test digits above their reconstructions, d = {view.latent_dim}."
-        f" Edge strength kept: {listing(ink)}."
-    )
+    fit(axes[0], across, blocks * pitch - 0.4)
+    edges = [f"{m.title} {number(100 * sharpness(m, view.image_size), 0)}%" for m in models]
+    alt = f"{len(originals)} test images. Edge strength kept: {listing(edges)}."
     return Drawing(drawn, alt, _blur(view, models))
 
 
 def sharpness(model: Model, size: tuple[int, int]) -> float:
-    """Total variation of the reconstructions shown, as a share of the originals'."""
+    """Total variation of the saved reconstructions, as a share of the originals'."""
     kept, there = (
         sum(float(np.abs(np.diff(images, axis=axis)).sum()) for axis in (1, 2))
         for images in (
@@ -59,41 +55,35 @@ def sharpness(model: Model, size: tuple[int, int]) -> float:
 
 def _blur(view: View, models: list[Model]) -> dict[str, str]:
     """Why the VAE is blurrier; only where its reconstructions have weaker edges."""
-    sharp = {model.name: sharpness(model, view.image_size) for model in models}
-    free = next((model for model in models if not model.has_prior), None)
-    held = next((model for model in models if model.has_prior), None)
-    if free is None or held is None or sharp[held.name] >= sharp[free.name] - 0.005:
+    by_prior = {model.has_prior: model for model in reversed(models)}
+    if len(by_prior) < 2:
+        return {}
+    without, with_prior = by_prior[False], by_prior[True]
+    kept, kept_without = (sharpness(model, view.image_size) for model in (with_prior, without))
+    if kept >= kept_without - 0.005:
         return {}
     text = (
-        f"It keeps {number(100 * sharp[held.name], 0)}% of the originals’ edge strength, the "
-        f"{free.title} {number(100 * sharp[free.name], 0)}%. Its decoder must do well on every "
-        "code that the posterior may draw for an image, and these overlap with the neighbours’ "
-        "codes; the best single answer to several possible images is their mean, which is soft at "
-        "the edges. The KL also leaves it fewer nats for detail."
+        f"It keeps {number(100 * kept, 0)}% of the originals’ edge strength, the {without.title} "
+        f"{number(100 * kept_without, 0)}%. Its decoder must do well on every code that the "
+        "posterior may draw for an image, and these overlap with the neighbours’ codes; the best "
+        "single answer to several possible images is their mean, which is soft at the edges. The "
+        "KL also leaves it fewer nats for detail."
     )
-    return {f"Why the {held.title} is blurrier": text}
+    return {f"Why the {with_prior.title} is blurrier": text}
 
 
-@figure(
-    "extremes",
-    "Best and worst cases",
-    section="Reconstruction",
-    reading="The test images that each model reconstructs best and worst by its reconstruction"
-    " term, in nats above each column; original on top, reconstruction below. The best are nearly"
-    " always thin ones: fewer inked pixels, fewer nats to get wrong.",
-)
-def extremes(view: View) -> Drawing | None:
-    """Best and worst images of every model, with the error."""
-    models = view.having(
-        *(f"{end}_{what}" for end in ("best", "worst") for what in ("originals", "reconstructions"))
-    )
-    if not models:
-        return None
-    drawn, axes = panels(view, len(models), 2, height=1.2)
-    alts = []
-    for ax, (model, end) in zip(
-        axes, ((m, e) for m in models for e in ("best", "worst")), strict=True
-    ):
+@per_model(
+    "extremes", "Best and worst cases", SECTION,
+    *(f"{end}_{what}" for end in ENDS for what in ("originals", "reconstructions")),
+    height=lambda *_: 1.2, widths=(1, 1),
+)  # fmt: skip
+def extremes(view: View, model: Model, *axes: Axes) -> str:
+    """The test images that each model reconstructs best and worst by its reconstruction term, in
+    nats above each column; original on top, reconstruction below. The best are nearly always thin
+    ones: fewer inked pixels, fewer nats to get wrong.
+    """
+    spans = []
+    for ax, end in zip(axes, ENDS, strict=True):
         originals, made = model.array(f"{end}_originals"), model.array(f"{end}_reconstructions")
         count = len(originals)
         show(ax, originals, count, view.image_size)
@@ -101,28 +91,20 @@ def extremes(view: View) -> Drawing | None:
         fit(ax, count, 2)
         ax.set_title(f"{model.title}: {end}", color=view.color(model), pad=13)
         if model.has(f"{end}_error"):
-            errors = model.array(f"{end}_error")
+            errors = model.array(f"{end}_error").astype(float)
             for column, error in enumerate(errors):
-                ax.text(
-                    column + 0.45, -0.08, number(float(error), 0), ha="center", va="bottom",
-                    fontsize=7, color=MUTED,
-                )  # fmt: skip
-            low, high = (number(float(e), 0) for e in (np.min(errors), np.max(errors)))
-            alts.append(f"{model.title} {end} {low} to {high} nats")
-    alt = f"Best and worst reconstructions, d = {view.latent_dim}. {'; '.join(alts)}."
-    return Drawing(drawn, alt)
+                place = (column + 0.45, -0.08)
+                note(ax, number(error, 0), place, (0, 0), ha="center", va="bottom", fontsize=7)
+            spans.append(f"{end} {number(errors.min(), 0)} to {number(errors.max(), 0)} nats")
+    return listing(spans)
 
 
-@figure(
-    "errors",
-    "Error by class",
-    section="Reconstruction",
-    reading="Mean of the reconstruction term over the test images of each class, in nats per"
-    " image, with its 95% interval. Classes with more ink cost more nats, so compare the models"
-    " within a class rather than the classes with each other.",
-)
-def errors(view: View) -> Drawing | None:
-    """A dot and an interval a class and model."""
+@figure(FIGURES, "errors", "Error by class", SECTION)
+def errors_by_class(view: View) -> Drawing | None:
+    """Mean of the reconstruction term over the test images of each class, in nats per image, with
+    its 95% interval. Classes with more ink cost more nats, so compare the models within a class
+    rather than the classes with each other.
+    """
     models = view.having("error_by_label")
     if not models:
         return None
@@ -132,11 +114,9 @@ def errors(view: View) -> Drawing | None:
     for index, model in enumerate(models):
         mean, low, high = np.asarray(model.array("error_by_label"), float).T
         x = np.arange(classes) + (index - (len(models) - 1) / 2) * 0.22
-        color = view.color(model)
-        ends, mark = np.abs([mean - low, high - mean]), "os"[index % 2]
         ax.errorbar(
-            x, mean, ends, fmt=mark, ms=3, color=color, elinewidth=1.2, capsize=3.5,
-            label=model.title,
+            x, mean, np.abs([mean - low, high - mean]), fmt="os"[index % 2], ms=3,
+            color=view.color(model), elinewidth=1.2, capsize=3.5, label=model.title,
         )  # fmt: skip
         if np.isfinite(mean).any():
             hard, easy = int(np.nanargmax(mean)), int(np.nanargmin(mean))
@@ -144,15 +124,8 @@ def errors(view: View) -> Drawing | None:
                 f"{model.title} from {number(mean[easy], 1)} nats ({view.label(easy)}) to "
                 f"{number(mean[hard], 1)} ({view.label(hard)})"
             )
-    names = [view.label(label) for label in range(classes)]
-    ax.set_xticks(range(classes), names)
+    ax.set_xticks(range(classes), [view.label(label) for label in range(classes)])
     ax.set(ylabel="nats per image", xlabel="class", xlim=(-0.6, classes - 0.4))
     ax.grid(visible=False, axis="x")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(models), borderaxespad=0.2)
-    alt = f"Reconstruction error by class with 95% intervals, d = {view.latent_dim}: "
-    return Drawing(drawn, f"{alt}{'; '.join(alts)}.")
-
-
-def _padded(images_ND: Array, count: int) -> Array:
-    missing = count - len(images_ND)
-    return np.pad(images_ND, ((0, missing), (0, 0))) if missing else images_ND
+    return Drawing(drawn, f"{'; '.join(alts)}.")

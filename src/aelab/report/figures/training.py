@@ -7,16 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import (
-    Drawing,
-    View,
-    bare,
-    beside,
-    figure,
-    label_ends,
-    mask,
-    panels,
-)
+from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
+from aelab.report.figures.drawing import bare, label_ends, mask, note, panels
 from aelab.report.numbers import listing, number
 from aelab.report.results import Json, Model
 from aelab.report.style import INK, LINE, MUTED
@@ -26,17 +18,13 @@ TOTAL = "total"
 FEW = 4  # so many dimensions are drawn as lines, more as a heat map
 
 
-@figure(
-    "loss",
-    "Loss over the epochs",
-    section="Training",
-    reading="Solid lines are validation, dashed lines training, in nats per image; lower is better."
-    " Where solid leaves dashed behind, the model learns its training images by heart. A VAE’s loss"
-    " has one term more than an AE’s, so the two meet on one scale in the reconstruction panel, not"
-    " in the total.",
-)
+@figure(FIGURES, "loss", "Loss over the epochs", "Training")
 def loss(view: View) -> Drawing | None:
-    """One panel for the total and one for each term."""
+    """Solid lines are validation, dashed lines training, in nats per image; lower is better.
+    Where the solid line rises while the dashed one falls, the model overfits. A VAE’s loss has one
+    term more than an AE’s, so the two meet on one scale in the reconstruction panel, not in the
+    total.
+    """
     models = [model for model in view.models if model.history]
     if not models:
         return None
@@ -45,34 +33,32 @@ def loss(view: View) -> Drawing | None:
     for ax, name in zip(axes, names, strict=True):
         ends = []
         for model in models:
+            color = view.color(model)
             for split, dashes in (("train", "--"), ("validation", "-")):
                 values = curve(model.history, split, name)
                 epochs = [row["epoch"] for row in model.history][: len(values)]
                 marker = "o" if len(values) == 1 else ""
-                ax.plot(
-                    epochs, values, dashes, color=view.color(model), marker=marker, markersize=4
-                )
+                ax.plot(epochs, values, dashes, color=color, marker=marker, markersize=4)
                 if split == "validation" and values:
                     text = f"{model.title} {number(values[-1], 1)}"
-                    ends.append((epochs[-1], values[-1], text, view.color(model)))
-        ax.set(title=TITLES.get(name, name), xlabel="epoch", ylabel="nats per image")
+                    ends.append((epochs[-1], values[-1], text, color))
+        ax.set(title=TITLES.get(name, name), xlabel="epoch")
+        if view.narrow or name == TOTAL:
+            ax.set_ylabel("nats per image")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.margins(x=0.02)
         if name == "kl":
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
-    if not view.narrow:
-        for ax in axes[1:]:
-            ax.set_ylabel("")
     lines = [Line2D([], [], color=MUTED, linestyle=style) for style in ("-", "--")]
     axes[0].legend(lines, ["validation", "training"], loc="upper right")
-    shown = [
+    changes = [
         f"{model.title} from {number(values[0], 1)} to {number(values[-1], 1)}"
         for model in models
         if (values := curve(model.history, "validation", TOTAL))
     ]
-    alt = f"Lines of loss over {max(len(m.history) for m in models)} epochs, d = {view.latent_dim}."
-    alt += f" Validation total, nats per image: {listing(shown)}."
+    alt = f"validation total over {max(len(m.history) for m in models)} epochs, nats per image: "
+    alt += f"{listing(changes)}."
     return Drawing(drawn, alt, {k: v for model in models for k, v in _explain(model).items()})
 
 
@@ -85,94 +71,49 @@ def curve(history: Sequence[Json], split: str, term: str) -> list[float]:
 
 
 def _explain(model: Model) -> dict[str, str]:
-    """What happened in this training, in words, and only if it did."""
-    notes = {}
+    """Why a KL rises, if it did; what is wrong with a training is in the section Health."""
     total, rec, kl = (
         curve(model.history, "validation", term) for term in (TOTAL, "reconstruction", "kl")
     )
-    if kl and rec and kl[-1] > kl[0] and total[-1] < total[0]:
-        gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
-        notes["Why the KL rises while the loss falls"] = (
-            f"The {model.title}’s KL went from "
-            f"{number(kl[0], 1)} to {number(kl[-1], 1)} nats as the code came to say more about "
-            f"each image. Those {number(price, 1)} nats bought {number(gain, 1)} nats of "
-            "reconstruction, more than they cost, so the sum still fell."
-        )
-    elif kl and kl[-1] < 0.1:
-        notes[f"The {model.title} has collapsed"] = (
-            f"Its KL ends at {number(kl[-1], 3)} nats: the posterior has fallen "
-            "onto the prior and the code says almost nothing about the image. A lower β, a KL "
-            "warm-up or a longer training are the usual remedies."
-        )
-    best = int(np.argmin(total))
-    train = curve(model.history, "train", TOTAL)
-    same = (
-        model.history[best]["validation"]["weights"] == model.history[-1]["validation"]["weights"]
+    if not kl or not rec or kl[-1] <= kl[0] or total[-1] >= total[0]:
+        return {}
+    gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
+    text = (
+        f"The {model.title}’s KL went from {number(kl[0], 1)} to {number(kl[-1], 1)} nats as the "
+        f"code came to say more about each image. Those {number(price, 1)} nats bought "
+        f"{number(gain, 1)} nats of reconstruction, more than they cost, so the sum still fell."
     )
-    if same and train[-1] < train[best] and total[-1] > total[best] * 1.005:
-        notes[f"The {model.title} overfits"] = (
-            f"Its validation loss was lowest in epoch "
-            f"{model.history[best]['epoch']} ({number(total[best], 1)} nats) and ended at "
-            f"{number(total[-1], 1)} while the training loss went on falling."
-        )
-    return notes
+    return {"Why the KL rises while the loss falls": text}
 
 
-@figure(
-    "kl",
-    "What each latent dimension carries",
-    section="Training",
-    reading="KL of every latent dimension, mean over images: how many nats of information about the"
-    " image pass through it. On the left over training (validation images), on the right at the end"
-    " (test images), sorted. A filled bar is an active unit: the code’s mean varies over images"
-    " with variance above 0.01.",
-)
-def kl(view: View) -> Drawing | None:
-    """Over training as lines or a heat map, and sorted at the end."""
-    models = view.having("kl_per_dimension")
-    if not models:
-        return None
-    drawn, axes = panels(view, len(models), 2, height=2.3 if view.narrow else 2.7, widths=(1, 1.15))
-    alts, notes = [], {}
-    for model, over, end in zip(models, axes[::2], axes[1::2], strict=True):
-        values = np.asarray(model.array("kl_per_dimension"), float)
-        active = _active(model, values)
-        order = np.argsort(-values, kind="stable")
-        _over_training(over, view, model, order)
-        color = view.color(model)
-        for place, j in enumerate(order):
-            fill, edge = (color, color) if active[j] else ("none", MUTED)
-            end.bar(place, values[j], width=0.72, facecolor=fill, edgecolor=edge)
-        end.set(title=f"{model.title}: at the end", ylabel="nats", xlabel="dimension z, sorted")
-        end.set_ylim(0, max(1.12 * values.max(), 0.1))
-        end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
-        names = [str(j + 1) for j in order]
-        step = -(-len(order) // 24)
-        end.set_xticks(range(0, len(order), step), names[::step])
-        end.grid(visible=False, axis="x")
-        text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
-        end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
-        alts.append(
-            f"{model.title}: {text}; the largest dimension carries {number(values.max(), 2)} nats"
-        )
-        if not active.all() and not active.any():
-            notes[f"No dimension of the {model.title} is active"] = "Its code has collapsed."
-        elif not active.all():
-            notes[f"Why the {model.title} leaves dimensions unused"] = (
-                f"{int((~active).sum())} of {len(values)} are not active: information that would "
-                "cost more KL than it saves in reconstruction is not stored, and such a dimension "
-                "falls back to the prior."
-            )
-    alt = f"KL per latent dimension, d = {view.latent_dim}. {'. '.join(alts)}."
-    return Drawing(drawn, alt, notes)
-
-
-def _active(model: Model, values: np.ndarray) -> np.ndarray:
-    if model.has("active"):
-        return np.asarray(model.array("active"), bool)
-    if model.has("code_variance"):
-        return np.asarray(model.array("code_variance")) > 0.01
-    return values > 0.01
+@per_model(
+    "kl", "What each latent dimension carries", "Training", "kl_per_dimension",
+    height=lambda view, _: 2.3 if view.narrow else 2.7, widths=(1, 1.15),
+)  # fmt: skip
+def kl(view: View, model: Model, over: Axes, end: Axes) -> str:
+    """KL of every latent dimension, mean over images: how many nats of information about the image
+    pass through it. On the left over training (validation images), on the right at the end (test
+    images), sorted. A filled bar is an active unit: the code’s mean varies over images with
+    variance above 0.01.
+    """
+    values = np.asarray(model.array("kl_per_dimension"), float)
+    active = model.array("active").astype(bool) if model.has("active") else values > 0.01
+    order = np.argsort(-values, kind="stable")
+    _over_training(over, view, model, order)
+    color = view.color(model)
+    edges = [color if on else MUTED for on in active[order]]
+    fills = [color if on else "none" for on in active[order]]
+    end.bar(range(len(order)), values[order], width=0.72, facecolor=fills, edgecolor=edges)
+    end.set_title(f"{model.title}: at the end", color=INK)
+    end.set(ylabel="nats", xlabel="dimension z, sorted")
+    end.set_ylim(0, max(1.12 * values.max(), 0.1))
+    end.set_xlim(-0.8, max(len(values) - 0.2, 4.2))
+    step = -(-len(order) // 24)
+    end.set_xticks(range(0, len(order), step), [str(j + 1) for j in order][::step])
+    end.grid(visible=False, axis="x")
+    text = f"{active.sum()} of {len(values)} active, {number(values.sum(), 1)} nats in all"
+    end.text(0.98, 0.95, text, transform=end.transAxes, ha="right", va="top", color=INK)
+    return f"{text}; the largest dimension carries {number(values.max(), 2)} nats"
 
 
 def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> None:
@@ -180,6 +121,7 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     kept = [(r["epoch"], v) for r, v in zip(model.history, rows, strict=True) if v is not None]
     if not kept:
         bare(ax)
+        ax.set_title("")
         ax.text(0, 1, "No history by dimension", transform=ax.transAxes, va="top", color=MUTED)
         return
     epochs, values_EZ = [e for e, _ in kept], np.asarray([v for _, v in kept], float)[:, order]
@@ -187,19 +129,17 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if len(order) <= FEW:
         marker = "o" if len(epochs) == 1 else ""
-        for j, curve_E in zip(order, values_EZ.T, strict=True):
-            ax.plot(epochs, curve_E, color=view.color(model), marker=marker, markersize=4)
-            beside(ax, f"z{j + 1}", (epochs[-1], curve_E[-1]), MUTED)
+        ax.plot(epochs, values_EZ, color=view.color(model), marker=marker, markersize=4)
+        for j, end in zip(order, values_EZ[-1], strict=True):
+            note(ax, f"z{j + 1}", (epochs[-1], end), (5, 0), va="center", annotation_clip=False)
         ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
         return
     top = max(float(values_EZ.max()), 1e-9)
     strength = np.clip(255 * values_EZ.T / top, 0, 255).astype(np.uint8)
-    extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0)
-    mask(ax, strength, extent, view.color(model))
+    mask(ax, strength, (epochs[0] - 0.5, epochs[-1] + 0.5, len(order), 0), view.color(model))
     ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=LINE)
-    names = [str(j + 1) for j in order]
+    ax.spines[:].set(visible=True, color=LINE)
     step = -(-len(order) // 16)
-    ax.set_yticks(np.arange(0, len(order), step) + 0.5, names[::step])
+    names = [str(j + 1) for j in order][::step]
+    ax.set_yticks(np.arange(0, len(order), step) + 0.5, names)
     ax.set(ylabel="dimension z", title=f"{model.title}: over training, to {number(top, 1)} nats")

@@ -1,26 +1,25 @@
-"""What the figures of a search share: their registry, a trial as a mark, the axis of values."""
+"""What the figures of a search share: a trial as a mark, the axis of values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from aelab.report.figures.base import Drawing
+from aelab.report.figures.base import FigureKind
+from aelab.report.figures.drawing import Shape
 from aelab.report.numbers import number
 from aelab.report.search.records import SearchResults, Trial
-from aelab.report.style import MUTED, RC, model_color
+from aelab.report.style import MUTED, model_color
 
 SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances of it from the best
 
 
 @dataclass(frozen=True)
-class Look:
-    """A search, and the shape in which to draw it."""
+class SearchView(Shape):
+    """A search."""
 
     results: SearchResults
-    narrow: bool = False
 
     @property
     def color(self) -> str:
@@ -32,69 +31,36 @@ class Look:
         """What the axis of values is called; all of them are on validation."""
         return self.results.goal.label
 
-
-Draw = Callable[[Look], Drawing | None]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A figure of the page; ``draw`` gives None where there is nothing to show."""
-
-    name: str
-    title: str
-    section: str
-    reading: str
-    draw: Draw
+    def limits(self, values: Sequence[float] = ()) -> tuple[float, float]:
+        """The best value and the worst that the axis shows; worse ones are drawn at its end."""
+        sign = 1 if self.results.lower else -1
+        known = [sign * trial.values[0] for trial in self.results.state("complete")]
+        best = min(known)
+        median = float(np.median([*known, *(sign * value for value in values)]))
+        edge = min(max(known), best + SPREAD * (median - best))
+        return sign * best, sign * (edge if edge != best else best + 1)
 
 
-KINDS: dict[str, Kind] = {}
-
-
-def figure(name: str, title: str, section: str, reading: str) -> Callable[[Draw], Draw]:
-    """Register a pure function of a search under a section of its page."""
-
-    def register(function: Draw) -> Draw:
-        assert name not in KINDS, f"two figures are named {name}"
-
-        def draw(look: Look) -> Drawing | None:
-            with mpl.rc_context(RC):
-                return function(look)
-
-        KINDS[name] = Kind(name, title, section, reading, draw)
-        return draw
-
-    return register
-
-
-def limits(results: SearchResults, values: Sequence[float] = ()) -> tuple[float, float]:
-    """The best value and the worst that the axis shows; what is beyond is drawn at its end."""
-    known = [trial.values[0] for trial in results.state("complete")]
-    best = min(known) if results.lower else max(known)
-    worst = max(known) if results.lower else min(known)
-    reach = SPREAD * (float(np.median([*known, *values])) - best)
-    edge = min(worst, best + reach) if results.lower else max(worst, best + reach)
-    return best, edge if edge != best else best + (1 if results.lower else -1)
+KINDS: dict[str, FigureKind[SearchView]] = {}
 
 
 def upright(best: float, edge: float) -> tuple[float, float]:
     """The ends of the axis of values, with a margin: low, high."""
     margin = 0.06 * abs(edge - best)
-    low, high = min(best, edge), max(best, edge)
-    return low - margin, high + margin
+    return min(best, edge) - margin, max(best, edge) + margin
 
 
-def point(ax: Axes, look: Look, trial: Trial, x: float, ends: tuple[float, float]) -> None:
+def point(ax: Axes, view: SearchView, trial: Trial, x: float, edge: float) -> None:
     """A trial: filled, open or, beyond the axis, a triangle at its end."""
     assert trial.last is not None
-    _, edge = ends
-    beyond = trial.last > edge if look.results.lower else trial.last < edge
-    marker = ("^" if look.results.lower else "v") if beyond else "o"
-    color = look.color if trial.complete else MUTED
-    winner = look.results.winner is trial
+    lower = view.results.lower
+    beyond = trial.last > edge if lower else trial.last < edge
+    marker = ("^" if lower else "v") if beyond else "o"
+    color = view.color if trial.complete else MUTED
     ax.plot(
         [x], [edge if beyond else trial.last], marker, color=color, alpha=0.85,
-        markersize=6.5 if winner else 3.8, markerfacecolor=color if trial.complete else "none",
-        markeredgewidth=0.8,
+        markersize=6.5 if view.results.winner is trial else 3.8,
+        markerfacecolor=color if trial.complete else "none", markeredgewidth=0.8,
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from aelab.report.results import Estimate, Json, Measure
+from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.search import SearchFolder
 
 
@@ -78,7 +78,7 @@ class Luck:
 
 @dataclass(frozen=True)
 class Proof:
-    """The winners trained anew, and the one look at the test images."""
+    """The best trials trained again with fresh seeds, and the evaluation on test."""
 
     seeds: tuple[int, ...]
     contenders: tuple[Contender, ...]
@@ -88,18 +88,17 @@ class Proof:
     start: Luck | None
     measures: Mapping[str, Measure]
     test: Mapping[str, Mapping[str, Estimate]]  # contender -> measure -> mean over the seeds
-    differences: Mapping[str, Mapping[str, Estimate]]  # the choice less a yardstick
+    differences: Mapping[str, Mapping[str, Estimate]]  # the choice − a reference
 
     def contender(self, name: str) -> Contender:
         """The contender of that name."""
         return next(found for found in self.contenders if found.name == name)
 
 
-@dataclass(frozen=True)
-class SearchResults:
+@dataclass(frozen=True, kw_only=True)
+class SearchResults(Record):
     """One search, whole."""
 
-    name: str
     model: str
     key: str
     model_title: str
@@ -112,9 +111,6 @@ class SearchResults:
     importances: tuple[Mapping[str, float] | None, ...]
     proof: Proof | None
     search: Json
-    experiment: Json
-    manifest: Json
-    data: Json
 
     @property
     def goal(self) -> Measure:
@@ -131,10 +127,6 @@ class SearchResults:
         """The best trial of the search."""
         return self.trials[self.best[0]] if self.best else None
 
-    def better(self, a: float, b: float) -> bool:
-        """Whether a is better than b by the goal."""
-        return a < b if self.lower else a > b
-
     def state(self, *names: str) -> list[Trial]:
         """The trials that ended so."""
         return [trial for trial in self.trials if trial.state in names]
@@ -143,81 +135,35 @@ class SearchResults:
 def load(folder: SearchFolder) -> SearchResults:
     """Read the folder of a search. Raises RunError if its trials have not been collected."""
     record, proof = folder.results(), folder.proof()
-    name, _, d = record["key"].rpartition("-")
-    return SearchResults(
-        name=folder.path.name,
-        model=name,
-        key=record["key"],
-        model_title=record["title"],
-        latent_dim=int(d),
-        trial_epochs=record["trial_epochs"],
-        goals=tuple(_measure(goal["name"], goal) for goal in record["goals"]),
-        dimensions=tuple(_dimension(found) for found in record["dimensions"]),
-        trials=tuple(_trial(found) for found in record["trials"]),
-        best=tuple(record["best"]),
-        importances=tuple(record["importances"]),
-        proof=_proof(proof) if proof else None,
-        search=folder.search(),
-        experiment=folder.experiment(),
-        manifest=folder.manifest(),
-        data=record["data"],
-    )
+    name, _, latent_dim = record["key"].rpartition("-")
+    trials = [
+        trial | {"values": trial["values"] if trial["state"] == "complete" else ()}
+        for trial in record["trials"]
+    ]
+    read = record | {
+        "name": folder.path.name,
+        "model": name,
+        "model_title": record["title"],
+        "latent_dim": latent_dim,
+        "trials": trials,
+        "proof": _proof(proof) if proof else None,
+        "search": folder.search(),
+        "experiment": folder.experiment(),
+        "manifest": folder.manifest(),
+    }
+    return cast(SearchResults, checked(SearchResults, read, folder.path))
 
 
-def _measure(name: str, record: Json) -> Measure:
-    return Measure(
-        name=name, title=record["title"], unit=record["unit"], better=record["better"],
-        description="", family="",
-    )  # fmt: skip
-
-
-def _dimension(record: Json) -> Dimension:
-    known = {key: record[key] for key in ("name", "text", "low", "high", "log") if key in record}
-    return Dimension(**known, options=tuple(record.get("options", ())))
-
-
-def _trial(record: Json) -> Trial:
-    return Trial(
-        number=record["number"],
-        state=record["state"],
-        values=tuple(record["values"] or ()) if record["state"] == "complete" else (),
-        settings=record["settings"],
-        curve=tuple((int(epoch), float(value)) for epoch, value in record["curve"]),
-        seconds=record["seconds"],
-        reason=record["reason"],
-        retried=record["retried"],
-    )
-
-
-def _estimate(record: Json) -> Estimate:
-    return Estimate(record["value"], record["low"], record["high"])
-
-
-def _proof(record: Json) -> Proof:
-    test = record["test"]
-
-    def luck(found: Json | None) -> Luck | None:
-        return Luck(**{**found, "fresh": _estimate(found["fresh"])}) if found else None
-
-    def means(rows: Json) -> dict[str, dict[str, Estimate]]:
-        return {key: {n: _estimate(e) for n, e in row.items()} for key, row in rows.items()}
-
-    return Proof(
-        seeds=tuple(record["seeds"]),
-        contenders=tuple(
-            Contender(
-                **{**found, "values": tuple(found["values"]), "mean": _estimate(found["mean"])}
-            )
-            for found in record["contenders"]
-        ),
-        chosen=record["chosen"],
-        failed=tuple(
-            (f"{found['title']}, {found['epochs']} epochs", found["reason"])
-            for found in record["failed"]
-        ),
-        best=luck(record["luck"].get("best")),
-        start=luck(record["luck"].get("start")),
-        measures={name: _measure(name, found) for name, found in test["measures"].items()},
-        test=means(test["rows"]),
-        differences=means(test["differences"]),
-    )
+def _proof(record: Json) -> dict[str, Any]:
+    test, luck = record["test"], record["luck"]
+    failed = [(f"{found['title']}, {found['epochs']} epochs", found["reason"])
+              for found in record["failed"]]  # fmt: skip
+    return {
+        **record,
+        "failed": failed,
+        "best": luck.get("best"),
+        "start": luck.get("start"),
+        "measures": named(test["measures"]),
+        "test": test["rows"],
+        "differences": test["differences"],
+    }

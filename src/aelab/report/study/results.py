@@ -3,12 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from aelab.claims.rules import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.report.results import Estimate, Json, Measure, read_measure
+from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.study import Study
+
+BASELINES = ("pca", "pixels")
+TITLES = {"latent_dim": "latent size d", "train_size": "training images",
+          "vae.beta": "β of the VAE", "noise.sigma": "σ of the noisy AE"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -16,13 +20,20 @@ class Summary:
     """A number over the seeds: each of them, the mean, and its interval where there is one."""
 
     seeds: Mapping[int, float]
-    estimate: Estimate
+    mean: float
+    low: float | None
+    high: float | None
     confidence: float | None
 
     @property
-    def mean(self) -> float:
-        """The mean over the seeds."""
-        return self.estimate.value
+    def estimate(self) -> Estimate:
+        """The mean with its interval."""
+        return Estimate(self.mean, self.low, self.high)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, or None."""
+        return self.estimate.interval
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Amount:
         return self.with_unit(number(self.threshold, places))
 
     def written(self, value: float) -> float:
-        """Δ on the scale that is shown."""
+        """Δ on the scale of the page."""
         return math.exp(value) if self.ratio else value
 
     def with_unit(self, text: str) -> str:
@@ -62,8 +73,8 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Ruled:
-    """A claim with its verdict and all that it hangs on."""
+class ClaimResult:
+    """A claim with its verdict and all that it depends on."""
 
     place: int  # from 1
     name: str
@@ -89,7 +100,7 @@ class Ruled:
 
 
 @dataclass(frozen=True)
-class Spot:
+class Point:
     """A place in the study: the measures of every model there, and the Δ of every claim."""
 
     models: Mapping[str, Mapping[str, Summary]]
@@ -101,7 +112,7 @@ class Stop:
     """A place on an axis."""
 
     label: str
-    spot: Spot
+    point: Point
     base: bool
 
 
@@ -113,23 +124,24 @@ class Sweep:
     owner: str | None
     stops: tuple[Stop, ...]
 
+    @property
+    def title(self) -> str:
+        """The setting as a reader would call it."""
+        return TITLES.get(self.setting, self.setting.replace("_", " "))
+
     def series(self, model: str, measure: str) -> list[Summary | None]:
         """A measure along the axis; None where it was not measured."""
-        return [stop.spot.models.get(model, {}).get(measure) for stop in self.stops]
+        return [stop.point.models.get(model, {}).get(measure) for stop in self.stops]
 
     def varies(self, model: str) -> bool:
         """Whether the setting concerns the model."""
         return self.owner in (None, model)
 
 
-@dataclass(frozen=True)
-class Found:
+@dataclass(frozen=True, kw_only=True)
+class StudyResults(Record):
     """A whole study."""
 
-    name: str
-    experiment: Json
-    manifest: Json
-    data: Json
     protocol: str
     pair_differs_in: tuple[str, ...]
     claims_hash: str
@@ -138,8 +150,8 @@ class Found:
     seeds_needed: int
     measures: Mapping[str, Measure]
     titles: Mapping[str, str]
-    claims: tuple[Ruled, ...]
-    base: Spot
+    claims: tuple[ClaimResult, ...]
+    base: Point
     sweeps: tuple[Sweep, ...]
     runs: tuple[Json, ...]
     failures: tuple[Json, ...]
@@ -165,89 +177,30 @@ class Found:
         """What a model is called."""
         return self.titles.get(model, model)
 
-    @property
-    def ruled(self) -> dict[str, list[Ruled]]:
-        """The claims by verdict."""
-        verdicts: dict[str, list[Ruled]] = {}
-        for item in self.claims:
-            verdicts.setdefault(item.verdict, []).append(item)
-        return verdicts
 
-
-BASELINES = ("pca", "pixels")
-
-
-def load(study: Study) -> Found:
+def load(study: Study) -> StudyResults:
     """Read a study folder whose runs have been put together."""
-    results = study.results()
-    spots = [_spot(record) for record in results["points"]]
-    return Found(
-        name=study.path.resolve().name,
-        experiment=results["experiment"],
-        manifest=study.manifest(),
-        data=results["data"],
-        protocol=results["protocol"],
-        pair_differs_in=tuple(results["pair_differs_in"]),
-        claims_hash=results["claims_hash"],
-        level=results["level"],
-        seeds=tuple(results["seeds"]),
-        seeds_needed=results["seeds_needed"],
-        measures={name: read_measure(name, m) for name, m in results["measures"].items()},
-        titles=results["titles"],
-        claims=tuple(_ruled(place, item) for place, item in enumerate(results["claims"], 1)),
-        base=spots[0],
-        sweeps=tuple(_sweep(axis, spots) for axis in results["axes"]),
-        runs=tuple(results["runs"]),
-        failures=tuple(results["failures"]),
-        environments=tuple(results["environments"]),
-    )
-
-
-def _sweep(axis: Json, spots: list[Spot]) -> Sweep:
-    stops = [Stop(s["label"], spots[s["point"]], s["point"] == 0) for s in axis["stops"]]
-    return Sweep(axis["setting"], axis["owner"], tuple(stops))
-
-
-def _spot(record: Json) -> Spot:
-    return Spot(
-        models={
-            model: {name: _summary(found) for name, found in measures.items()}
-            for model, measures in record["models"].items()
-        },
-        deltas={
-            name: (_summary(found), Amount(found["unit"], found["threshold"]))
-            for name, found in record["deltas"].items()
-        },
-    )
-
-
-def _summary(record: Json) -> Summary:
-    seeds = {int(seed): value for seed, value in record["seeds"].items()}
-    estimate = Estimate(record["mean"], record["low"], record["high"])
-    return Summary(seeds, estimate, record["confidence"])
-
-
-def _ruled(place: int, record: Json) -> Ruled:
-    claim: Mapping[str, Any] = record["claim"]
-    return Ruled(
-        place=place,
-        amount=Amount(record["unit"], record["threshold"]),
-        margin=record["margin"],
-        summary=_summary(record) if record["seeds"] else None,
-        **{name: claim[name] for name in ("name", "says", "favours", "against", "delta")},
-        **{
-            name: record[name]
-            for name in ("quantity", "effect", "p", "holm", "exact", "verdict", "why")
-        },
-    )
-
-
-def setting_title(setting: str) -> str:
-    """A setting as a reader would call it."""
-    known = {
-        "latent_dim": "latent size d",
-        "train_size": "training images",
-        "vae.beta": "β of the VAE",
-        "noise.sigma": "σ of the noisy AE",
+    record = study.results()
+    points = [
+        point | {"deltas": {name: (delta, delta) for name, delta in point["deltas"].items()}}
+        for point in record["points"]
+    ]
+    sweeps = [
+        axis | {"stops": [s | {"point": points[s["point"]], "base": s["point"] == 0}
+                          for s in axis["stops"]]}
+        for axis in record["axes"]
+    ]  # fmt: skip
+    claims = [
+        each["claim"] | each
+        | {"place": place, "amount": each, "summary": each if each["seeds"] else None}
+        for place, each in enumerate(record["claims"], 1)
+    ]  # fmt: skip
+    read = record | {
+        "name": study.path.resolve().name,
+        "manifest": study.manifest(),
+        "measures": named(record["measures"]),
+        "claims": claims,
+        "base": points[0],
+        "sweeps": sweeps,
     }
-    return known.get(setting, setting.replace("_", " "))
+    return cast(StudyResults, checked(StudyResults, read, study.path))
