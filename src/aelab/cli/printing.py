@@ -19,15 +19,15 @@ def results_table(run: "Run") -> None:
 
 def print_presets(name: str | None) -> None:
     """The presets with a line each, or one of them whole, as TOML."""
+    from aelab.config.base import to_toml
     from aelab.experiment.presets import PRESET_HELP, PRESETS, preset
-    from aelab.experiment.toml import to_toml
 
     out = console()
     if name is None:
         for key in PRESETS:
             out.print(Text.assemble((f"{key:<8}", "bold"), f" {PRESET_HELP[key]}"))
         return
-    out.print(to_toml(preset(name).model_dump(mode="json")))
+    out.print(to_toml(preset(name).model_dump(mode="json")), end="", soft_wrap=True)
 
 
 def print_data(found: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aelab.data.idx import bad, read_idx, shown, unreadable
+from aelab.data.idx import bad, printable, read_idx, unreadable
 from aelab.errors import DataError
 
 #: The four files of a data set by role, which is the name that MNIST gives to each, with the
@@ -135,13 +135,13 @@ def _choose(copies: list[Path], role: str, known: str | None, notes: list[str]) 
         raise DataError(" and ".join(problems) + ".")
     if known is not None and known in sound:
         others = [path for digest, path in sound.items() if digest != known]
-        problems += [f"{shown(path)} differs from the published file" for path in others]
+        problems += [f"{printable(path)} differs from the published file" for path in others]
         sound = {known: sound[known]}
     if len(sound) > 1:
-        names = " and ".join(shown(path) for path in sound.values())
+        names = " and ".join(printable(path) for path in sound.values())
         raise DataError(f"{names} are copies of one file that differ; remove the wrong one.")
     [(digest, path)] = sound.items()
-    notes += [f"{problem}: {shown(path)} was used instead." for problem in problems]
+    notes += [f"{problem}: {printable(path)} was used instead." for problem in problems]
     return path, digest
 
 

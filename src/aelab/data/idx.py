@@ -109,14 +109,14 @@ def _check_sizes(path: Path, sizes: tuple[int, ...]) -> None:
         raise bad(path, what, "if it is not damaged, use a part of it")
 
 
-def shown(path: Path | str) -> str:
+def printable(path: Path | str) -> str:
     """The path as text that is safe to print: no control characters, no broken encoding."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
 
 
 def bad(path: Path, what: str, remedy: str = "get a fresh copy of it") -> DataError:
     """The error for a file or folder, as one sentence: which one, what is wrong, what to do."""
-    return DataError(f"{shown(path)} {what}; {remedy}.")
+    return DataError(f"{printable(path)} {what}; {remedy}.")
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

@@ -20,7 +20,7 @@ from aelab.data.cache import cache_path
 from aelab.data.dataset import Data, Split
 from aelab.data.download import MNIST_SHA256, fetch_mnist
 from aelab.data.folders import Arrays, find_idx, read_set
-from aelab.data.idx import bad, shown
+from aelab.data.idx import bad, printable
 from aelab.errors import DataError
 from aelab.randomness import numpy_stream
 
@@ -131,11 +131,11 @@ def resolve_data(
         return _in_folder(Path(source))
     folder = (cache or default_cache()).absolute()
     try:
-        return _official(folder, "cache", f"MNIST was read from the cache {shown(folder)}.")
+        return _official(folder, "cache", f"MNIST was read from the cache {printable(folder)}.")
     except DataError as error:
         absent = str(error).rstrip(".")
         if isinstance(error.__cause__, FileNotFoundError):
-            absent = f"the cache {shown(folder)} does not exist yet"
+            absent = f"the cache {printable(folder)} does not exist yet"
     try:
         place = fetch_mnist(folder, on_progress or (lambda _: None))
         return _official(
@@ -162,12 +162,12 @@ def _in_folder(path: Path) -> Source:
     except (RuntimeError, ValueError) as error:  # no such ~user, links in a circle, a zero byte
         raise bad(path, "does not exist", "check the path of the folder") from error
     found = find_idx(folder, MNIST_SHA256)
-    name = shown(folder.name)[:80] or "unnamed"
+    name = printable(folder.name)[:80] or "unnamed"
     if found.sha256 == MNIST_SHA256:
         name = "MNIST"
     elif name.casefold() == "mnist":  # no report shall say MNIST of anything else
         name += " (not the published files)"
-    why = f"The files of the folder {shown(folder)} are used, as asked for."
+    why = f"The files of the folder {printable(folder)} are used, as asked for."
     files = {role: str(file) for role, file in found.files.items()}
     return Source("folder", name, " ".join([why, *found.notes]), files, found.sha256)
 
