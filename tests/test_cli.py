@@ -332,7 +332,7 @@ def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["fly"], 2, "there is no verb fly"),
+        (["fly"], 2, "there is no command fly"),
         (["run", "--preset", "nope"], 2, "There is no preset nope"),
         (["run", "--config", "absent.toml"], 2, "Cannot read absent.toml"),
         (["run", "--vae.betta", "2"], 2, "betta"),
