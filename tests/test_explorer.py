@@ -14,7 +14,7 @@ from PIL import Image
 import aelab
 from aelab.data.dataset import Data, Split
 from aelab.metrics import obtain_classifier
-from aelab.models import Autoencoder, GaussianAutoencoder
+from aelab.models import Autoencoder, Variational
 from tests.explorer_pages import CHROMIUM, SIZES, Tab, chromium, page_of, settle, trained, untrained
 from tests.fake_run import FakeRun
 from tests.test_explorer_build import small
@@ -67,8 +67,10 @@ def test_the_page_computes_what_pytorch_does(
             z, logits = model.encode(x), model.decode(model.encode(x))
             wanted = {"codes": z, "pixels": model.pixels(logits.double())}
             error = model.reconstruction(logits, x)
-            if isinstance(model, GaussianAutoencoder):
-                wanted["deviations"] = model.posterior(x)[1].mul(0.5).exp()
+            if isinstance(model, Variational):
+                variance = model.posterior(x).variance
+                assert variance is not None
+                wanted["deviations"] = variance.sqrt()
         found = page.evaluate(
             """([key, codes]) => {
               const model = aelab.models.find((one) => one.key === key);
@@ -395,11 +397,12 @@ def test_bits(browser: Any, run: FakeRun, models: dict[str, Autoencoder], data: 
     page = tab.go("view=bits&model=vae-16&i=7")
     rows = page.locator(".cost-row")
     vae = models["vae-16"]
-    assert isinstance(vae, GaussianAutoencoder)
+    assert isinstance(vae, Variational)
     with torch.inference_mode():
-        mean, log_variance = vae.posterior(torch.from_numpy(data.test.images[7:8]).float() / 255)
+        found = vae.posterior(torch.from_numpy(data.test.images[7:8]).float() / 255)
+        assert found.variance is not None
         prior = torch.distributions.Normal(0, 1)
-        posterior = torch.distributions.Normal(mean, log_variance.mul(0.5).exp())
+        posterior = torch.distributions.Normal(found.mean, found.variance.sqrt())
         kl = torch.distributions.kl_divergence(posterior, prior)[0].sort(descending=True).values
     shown = [float(text.split()[0]) for text in rows.locator(".sum").all_inner_texts()]
     np.testing.assert_allclose(shown, kl.numpy(), atol=0.006)

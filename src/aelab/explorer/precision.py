@@ -13,7 +13,7 @@ CHECKED = 2_000  # inputs
 
 
 @torch.inference_mode()
-def kind_for(network: nn.Sequential, inputs_BD: Tensor, shown: Callable[[Tensor], Tensor]) -> Kind:
+def kind_for(network: nn.Module, inputs_BD: Tensor, shown: Callable[[Tensor], Tensor]) -> Kind:
     """float16 for the large tensors of ``network``, or a byte more each where that is not enough.
 
     Enough is 1e-3 in whatever ``shown`` makes of the network's outputs for every one of the inputs.
