@@ -1,4 +1,4 @@
-"""The verbs as a person calls them: in processes of their own, on tiny data."""
+"""The commands as a person calls them: in processes of their own, on tiny data."""
 
 import json
 import os
@@ -364,6 +364,7 @@ def test_help_is_whole_and_does_not_load_torch() -> None:
     done = aelab("--help")
     assert done.returncode == 0
     assert "resume" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
     probe = (
         "import sys; from aelab.cli.app import main; main(['--help']); "
         "assert 'torch' not in sys.modules"

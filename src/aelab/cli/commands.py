@@ -1,4 +1,7 @@
-"""The commands: parse, call, print. Torch is imported inside a command only."""
+"""The commands: parse, call, print.
+
+Torch is imported inside a command only, also by a name of the public API, ``aelab.run_lab``.
+"""
 
 import json
 import sys
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+import aelab
 from aelab.cli.options import (
     WORKERS,
     Bare,
@@ -26,8 +30,6 @@ from aelab.errors import TrainingError
 
 if TYPE_CHECKING:
     from aelab.console.progress import Display
-    from aelab.runs.run import Run
-    from aelab.runs.study import Study
 
 RunFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help="The folder of the run.")]]
 Printed = Annotated[Output, Bare]
@@ -36,26 +38,22 @@ PLAIN = Output()
 
 def run(arguments: list[str]) -> None:
     """Train, evaluate and compare models; writes a folder with report.html."""
-    from aelab.lab.run import run_lab
-
     experiment, place = experiment_and(Place, "run", arguments, run.__doc__)
     with _display(experiment.by_key, place) as display:
-        done = run_lab(experiment, place.out, place.workers, display.watch)
+        done = aelab.run_lab(experiment, place.out, place.workers, display.watch)
     _print_results(done, place)
 
 
 def study(arguments: list[str]) -> None:
     """Train many paired seeds and decide claims; a folder with report.html."""
-    from aelab.claims.rules import load_claims
-    from aelab.studies.study import run_study
     from aelab.studies.sweep import parse as axes
 
     experiment, options = experiment_and(
         Studying, "study", arguments, study.__doc__, latent_dim=(16,)
     )
-    claims = load_claims(options.claims) if options.claims else None
+    claims = aelab.load_claims(options.claims) if options.claims else None
     with _display(None, options) as display:
-        done = run_study(
+        done = aelab.run_study(
             experiment, options.out, seeds=options.seeds, vary=axes(options.vary), claims=claims,
             workers=options.workers, watch=display.watch,
         )  # fmt: skip
@@ -71,9 +69,8 @@ def compare(
 ) -> None:
     """Show runs side by side, and the settings in which they differ."""
     from aelab.cli.tables import comparison_table
-    from aelab.studies.compare import compare as compare_runs
 
-    found = compare_runs(*runs)
+    found = aelab.compare(*runs)
     _print_or_json(found.as_json(), output, lambda _: comparison_table(found))
 
 
@@ -81,7 +78,6 @@ def search(arguments: list[str]) -> None:
     """Search the best settings of a model, and prove them with new seeds."""
     from aelab.cli.search_options import SearchPlace
     from aelab.cli.search_tables import print_search
-    from aelab.search import run_search
     from aelab.search.progress import SearchDisplay
 
     experiment, options = experiment_and(
@@ -89,7 +85,7 @@ def search(arguments: list[str]) -> None:
     )
     settings = options.search
     with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
-        done = run_search(
+        done = aelab.run_search(
             settings, experiment, options.out, options.workers, display.watch, options.shared
         )
     print_search(done, options)
@@ -112,26 +108,21 @@ def worker(arguments: list[str]) -> None:
 @command
 def resume(path: RunFolder, options: Annotated[Resuming, Bare]) -> None:
     """Continue an interrupted run, study or search."""
-    from aelab.lab.run import resume as resume_run
     from aelab.runs.search import SearchFolder
-    from aelab.studies.study import resume_study
 
     if SearchFolder.is_at(path):
         _resume_search(path, options)
     else:
-        _repeat(resume_run, resume_study, path, options)
+        _repeat(aelab.resume, aelab.resume_study, path, options)
 
 
 @command
 def evaluate(path: RunFolder, options: Annotated[Evaluating, Bare]) -> None:
     """Evaluate the trained models of a run or study again; a new report."""
-    from aelab.lab.run import evaluate as evaluate_run
-    from aelab.studies.study import evaluate_study
-
     if options.ais:
         _check_likelihood(path, options)
     else:
-        _repeat(evaluate_run, evaluate_study, path, options)
+        _repeat(aelab.evaluate, aelab.evaluate_study, path, options)
 
 
 @command
@@ -141,7 +132,6 @@ def report(path: RunFolder, output: Printed) -> None:
     from aelab.lab.report import rebuild
     from aelab.report.search import build_search_report
     from aelab.runs.search import SearchFolder
-    from aelab.runs.study import Study
     from aelab.studies.study import rebuild_study
 
     if SearchFolder.is_at(path):
@@ -149,7 +139,7 @@ def report(path: RunFolder, output: Printed) -> None:
         build_search_report(found)
         print_search(found, output)
         return
-    again = rebuild_study if Study.is_at(path) else rebuild
+    again = rebuild_study if aelab.Study.is_at(path) else rebuild
     with _display((), output) as display:
         done = again(path, display.watch)
     _print_end(done, output)
@@ -183,10 +173,8 @@ def presets(
 @command
 def export(path: RunFolder, options: Annotated[Exporting, Bare]) -> None:
     """Write the trained models as ONNX, safetensors or folders for the Hub."""
-    from aelab.lab.run import export_models
-    from aelab.runs.run import Run
-
-    say(str(export_models(Run(path), options.format, options.out, *options.models)))
+    done = aelab.export_models(aelab.Run(path), options.format, options.out, *options.models)
+    say(str(done))
 
 
 @command
@@ -196,9 +184,8 @@ def explore(path: RunFolder, options: Annotated[Exploring, Bare]) -> None:
 
     from aelab.explorer import serve
     from aelab.lab.report import explorer_page
-    from aelab.runs.run import Run
 
-    page = explorer_page(Run(path), options.data)
+    page = explorer_page(aelab.Run(path), options.data)
     if options.serve:
         serve(page, options.port, say)
     else:
@@ -243,15 +230,15 @@ COMMANDS = {
 
 
 def _repeat(
-    of_run: Callable[..., "Run"],
-    of_study: Callable[..., "Study"],
+    of_run: Callable[..., "aelab.Run"],
+    of_study: Callable[..., "aelab.Study"],
     path: Path,
     options: Evaluating | Resuming,
 ) -> None:
-    from aelab.runs.study import Study, opened
+    from aelab.runs.study import opened
 
     found, workers = opened(path), options.workers or WORKERS
-    if isinstance(found, Study):
+    if isinstance(found, aelab.Study):
         with _display(None, options) as display:
             study = of_study(path, workers, display.watch, options.data)
         _finish_study(study, options)
@@ -264,14 +251,13 @@ def _repeat(
 def _check_likelihood(path: Path, options: Evaluating) -> None:
     from aelab.cli.tables import annealing_table
     from aelab.lab.run import check_likelihood
-    from aelab.runs.run import Run
 
     with _display((), options) as display:
-        found = check_likelihood(Run(path), options.workers, display.watch, options.data)
+        found = check_likelihood(aelab.Run(path), options.workers, display.watch, options.data)
     _print_or_json(found, options, annealing_table)
 
 
-def _finish_study(done: "Study", output: Output) -> None:
+def _finish_study(done: "aelab.Study", output: Output) -> None:
     _print_results(done, output)
     if failures := done.results()["failures"]:
         raise TrainingError(
@@ -282,12 +268,13 @@ def _finish_study(done: "Study", output: Output) -> None:
 def _resume_search(path: Path, options: Resuming) -> None:
     from aelab.cli.search_tables import print_search
     from aelab.runs.search import SearchFolder
-    from aelab.search import Search, resume_search
     from aelab.search.progress import SearchDisplay
 
-    settings = Search.model_validate(SearchFolder(path).search())
+    settings = aelab.Search.model_validate(SearchFolder(path).search())
     with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
-        done = resume_search(path, options.workers, display.watch, options.data, options.storage)
+        done = aelab.resume_search(
+            path, options.workers, display.watch, options.data, options.storage
+        )
     print_search(done, options)
 
 
@@ -297,24 +284,21 @@ def _display(keys: Iterable[str] | None, output: Output) -> "Display":
     return Display(keys, quiet=output.quiet, stderr=output.json_)
 
 
-def _print_results(done: "Run | Study", output: Output) -> None:
+def _print_results(done: "aelab.Run | aelab.Study", output: Output) -> None:
     from aelab.cli.printing import results_table
     from aelab.cli.tables import claims_table
-    from aelab.runs.run import Run
 
     if not (output.quiet or output.json_):
-        if isinstance(done, Run):
+        if isinstance(done, aelab.Run):
             results_table(done)
         else:
             claims_table(done)
     _print_end(done, output)
 
 
-def _print_end(done: "Run | Study", output: Output) -> None:
-    from aelab.runs.run import Run
-
+def _print_end(done: "aelab.Run | aelab.Study", output: Output) -> None:
     if output.json_:
-        if isinstance(done, Run):
+        if isinstance(done, aelab.Run):
             kind, content = "run", done.metrics()
         else:
             kind, content = "study", done.results()
