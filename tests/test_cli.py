@@ -1,4 +1,4 @@
-"""The verbs as a person calls them: in processes of their own, on tiny data."""
+"""The commands as a person calls them: in processes of their own, on tiny data."""
 
 import json
 import os
@@ -332,7 +332,7 @@ def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["fly"], 2, "there is no verb fly"),
+        (["fly"], 2, "there is no command fly"),
         (["run", "--preset", "nope"], 2, "There is no preset nope"),
         (["run", "--config", "absent.toml"], 2, "Cannot read absent.toml"),
         (["run", "--vae.betta", "2"], 2, "betta"),
@@ -364,6 +364,7 @@ def test_help_is_whole_and_does_not_load_torch() -> None:
     done = aelab("--help")
     assert done.returncode == 0
     assert "resume" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
     probe = (
         "import sys; from aelab.cli.app import main; main(['--help']); "
         "assert 'torch' not in sys.modules"

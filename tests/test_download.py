@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -66,7 +67,6 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (download, data):
         monkeypatch.setattr(module, "MNIST_SHA256", hashes(SET))
     monkeypatch.setattr(download, "MIRRORS", ())
-    monkeypatch.setattr(download, "RETRY_SECONDS", 0)
     monkeypatch.setattr(download, "find_spec", lambda _: None)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -76,6 +76,9 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     write_set(tmp_path / "web", SET, lambda role: f"{role}.gz")
+    packed = {role: tmp_path / "web" / f"{role}.gz" for role in SET}
+    digests = {role: sha256(path.read_bytes()).hexdigest() for role, path in packed.items()}
+    monkeypatch.setattr(download, "GZIP_SHA256", digests)
     server = Mirror(tmp_path / "web")
     monkeypatch.setattr(download, "MIRRORS", (server.url,))
     yield server
@@ -125,16 +128,16 @@ def test_a_file_that_is_not_the_published_one_is_not_kept(
     path.write_bytes(content)
     if fault == "gone":
         path.unlink()
-    words = {"pixel": "wrong SHA-256", "cut": "truncated", "page": "magic", "gone": "HTTP 404"}
+    said = "HTTP 404 File not found" if fault == "gone" else f"{path.name} has the wrong SHA-256"
     with pytest.raises(DataError) as caught:
         load_data("mnist", cache=tmp_path / "cache")
-    assert words[fault] in str(caught.value)
+    assert said in str(caught.value)
     assert mirror.host in str(caught.value)
     assert "use --data bundled" in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
     found = resolve_data("auto", cache=tmp_path / "cache")
     assert found.kind == "bundled"
-    assert words[fault] in found.why
+    assert said in found.why
 
 
 def test_a_mirror_that_stumbles_is_asked_again(tmp_path: Path, mirror: Mirror) -> None:
@@ -167,7 +170,7 @@ def test_auto_without_a_network_is_bundled_at_once(
     monkeypatch.setattr(download, "MIRRORS", (closed_port(), closed_port()))
     began = time.monotonic()
     found = load_data("auto", cache=tmp_path / "cache")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
     assert (found.source, found.name) == ("bundled", "5,000 bundled digits")
     assert f"the cache {tmp_path / 'cache'} does not exist yet" in found.why
     assert found.why.count("Connection refused") == 2
@@ -182,7 +185,7 @@ def test_a_mirror_that_stays_silent_is_not_waited_for(
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(download, "MIRRORS", (url,))
         began = time.monotonic()
-        with pytest.raises(DataError, match=r"no answer within 0\.3 s|timed out"):
+        with pytest.raises(DataError, match=r"no answer within 0\.3 s"):
             resolve_data("mnist", cache=tmp_path / "cache")
         assert time.monotonic() - began < 2
         monkeypatch.setattr(download, "MIRRORS", (url, mirror.url))
@@ -225,4 +228,4 @@ def test_kaggle_serves_where_no_mirror_does(
 
 
 def test_the_published_checksums_cover_every_file() -> None:
-    assert download.MNIST_SHA256.keys() == layout.ROLES.keys()
+    assert download.MNIST_SHA256.keys() == download.GZIP_SHA256.keys() == layout.ROLES.keys()

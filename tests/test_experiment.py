@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from aelab.cli.printing import print_presets
-from aelab.config.base import read_toml
+from aelab.config.base import read_toml, to_toml
 from aelab.errors import AelabError
 from aelab.experiment.presets import PRESET_HELP, PRESETS, load_toml, preset, validate
 from aelab.experiment.settings import experiment_type
-from aelab.experiment.toml import to_toml
 from aelab.models import MODELS
 
 

@@ -45,8 +45,10 @@ def exported(form: Format, folder: Path, model: Autoencoder) -> Path:
     )
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [*((name, "dense") for name in MODELS), *(("vae", network) for network in NETWORKS)],
+)
 def test_onnx_gives_the_same_numbers_for_any_batch(name: str, network: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     model = make(name, network)
@@ -87,6 +89,34 @@ def test_onnx_shows_the_mean_of_the_continuous_bernoulli(tmp_path: Path) -> None
     # In float64 torch's own formula is good near zero too.
     wanted = torch.distributions.ContinuousBernoulli(logits=torch.tensor(logits).double()).mean
     np.testing.assert_allclose(pixels, wanted.numpy(), atol=1e-5)
+
+
+def test_onnx_holds_a_model_that_does_more_than_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    model = make("ae")
+    monkeypatch.setattr(model, "decode", lambda z: model.decoder(2 * z))
+    out = exported("onnx", tmp_path, model)
+    path = out / "ae-2-decoder.onnx"
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
+    logits, _ = onnxruntime.InferenceSession(path).run(None, {"code": z.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(logits, model.decode(z).numpy(), atol=1e-5)
+    assert str(Path(aelab.__file__).parent).encode() not in path.read_bytes()
+
+
+def test_a_model_that_cannot_be_traced_is_refused_by_onnx(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="needs onnx")
+    model = make("ae")
+    monkeypatch.setattr(model, "decode", lambda z: model.decoder(z if z.sum() > 0 else 2 * z))
+    with pytest.raises(AelabError, match=r"^torch\.onnx cannot export the AE: "):
+        exported("onnx", tmp_path, model)
+    monkeypatch.setattr(type(model), "capabilities", frozenset({"codes", "pixels"}))
+    with pytest.raises(AelabError, match="decodes no code alone"):
+        exported("onnx", tmp_path, model)
 
 
 def test_without_the_package_onnx_says_what_to_install(
@@ -159,6 +189,8 @@ def test_the_card_of_a_model_that_does_more_than_its_layers_shows_no_layers(
     assert "load_exported" in card
     assert "Without aelab" not in card
     assert "posterior" not in card
+    again = aelab.load_exported(tmp_path / "out" / "ae-2")
+    assert torch.equal(again.encode(X), model.encode(X))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -188,6 +220,16 @@ def test_what_is_no_export_is_refused_in_one_sentence(tmp_path: Path) -> None:
             aelab.load_exported(folder)
 
 
-def test_a_layer_without_description_is_named() -> None:
-    with pytest.raises(AelabError, match="Softmax"):
-        describe(nn.Sequential(nn.Softmax(-1)))
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (nn.Softmax(-1), "of type Softmax"),
+        (nn.GELU("tanh"), "GELU with approximate = 'tanh'"),
+        (nn.Conv2d(2, 2, 3, groups=2), "Conv2d with groups = 2"),
+        (nn.Conv2d(2, 2, 3, padding="same"), "Conv2d with padding = 'same'"),
+        (nn.Flatten(2), "Flatten with start_dim = 2"),
+    ],
+)
+def test_a_layer_without_description_is_named(layer: nn.Module, words: str) -> None:
+    with pytest.raises(AelabError, match=f"{words} cannot be exported"):
+        describe(nn.Sequential(layer))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from aelab.data.idx import read_idx, shown
+from aelab.data.idx import printable, read_idx
 from aelab.errors import DataError
 from tests.idx_files import Array, idx_bytes
 
@@ -175,4 +175,4 @@ def test_a_header_that_lies_costs_no_memory(tmp_path: Path, count: int, packed: 
 
 
 def test_shown_has_no_control_characters() -> None:
-    assert shown("a\x1b[31m\n\udcff/é") == "a�[31m��/é"
+    assert printable("a\x1b[31m\n\udcff/é") == "a�[31m��/é"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aelab.cli.options import alone, parse
+from aelab.cli.options import parse
 from aelab.cli.search_options import SearchPlace, WorkerPlace
 from aelab.data.sources import Source
 from aelab.errors import AelabError
@@ -66,7 +66,7 @@ def test_words_that_are_not_understood_are_repeated_without_a_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        parse(alone(WorkerPlace, ""), "worker", ["--storag", "postgres://u:SECRET@h/x"])
+        parse(WorkerPlace, "worker", ["--storag", "postgres://u:SECRET@h/x"])
     told = capsys.readouterr().err
     assert "postgres://u:***" in told
     assert SECRET not in told

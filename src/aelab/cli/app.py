@@ -17,26 +17,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _main(list(sys.argv[1:] if arguments is None else arguments))
 
 
-def _main(words: list[str]) -> None:
-    if words[:1] == ["--version"]:
+def _main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--version"]:
         say(f"aelab {version('aelab')}")
-    elif not words or words[0] in ("-h", "--help"):
+    elif not arguments or arguments[0] in ("-h", "--help"):
         _usage()
-    elif words[0] not in COMMANDS:
-        say(f"aelab: there is no verb {words[0]}; see aelab --help.", error=True)
+    elif arguments[0] not in COMMANDS:
+        say(f"aelab: there is no command {arguments[0]}; see aelab --help.", error=True)
         sys.exit(2)
     else:
         end_at_signals()
         try:
-            if words[0] != "doctor":  # which reports a plugin that fails
+            if arguments[0] != "doctor":  # which reports a plugin that fails
                 load_plugins()
-            COMMANDS[words[0]](words[1:])
+            COMMANDS[arguments[0]](arguments[1:])
         except AelabError as error:
             say(f"aelab: {error}", error=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             say(
-                "aelab: interrupted; aelab resume RUN goes on from the last checkpoint (an "
+                "aelab: interrupted; aelab resume RUN continues from the last checkpoint (an "
                 "evaluation continues when it is started again).",
                 error=True,
             )
@@ -44,7 +44,7 @@ def _main(words: list[str]) -> None:
 
 
 def end_at_signals() -> None:
-    """End politely: the workers end too, and write their last checkpoints."""
+    """On SIGTERM and SIGHUP, exit as from an exception: the workers write their checkpoints."""
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # the shell and the terminal both send SIGHUP
@@ -57,8 +57,8 @@ def end_at_signals() -> None:
 
 
 def _usage() -> None:
-    say("usage: aelab VERB [OPTIONS]\n\nThe laboratory for autoencoders and variational "
-         "autoencoders on MNIST.\n")  # fmt: skip
-    for name, verb in COMMANDS.items():
-        say(f"  {name:<9} {verb.__doc__}")
-    say("\naelab VERB --help tells a verb's options; aelab --version the version.")
+    say("usage: aelab COMMAND [OPTIONS]\n\nThe laboratory for autoencoders and variational "
+        "autoencoders on MNIST.\n")  # fmt: skip
+    for name, command in COMMANDS.items():
+        say(f"  {name:<9} {command.__doc__}")
+    say("\naelab COMMAND --help lists its options; aelab --version prints the version.")

@@ -1,6 +1,6 @@
-"""What this machine has: versions, devices, threads, extras, places to write, and the digits.
+"""A report on this machine: versions, devices, threads, extras, folders, and the data sources.
 
-Imports of torch and of what needs it are inside the functions, to be reported if they fail.
+Torch and what needs it are imported inside the functions, so that a failure can be reported.
 """
 
 import os
@@ -20,9 +20,9 @@ FREE_GB = 1.0  # a recipe run on all of MNIST leaves some 60 MB
 
 
 def examine() -> dict[str, Any]:
-    """Facts of plain JSON types, and ``problems``: a sentence each for what will not work.
+    """Facts of plain JSON types, and ``problems``, one sentence for each.
 
-    What only a working torch can tell is left out where it cannot be imported.
+    Facts that need torch are left out if it cannot be imported.
     """
     problems: list[str] = []
     packages, extras = _packages(problems)
@@ -75,10 +75,16 @@ def _of_torch(problems: list[str]) -> dict[str, Any]:
 
 
 def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """What a source of digits holds, or, if none is named, what is here without a network.
+    """What a source of data holds.
 
-    ``fetch`` downloads MNIST into the cache. ``say`` is told what takes time. Raises DataError if
-    a source that was named cannot be used; of the others it is told why.
+    Args:
+        source: As for ``resolve_data``, or ``fetch`` to download MNIST into the cache, or None for
+            what is available without a network.
+        say: Called with a line of text before each download.
+
+    Raises:
+        DataError: If the named source cannot be used. Without a name, the entry of a source that
+            cannot be used has a ``problem``.
     """
     from aelab.data.sources import default_cache
 
@@ -104,7 +110,7 @@ def _look(source: str, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _packages(problems: list[str]) -> tuple[dict[str, str], dict[str, dict[str, str | None]]]:
-    """Versions of what aelab needs, and by extra of what it can use; None if not installed."""
+    """The versions of required packages and, by extra, of optional ones (None: missing)."""
     needed: dict[str, str] = {}
     extras: dict[str, dict[str, str | None]] = {}
     for line in requires("aelab") or []:

@@ -1,12 +1,14 @@
-"""The words of the command line as settings: presets and files below, flags on top.
+"""The arguments of the command line as settings: a preset, a TOML file over it, flags over both.
 
 Nothing here imports torch until an Experiment is asked for.
 """
 
 import contextlib
+import functools
 import io
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -21,15 +23,15 @@ if TYPE_CHECKING:
     from aelab.experiment.settings import Experiment
 
 T = TypeVar("T")
-Bare = tyro.conf.arg(name="")  # the flags of a record without its name before them
+Bare = tyro.conf.arg(name="")  # a record's flags are not prefixed with the parameter's name
 WORKERS = 2  # unless told otherwise
 
 
 class Output(Config):
-    """What a verb prints; none of it changes a result."""
+    """What a command prints; none of it changes a result."""
 
     json_: Annotated[bool, tyro.conf.arg(name="json")] = Field(
-        False, description="Print the results as JSON, and all else on the error output."
+        False, description="Print the results as JSON, and all else to stderr."
     )
     quiet: bool = Field(False, description="Print nothing but the run folder, or the JSON.")
 
@@ -44,8 +46,8 @@ class Moved(Config):
     )
 
 
-class Doing(Output):
-    """How a run is done."""
+class Working(Output):
+    """How many models are trained or evaluated at a time."""
 
     workers: int = Field(
         WORKERS, ge=1, description="Models trained at a time, each in a process with one thread."
@@ -53,33 +55,33 @@ class Doing(Output):
 
 
 class Resuming(Output, Moved):
-    """How it goes on."""
+    """How a run, study or search is resumed."""
 
     workers: int | None = Field(
         None,
         ge=1,
         description="Models trained at a time, each in a process with one thread (left out: "
-        f"{WORKERS}, and of a search as many as it began with, for they decide its trials).",
+        f"{WORKERS}; for a search as many as it began with, because its trials depend on them).",
     )
     storage: str | None = Field(
         None,
         repr=False,  # it may hold a password
         description="The address of a search's shared database, with its password (left out: as "
-        "it began, the password from PGPASSWORD or ~/.pgpass).",
+        "it began, with the password from PGPASSWORD or ~/.pgpass).",
     )
 
 
-class Evaluating(Doing, Moved):
-    """What is measured."""
+class Evaluating(Working, Moved):
+    """What is evaluated."""
 
     ais: bool = Field(
         False,
-        description="Do not measure again, but check how tight the likelihood bounds are: by "
-        "annealed importance sampling of images that each variational model makes. Takes minutes.",
+        description="Only check how tight the likelihood bounds are: by annealed importance "
+        "sampling of images that each variational model makes. Takes minutes.",
     )
 
 
-class Place(Doing):
+class Place(Working):
     """Where a run is done."""
 
     config: Path | None = Field(
@@ -95,7 +97,7 @@ class Studying(Place):
 
     out: Path | None = Field(
         None,
-        description="The study folder; one that exists is gone on with (default: "
+        description="The study folder; one that exists is continued (default: "
         "runs/<date>-<preset>-study).",
     )
     seeds: int = Field(10, ge=1, description="Trainings of every model, from --seed on.")
@@ -129,7 +131,7 @@ class Exploring(Moved):
 
 
 @dataclass(frozen=True)
-class _Ground:
+class _Start:
     """Where the settings start from, before the flags."""
 
     preset: str | None = None
@@ -137,102 +139,90 @@ class _Ground:
 
 
 def experiment_and(
-    place: type[T],
+    beside: type[T],
     verb: str,
-    words: list[str],
+    arguments: list[str],
     about: str | None,
     table: str | None = None,
     **defaults: Any,
 ) -> tuple["Experiment", T]:
-    """The Experiment that the words describe, and beside it the settings of ``place``.
+    """The Experiment that the arguments describe, and the other options of a command.
 
-    ``defaults`` lie between the preset and the file; ``table`` names a field of ``place`` that a
-    TOML file may hold too.
+    Args:
+        beside: The type of the other options.
+        verb: The name of the command.
+        arguments: What follows it on the command line.
+        about: The first line of the help.
+        table: The name of a field of ``beside`` that a TOML file may hold too.
+        defaults: Settings between the preset and the file.
     """
     from aelab.experiment.presets import load_toml, preset
     from aelab.experiment.settings import experiment_type
 
-    asked = [word for word in words if word in ("-h", "--help")]
-    ground, rest = tyro.cli(
-        _Ground, prog=f"aelab {verb}", args=[word for word in words if word not in asked],
+    asked = [word for word in arguments if word in ("-h", "--help")]
+    start, rest = tyro.cli(
+        _Start, prog=f"aelab {verb}", args=[word for word in arguments if word not in asked],
         return_unknown_args=True,
     )  # fmt: skip
-    base = (
-        load_toml(ground.config, ground.preset, (table,) if table else (), **defaults)
-        if ground.config
-        else preset(ground.preset or "recipe", **defaults)
-    )
+    base, default = preset(start.preset or "recipe", **defaults), beside()
+    if start.config:
+        base = load_toml(start.config, start.preset, (table,) if table else (), **defaults)
+        if table and (found := read_toml(start.config).get(table)):
+            try:
+                default = beside(**{table: found})
+            except ValidationError as error:
+                raise AelabError(f"In {start.config}: {sentence(error)}") from None
 
-    found = read_toml(ground.config).get(table) if ground.config and table else None
-    default = _validated(place, {table: found}, str(ground.config)) if found else place()
-
-    def parsed(
+    def both(
         settings: Annotated[experiment_type(), Bare] = base,  # type: ignore[valid-type]
-        beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
+        others: Annotated[beside, Bare] = default,  # type: ignore[valid-type]
     ) -> Any:
-        return settings, beside
+        return settings, others
 
-    parsed.__doc__ = about
-    both: tuple[Experiment, T] = parse(parsed, verb, [*rest, *asked[:1]])
-    return both
-
-
-def _validated(place: type[T], settings: dict[Any, Any], where: str) -> T:
-
-    try:
-        return place(**settings)
-    except ValidationError as error:
-        raise AelabError(f"In {where}: {sentence(error)}") from None
-
-
-def run_and(place: type[Any], about: str | None) -> Any:
-    """A function for :func:`parse`: a run folder, and the settings of ``place`` beside it."""
-    default = place()
-
-    def parsed(
-        run: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help="The run folder.")]],
-        beside: Annotated[place, Bare] = default,  # type: ignore[valid-type]
-    ) -> Any:
-        return run, beside
-
-    parsed.__doc__ = about
+    parsed: tuple[Experiment, T] = parse(both, verb, [*rest, *asked[:1]], about)
     return parsed
 
 
-def alone(settings: type[Any], about: str | None) -> Any:
-    """A function for :func:`parse`: ``settings`` and nothing else."""
+def command(function: Callable[..., None]) -> Callable[[list[str]], None]:
+    """Make ``function`` a command: its annotations are the options, its docstring the help."""
 
-    def parsed(asked: Annotated[settings, Bare]) -> Any:  # type: ignore[valid-type]
-        return asked
+    @functools.wraps(function)
+    def bound(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return functools.partial(function, *args, **kwargs)
 
-    parsed.__doc__ = about
-    return parsed
+    @functools.wraps(function)
+    def called(arguments: list[str]) -> None:
+        parse(bound, function.__name__, arguments)()
+
+    return called
 
 
-def parse(function: Any, verb: str, words: list[str]) -> Any:
-    """What ``function`` makes of the words. Raises AelabError with one sentence for a bad value.
+def parse(target: Any, verb: str, arguments: list[str], about: str | None = None) -> Any:
+    """What ``target`` makes of the arguments, with ``about`` as the first line of its help.
 
-    tyro's own complaint stays for everything that it finds by itself, such as an unknown flag.
+    Raises AelabError with one sentence for a bad value. For what tyro finds by itself, such as an
+    unknown flag, its own message is printed and SystemExit raised.
     """
-    complaint = io.StringIO()
+    message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(message):
             return tyro.cli(
-                function, prog=f"aelab {verb}", args=words, config=(tyro.conf.FlagCreatePairsOff,)
-            )
+                target, prog=f"aelab {verb}", description=about, args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )  # fmt: skip
     except (SystemExit, ValidationError) as end:
-        chain: list[BaseException] = [end]
-        while context := chain[-1].__context__:
-            chain.append(context)
-        for refusal in chain:
-            if isinstance(refusal, ValidationError):
-                table = str(getattr(end.__context__, "arg", ""))
-                where = table.removeprefix("settings").removeprefix("beside").strip(".")
-                said = sentence(refusal, where)
-                raise AelabError(f"In the flags: {said} See aelab {verb} --help.") from None
+        error: BaseException | None = end
+        while error and not isinstance(error, ValidationError):
+            error = error.__context__
+        if isinstance(error, ValidationError):
+            argument = str(getattr(end.__context__, "arg", ""))
+            where = ".".join(argument.split(".")[1:])  # without the parameter's name
+            raise AelabError(
+                f"In the flags: {sentence(error, where)} See aelab {verb} --help."
+            ) from None
         # tyro repeats what it does not understand, in lines of its own; a password is not repeated.
-        hidden = [re.sub(r"(://[^:/?]*:).*|(password=).*", r"\1\2***", word) for word in words]
-        if hidden != words:
-            return parse(function, verb, hidden)
-        sys.stderr.write(complaint.getvalue())
+        hidden = [re.sub(r"(://[^:/?]*:).*|(password=).*", r"\1\2***", word) for word in arguments]
+        if hidden != arguments:
+            return parse(target, verb, hidden, about)
+        sys.stderr.write(message.getvalue())
         raise

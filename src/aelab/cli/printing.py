@@ -18,20 +18,22 @@ def results_table(run: "Run") -> None:
 
 
 def print_presets(name: str | None) -> None:
-    """The presets with a line each, or one of them whole, as TOML."""
+    """Print the presets with a line each, or one of them as TOML."""
+    from aelab.config.base import to_toml
     from aelab.experiment.presets import PRESET_HELP, PRESETS, preset
-    from aelab.experiment.toml import to_toml
 
     out = console()
     if name is None:
+        table = Table.grid(padding=(0, 2))
         for key in PRESETS:
-            out.print(Text.assemble((f"{key:<8}", "bold"), f" {PRESET_HELP[key]}"))
+            table.add_row(Text(key, "bold"), PRESET_HELP[key])
+        out.print(table)
         return
-    out.print(to_toml(preset(name).model_dump(mode="json")))
+    out.print(to_toml(preset(name).model_dump(mode="json")), end="", soft_wrap=True)
 
 
 def print_data(found: list[dict[str, Any]]) -> None:
-    """What each source of digits holds, or why it holds none."""
+    """Print what each data source holds, or why it cannot be used."""
     out = console()
     for data in found:
         out.print(data["name"], style="bold")
@@ -53,7 +55,7 @@ def print_data(found: list[dict[str, Any]]) -> None:
 
 
 def print_examination(found: dict[str, Any]) -> None:
-    """What the machine has, then what is wrong with it."""
+    """Print what the machine has, then its problems."""
     out = console()
     table = Table.grid(padding=(0, 2))
     if environment := found.get("environment"):

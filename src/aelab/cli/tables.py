@@ -47,22 +47,22 @@ def claims_table(study: Study) -> None:
 def comparison_table(found: Comparison) -> None:
     """Print runs side by side, and beneath them the settings in which they differ."""
     table = Table()
-    table.add_column("measure")
+    table.add_column("metric")
     for column in found.columns:
         table.add_column(f"{column.run}\n{column.model}", justify="right", no_wrap=True)
-    for name, measure in found.measures.items():
+    for name, metric in found.measures.items():
         values = [column.values.get(name) for column in found.columns]
         known = [value for value in values if value is not None]
         places = decimals(known)
-        unit = f" ({measure['unit']})" if measure["unit"] else ""
-        best = _best(known, measure["better"])
+        unit = f" ({metric['unit']})" if metric["unit"] else ""
+        best = _best(known, metric["better"])
         cells = [
             Text(NOT_DEFINED if name in column.values else NOT_MEASURED, "dim")
             if value is None
             else Text(number(value, places), "bold" if value == best else "")
             for column, value in zip(found.columns, values, strict=True)
         ]
-        table.add_row(measure["title"] + unit, *cells)
+        table.add_row(metric["title"] + unit, *cells)
     settings = Table(title="Settings that differ", title_justify="left")
     settings.add_column("setting")
     for run in found.runs:

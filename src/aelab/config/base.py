@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aelab.errors import AelabError
@@ -46,6 +47,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise AelabError(f"{path} is not TOML: save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise AelabError(f"{path} is not TOML: {error}.") from None
+
+
+def to_toml(settings: Mapping[str, Any]) -> str:
+    """Plain settings as TOML; what is None, and a table without settings, is left out."""
+
+    def given(table: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {
+            name: given(value) if isinstance(value, Mapping) else value
+            for name, value in table.items()
+        }
+        return {name: value for name, value in plain.items() if value not in (None, {})}
+
+    return tomli_w.dumps(given(settings))
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where tensors are computed on: found once, by name, before anything is trained."""
+"""The device of training and evaluation, found by name before anything is trained."""
 
 from typing import Literal
 
@@ -26,9 +26,9 @@ def find_device(name: Device) -> torch.device:
 
 
 def measuring_device(name: Device) -> torch.device:
-    """The device to measure on: that of the training, or the CPU where it is not here.
+    """The device to evaluate on: that of the training, or the CPU if it is not available.
 
-    The CPU too in place of MPS, which has no float64.
+    The CPU replaces MPS, which has no float64.
     """
     return torch.device("cuda" if name == "cuda" and torch.cuda.is_available() else "cpu")
 

@@ -1,4 +1,4 @@
-"""How much effort an evaluation takes."""
+"""The settings of an evaluation."""
 
 from typing import Literal
 
@@ -8,15 +8,16 @@ from aelab.config.base import Config
 
 
 class EvaluationSettings(Config):
-    """How much effort the measures take; the same for every model of a run."""
+    """The size of an evaluation; the same for every model of a run."""
 
     samples: Literal[500, 5000] = Field(
-        500, description="Importance samples an image of the tightest likelihood bound."
+        500, description="Importance samples per image of the tightest likelihood bound."
     )
     draws: int = Field(
         10_000, ge=1, description="Images drawn by each sampler (at most one a test image)."
     )
     pairs: int = Field(5_000, ge=1, description="Pairs of test images to interpolate between.")
     flow: bool = Field(
-        False, description="Draw by a flow fitted to the codes too (extra flow; 15 s a model)."
+        False,
+        description="Sample from a flow fitted to the codes, too (extra flow; 15 s a model).",
     )

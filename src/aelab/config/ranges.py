@@ -1,7 +1,7 @@
-"""What a search may try, declared beside the setting that it varies.
+"""The search space of a setting, declared with its field.
 
-``learning_rate: Annotated[float, Range(1e-4, 1e-2, log=True)] = Field(1e-3, …)``. The search finds
-every such field by itself, a new model's too.
+``learning_rate: Annotated[float, Range(1e-4, 1e-2, log=True)] = Field(1e-3, …)``. A search finds
+every such field by itself, also in a new model.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from typing import Any
 class Range:
     """Numbers from ``low`` to ``high``, on a logarithmic scale if ``log``, integers if ``whole``.
 
-    One that is not ``by_default`` is searched only when it is asked for, as more of it is always
-    better (a larger code reconstructs better) or as it changes what is compared.
+    A range that is not ``by_default`` is searched only on request, because more is always better
+    (a larger code reconstructs better) or because it changes what is compared.
     """
 
     low: float

@@ -1,28 +1,27 @@
-"""What the terminal shows: one live display over all models, and the table of results."""
+"""Progress of a run or study on the terminal: one live display over all models."""
 
 import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
-from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from aelab.console.streams import console
 from aelab.runs.pool import Event, check_workers
 
-if TYPE_CHECKING:  # torch is not imported here, so that aelab doctor can report its absence
-    pass
-
-
-QUIET_SECONDS = 10.0  # without a terminal: a line a model at most so often
+QUIET_SECONDS = 10.0  # without a terminal: the shortest time between two lines of one model
 
 
 class Display:
     """Shows the events of a run: bars on a terminal, lines elsewhere, warnings always.
 
-    ``keys`` are the jobs that have a bar; of a study (None), whose jobs are many, those at work.
+    Args:
+        keys: The jobs that have a bar; None for a study, where only the running jobs have one.
+        quiet: Print nothing but warnings and failures.
+        stderr: Print to stderr.
     """
 
     def __init__(
@@ -40,9 +39,9 @@ class Display:
             console=self.console,
             disable=quiet or not self.live,
         )
-        self.passing = keys is None
-        self.bars: dict[str, TaskID] = {key: self._bar(key, "waiting") for key in keys or ()}
-        self.said: dict[str, float] = {}
+        self.only_running = keys is None
+        self.bars = {key: self._bar(key, "waiting") for key in keys or ()}
+        self.printed: dict[str, float] = {}  # when a line of a job was last printed
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -59,15 +58,12 @@ class Display:
     def _bar(self, key: str, state: str) -> TaskID:
         return self.progress.add_task(key, total=1, state=state, start=False)
 
-    def _task(self, key: str) -> Task:
-        return next(task for task in self.progress.tasks if task.id == self.bars[key])
-
     def watch(self, event: Event) -> None:
         """Show one event."""
-        if self.passing and event.kind == "started":
+        if self.only_running and event.kind == "started":
             self.bars[event.job] = self._bar(event.job, "starting")
         self._show(event)
-        if self.passing and event.kind in ("done", "failed") and event.job in self.bars:
+        if self.only_running and event.kind in ("done", "failed") and event.job in self.bars:
             self.progress.remove_task(self.bars.pop(event.job))
 
     def _show(self, event: Event) -> None:
@@ -85,8 +81,8 @@ class Display:
             self._epoch(event.job, content)
         elif "resumed" in content:
             epochs, steps = content["resumed"], content["step"]
-            place = f"step {steps} of epoch {epochs + 1}" if steps else f"epoch {epochs}"
-            self.console.print(f"{event.job}: resumed after {place}.")
+            position = f"step {steps} of epoch {epochs + 1}" if steps else f"epoch {epochs}"
+            self.console.print(f"{event.job}: resumed after {position}.")
         elif "warning" in content:
             self.errors.print(f"{event.job}: {content['warning']}", style="yellow")
         else:
@@ -99,19 +95,19 @@ class Display:
             f"  {row['images_per_second']:,.0f} images/s"
         )
         bar = self.bars[job]
-        if not self._task(job).started:
-            self.progress.start_task(bar)
+        self.progress.start_task(bar)  # the first epoch starts the clock, not the waiting
         self.progress.update(bar, completed=content["epoch"], total=content["epochs"], state=state)
-        quiet = time.monotonic() - self.said.get(job, -QUIET_SECONDS) < QUIET_SECONDS
+        quiet = time.monotonic() - self.printed.get(job, -QUIET_SECONDS) < QUIET_SECONDS
         if not self.live and (not quiet or content["epoch"] == content["epochs"]):
-            self.said[job] = time.monotonic()
+            self.printed[job] = time.monotonic()
             self.console.print(f"{job}: epoch {content['epoch']}/{content['epochs']}  {state}")
 
     def _state(self, job: str, state: str, last: bool = False) -> None:
         if job in self.bars:
             self.progress.update(self.bars[job], state=state)
             if last:
-                self.progress.update(self.bars[job], completed=self._task(job).total)
+                [total] = [t.total for t in self.progress.tasks if t.id == self.bars[job]]
+                self.progress.update(self.bars[job], completed=total)
         elif self.live and not last:
             self.console.print(f"{job}: {state}", style="dim")
 
@@ -121,10 +117,10 @@ T = TypeVar("T")
 
 
 def with_workers(display: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """For functions whose jobs run in worker processes: check first that these can do them.
+    """Decorate a function whose jobs run in worker processes.
 
-    Without a ``watch``, progress is shown on a terminal and in a notebook, by the display that
-    ``display`` makes of the arguments.
+    The workers are checked first. Without a ``watch``, progress is shown on a terminal and in a
+    notebook, by the display that ``display`` makes of the function's arguments.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

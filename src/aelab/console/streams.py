@@ -14,7 +14,7 @@ SIGPIPE_EXIT = 141  # how a shell reports a program whose reader has gone
 
 
 def console(least_width: int = 0, **options: Any) -> Console:
-    """A console without markup: what looks like it comes from data, such as a folder's name."""
+    """A console that prints brackets and colons as they are, because names may hold them."""
     made = Console(markup=False, emoji=False, highlight=False, **options)
     made.width = max(made.width, least_width)
     return made
@@ -55,10 +55,10 @@ class _Output(io.TextIOWrapper):
 
 @contextlib.contextmanager
 def standard_streams() -> Iterator[None]:
-    """Within it, printing never fails, and what the encoding lacks becomes a question mark.
+    """A context in which printing never fails; characters that the encoding lacks become ``?``.
 
-    If output was lost, exits after all work: with 141 if its reader has gone, and otherwise, such
-    as on a full disk, with 1 and a sentence.
+    If output was lost, it exits at the end: with 141 if the reader has gone; otherwise, for
+    example on a full disk, with 1 and a message.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it is closed, as by >&-

@@ -1,7 +1,8 @@
 """The data protocols: how stored grey levels become the pixels that a model is trained on.
 
-``grey`` takes them as numbers in [0, 1]; ``dynamic`` draws each pixel anew at every presentation,
-with the grey level as its probability (Salakhutdinov and Murray, 2008); ``static`` draws once.
+``grey`` scales them to [0, 1]; ``dynamic`` draws each pixel from a Bernoulli distribution whenever
+an image is used, with the grey level as its probability (Salakhutdinov and Murray, 2008);
+``static`` draws once.
 """
 
 from typing import Literal, final
@@ -22,18 +23,18 @@ def to_unit(images_BD: Tensor) -> Tensor:
 
 
 def binarise(images_BD: Tensor, generator: torch.Generator) -> Tensor:
-    """One Bernoulli draw a pixel of uint8 images, as float32 0 or 1."""
+    """Draw each pixel of uint8 images from a Bernoulli distribution; float32, 0 or 1."""
     return torch.bernoulli(to_unit(images_BD), generator=generator)
 
 
 def prepare(images_BD: Tensor, protocol: Protocol, generator: torch.Generator) -> Tensor:
-    """A batch of uint8 images as the protocol presents it, float32; static ones are frozen."""
+    """A batch of uint8 images as float32 pixels by the protocol; static images are drawn before."""
     return binarise(images_BD, generator) if protocol == "dynamic" else to_unit(images_BD)
 
 
 @final
 class Batches:
-    """Batches of stored images as the protocol presents them, written into arrays made once."""
+    """Batches of stored images as pixels by the protocol, written into reused arrays."""
 
     def __init__(self, images_u8: Tensor, protocol: Protocol) -> None:
         self.images_u8 = images_u8
@@ -41,9 +42,9 @@ class Batches:
         self.buffers: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def __call__(self, index_B: Tensor, generator: torch.Generator) -> Tensor:
-        """The images at ``index``, float32 ``(B, D)``; the next batch of that size overwrites it.
+        """The images at ``index``, float32 ``(B, D)``, as :func:`prepare` returns them.
 
-        The same numbers as from :func:`prepare`, without an allocation.
+        The next batch of the same size overwrites the result, so that nothing is allocated.
         """
         if len(index_B) not in self.buffers:
             bytes_BD = self.images_u8.new_empty(len(index_B), self.images_u8.shape[1])
@@ -58,7 +59,7 @@ class Batches:
 
 
 def freeze(images: NDArray[np.uint8], seed: int, split: str) -> NDArray[np.uint8]:
-    """One seeded draw of a whole split, as uint8 0 or 255, shape as given."""
+    """Draw every pixel of a split once from the seed; uint8, 0 or 255, of the same shape."""
     generator = numpy_stream(seed, "binarise", split)
     frozen = np.empty_like(images)
     for start in range(0, len(images), 5_000):  # bounded memory

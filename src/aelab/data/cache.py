@@ -1,4 +1,4 @@
-"""Where things are kept that are made or fetched once and serve many runs."""
+"""The cache: files that are made or downloaded once and used by many runs."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def cache_path() -> Path:
 
 
 def require_cache(path: Path | None = None) -> Path:
-    """The cache (or ``path``), made or not. Raises RunError if it cannot be written."""
+    """The cache (or ``path``), which need not exist. Raises RunError if it cannot be written."""
     path = path or cache_path()
     there = next(each for each in (path, *path.parents) if os.path.lexists(each))
     if not (os.access(there, os.W_OK | os.X_OK) and there.is_dir()):

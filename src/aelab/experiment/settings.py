@@ -42,12 +42,12 @@ class Experiment(Config):
         description="auto, bundled (5,000 digits), mnist (cache or download), or a folder of IDX "
         "files.",
     )
-    split_seed: int = Field(0, ge=0, description="Seed of the split, apart from the training's.")
+    split_seed: int = Field(0, ge=0, description="Seed of the split, separate from the training's.")
     validation: int | None = Field(
         None, ge=1, description="Validation images (None: a sixth of the training files)."
     )
     train_size: int | None = Field(
-        None, ge=1, description="Train on so many images, drawn by class (None: all)."
+        None, ge=1, description="Training images, a stratified subset (None: all)."
     )
     pixels: Pixels = Field(
         "grey", description="Data protocol: grey levels, dynamic or static binarisation."
@@ -59,7 +59,7 @@ class Experiment(Config):
         "auto", description="Where to train: auto is CUDA where there is one, else the CPU."
     )
     checkpoint_epochs: int = Field(
-        1, ge=1, description="Keep a checkpoint after so many epochs, and at the end."
+        1, ge=1, description="Epochs between checkpoints; the last epoch has one, too."
     )
     checkpoint_minutes: float | None = Field(
         None,
@@ -68,10 +68,10 @@ class Experiment(Config):
     )
     network: Network = Field(Network(), description="The network that the models share.")
     evaluation: EvaluationSettings = Field(
-        EvaluationSettings(), description="The effort of the measures."
+        EvaluationSettings(), description="The size of the evaluation."
     )
     baselines: tuple[Baseline, ...] = Field(
-        ("pca", "pixels"), description="What is measured beside the models."
+        ("pca", "pixels"), description="What is evaluated beside the models."
     )
 
     def __new__(cls, **settings: Any) -> Self:  # noqa: ARG004
@@ -117,9 +117,9 @@ class Experiment(Config):
         return pca + ["pixels"] * ("pixels" in self.baselines)
 
     def settled(self) -> Self:
-        """The experiment with its device decided, so that a resume uses the same one.
+        """The experiment with a definite device, so that a resumed run uses the same one.
 
-        Raises AelabError if it asks for what is not installed or not here.
+        Raises AelabError if a package or the device that it needs is missing.
         """
         self.require_packages()
         return self.model_copy(update={"device": find_device(self.device).type})

@@ -1,27 +1,33 @@
-"""The model card: what was trained on what, and what was measured, in Markdown."""
+"""The model card: what was trained on what, and its metrics, in Markdown."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from aelab.errors import AelabError
-from aelab.export.whole import has_gaussian_head, networks
+import jinja2
+
+from aelab.export.whole import has_gaussian_head
 from aelab.models import Autoencoder
 
-_HEAD = """\
+_CARD = """\
 ---
 license: apache-2.0
 library_name: aelab
-tags: [autoencoder, {model}, image-reconstruction, mnist-format]
+tags: [autoencoder, {{ config.model }}, image-reconstruction, mnist-format]
 ---
 
-# {title}, d = {d}
+# {{ title }}, d = {{ d }}
 
-{article} {long_title} with a code of {d} {dimensions}, trained by aelab {version} on {corpus} \
-({source}; {split}).
-Images are {height} × {width} grey levels in [0, 1], row by row; pixels in the likelihood: {pixels}.
-{encode}
+{{ "An" if title[:1] in "AEIO" else "A" }} {{ title }} with a code of {{ d }} \
+{{ "dimension" if d == 1 else "dimensions" }}, trained by aelab {{ config.aelab }} on \
+{{ data.name | plain }} ({{ data.source | plain }}; {{ data.split | plain }}).
+Images are {{ height }} × {{ width }} grey levels in [0, 1], row by row; pixels in the \
+likelihood: {{ config.pixels }}.
+{% if gaussian %}
+`encode` gives the mean of the posterior q(z|x); `posterior` gives its mean and log-variance.
+{% else %}
+`encode` gives the code.
+{% endif %}
 
 ## Use
 
@@ -31,20 +37,11 @@ With aelab (`pip install aelab`):
 import aelab
 
 model = aelab.load_exported("FOLDER")  # this folder
-codes = model.encode(x)  # x: float32 (B, {count})
-pixels = model.pixels(model.decode(codes))  # (B, {count}) in [0, 1]
+codes = model.encode(x)  # x: float32 (B, {{ height * width }})
+pixels = model.pixels(model.decode(codes))  # (B, {{ height * width }}) in [0, 1]
 ```
 
-{without_aelab}## Measured
-
-On {test} test images, which no choice was made on. Brackets: 95% bootstrap interval over the test \
-images. These numbers are of this one trained model; another seed would give others.
-
-| Measure | Value | 95% interval |
-| --- | --- | --- |
-"""
-
-_LAYERS = """\
+{% if kinds and not kinds - steps.keys() %}
 Without aelab (`pip install torch safetensors`), by the `layers` in `config.json`:
 
 ```python
@@ -64,16 +61,49 @@ def run(part, x):
     for layer in layers[part]:
         weight, bias = (tensors.get(layer.get(name)) for name in ("weight", "bias"))
         match layer["kind"]:
-{cases}
+{% for kind, step in steps.items() if kind in kinds %}
+            case "{{ kind }}":
+                x = {{ step }}
+{% endfor %}
     return x
 
 
-codes = run("encoder", x){mean}  # x: float32 (B, {count})
-pixels = {pixels}  # (B, {count}) in [0, 1]
+codes = run("encoder", x){% if gaussian %}[:, :{{ d }}]{% endif %}  \
+# x: float32 (B, {{ height * width }})
+logits = run("decoder", codes)
+{% if config.architecture.likelihood == "bernoulli" %}
+pixels = torch.sigmoid(logits)  # (B, {{ height * width }}) in [0, 1]
+{% else %}
+pixels = torch.distributions.ContinuousBernoulli(logits=logits.double()).mean.float()
+{% endif %}
 ```
 
-"""
-_LICENCE = """\
+{% endif %}
+## Metrics
+
+On {{ "{:,}".format(data.counts.test) }} test images, which no choice was made on. Brackets: 95% \
+bootstrap interval over the test images. These numbers are of this one trained model; another seed \
+would give others.
+
+| Metric | Value | 95% interval |
+| --- | --- | --- |
+{% for entry in config.metrics.values() %}
+| {{ entry.title | plain }}{% if entry.unit %} ({{ entry.unit | plain }}){% endif %} | \
+{% if entry.value is none %}
+not defined | |
+{% elif entry.low is none or entry.high is none %}
+{{ "%.4g" | format(entry.value) }} |  |
+{% else %}
+{{ "%.4g" | format(entry.value) }} | [{{ "%.4g, %.4g" | format(entry.low, entry.high) }}] |
+{% endif %}
+{% endfor %}
+
+## Settings
+
+```json
+{{ settings | json }}
+```
+
 ## Licence
 
 The weights are under Apache-2.0, the licence of aelab, unless who trained them says otherwise. \
@@ -95,69 +125,26 @@ _STEPS = {
 
 def model_card(config: Mapping[str, Any], model: Autoencoder) -> str:
     """The README of an exported folder, from its ``config.json`` and the model."""
-    data, architecture = config["data"], config["architecture"]
-    height, width = architecture["image_size"]
-    d = architecture["latent_dim"]
-    head = _HEAD.format(
-        model=config["model"],
-        title=_text(config["title"]),
-        long_title=_text(config["title"]),
-        article="An" if config["title"][:1] in "AEIO" else "A",
-        d=d,
-        dimensions="dimension" if d == 1 else "dimensions",
-        version=config["aelab"],
-        corpus=_text(data["name"]),
-        source=_text(data["source"]),
-        split=_text(data["split"]),
+    environment = jinja2.Environment(
+        trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"plain": _plain, "json": lambda value: json.dumps(value, indent=1)}
+    height, width = config["architecture"]["image_size"]
+    return environment.from_string(_CARD).render(
+        config=config,
+        data=config["data"],
+        settings={name: config[name] for name in ("architecture", "objective", "training", "seed")},
+        title=_plain(config["title"]),
+        d=config["architecture"]["latent_dim"],
         height=height,
         width=width,
-        count=height * width,
-        pixels=config["pixels"],
-        encode="`encode` gives the mean of the posterior q(z|x); `posterior` gives its mean and "
-        "log-variance."
-        if has_gaussian_head(model)
-        else "`encode` gives the code.",
-        without_aelab=_without_aelab(config, model),
-        test=f"{data['counts']['test']:,}",
-    )
-    rows = [_row(entry) for entry in config["metrics"].values()]
-    settings = {name: config[name] for name in ("architecture", "objective", "training", "seed")}
-    tail = ["", "## Setting", "", "```json", json.dumps(settings, indent=1), "```", ""]
-    return head + "\n".join([*rows, *tail, _LICENCE])
-
-
-def _without_aelab(config: Mapping[str, Any], model: Autoencoder) -> str:
-    """The lines that run the layers; nothing for a model that does more than its layers say."""
-    kinds = dict.fromkeys(layer["kind"] for part in config["layers"].values() for layer in part)
-    try:
-        networks(model)
-    except AelabError:
-        return ""
-    if not kinds.keys() <= _STEPS.keys():
-        return ""
-    logits = 'run("decoder", codes)'
-    return _LAYERS.format(
-        cases="\n".join(
-            f'            case "{kind}":\n                x = {_STEPS[kind]}' for kind in kinds
-        ),
-        mean=f"[:, :{model.architecture.latent_dim}]" if has_gaussian_head(model) else "",
-        count=math.prod(model.architecture.image_size),
-        pixels=f"torch.sigmoid({logits})"
-        if model.architecture.likelihood == "bernoulli"
-        else f"torch.distributions.ContinuousBernoulli(logits={logits}.double()).mean.float()",
+        gaussian=has_gaussian_head(model),
+        kinds={layer["kind"] for part in config["layers"].values() for layer in part},
+        steps=_STEPS,
     )
 
 
-def _row(entry: Mapping[str, Any]) -> str:
-    name = _text(entry["title"]) + (f" ({_text(entry['unit'])})" if entry["unit"] else "")
-    if entry["value"] is None:
-        return f"| {name} | not defined | |"
-    known = entry["low"] is not None and entry["high"] is not None
-    interval = f"[{entry['low']:.4g}, {entry['high']:.4g}]" if known else ""
-    return f"| {name} | {entry['value']:.4g} | {interval} |"
-
-
-def _text(words: object) -> str:
+def _plain(words: object) -> str:
     """Words as Markdown shows them: no markup, no end of a cell or a line."""
     plain = " ".join(str(words).split())
     for mark in "\\`*_[]<>|#":

@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 
 from aelab.errors import AelabError
 from aelab.export.card import model_card
-from aelab.export.layers import describe
+from aelab.export.layers import Layer
+from aelab.export.whole import networks
 from aelab.models import MODELS, Architecture, Autoencoder
 from aelab.runs.run import Run
 
@@ -23,8 +24,8 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 def config(run: Run, key: str, model: Autoencoder) -> dict[str, Any]:
     """Everything that a reader of the weights needs, of plain JSON types."""
-    experiment, measured = run.experiment(), run.metrics()
-    entry = measured["models"][key]
+    experiment, results = run.experiment(), run.metrics()
+    entry = results["models"][key]
     described = ("title", "unit", "better", "description")
     nothing = {"value": None, "low": None, "high": None, "n": None}
     return {
@@ -39,17 +40,23 @@ def config(run: Run, key: str, model: Autoencoder) -> dict[str, Any]:
         "training": experiment[model.name],
         "seed": experiment["seed"],
         "pixels": experiment["pixels"],
-        "data": measured["data"],
-        "layers": {
-            part: describe(getattr(model, part), f"{part}.").layers
-            for part in ("encoder", "decoder")
-        },
+        "data": results["data"],
+        "layers": _layers(model),
         "metrics": {
-            name: {what: measure[what] for what in described}
+            name: {what: metric[what] for what in described}
             | (entry["metrics"].get(name) or nothing)
-            for name, measure in measured["measures"].items()
+            for name, metric in results["measures"].items()
         },
     }
+
+
+def _layers(model: Autoencoder) -> dict[str, list[Layer]]:
+    """The layers of the encoder and the decoder; empty if the model does more than they say."""
+    try:
+        encoder, decoder = networks(model)
+    except AelabError:
+        return {}
+    return {"encoder": encoder.layers, "decoder": decoder.layers}
 
 
 def safetensors_file(key: str, model: Autoencoder, facts: Mapping[str, Any]) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import torch
 from aelab.config.device import find_device, measuring_device
 from aelab.data.cache import require_cache
 from aelab.data.dataset import Data
-from aelab.data.idx import shown
+from aelab.data.idx import printable
 from aelab.data.sources import Source, resolve_data
 from aelab.errors import DataError, RunError
 from aelab.experiment.presets import experiment_of
@@ -79,8 +79,8 @@ def find_data(folder: Run | Study | SearchFolder, data: str | None = None) -> tu
     elif source.files and not all(map(os.path.exists, source.files.values())):
         raise DataError(
             f"The data of {folder.path} are no longer in "
-            f"{shown(Path(next(iter(source.files.values()))).parent)}: name the folder that they "
-            "have moved to by --data."
+            f"{printable(Path(next(iter(source.files.values()))).parent)}: name the folder that "
+            "they have moved to by --data."
         )
     found = load(source, experiment_of(folder))
     same_data(folder, found)

@@ -11,8 +11,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from aelab.config.base import to_toml
 from aelab.config.ranges import Choice
-from aelab.experiment.toml import to_toml
 from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.runs.folder import FORMAT
@@ -130,4 +130,4 @@ def _short(value: Any) -> Any:
 def as_toml(experiment: Mapping[str, Any], model: str) -> str:
     """The settings of one model as a file for ``aelab run --config``."""
     kept = ("preset", "models", "latent_dim", "likelihood", "pixels", "network", model)
-    return to_toml({name: experiment[name] for name in kept}) + "\n"
+    return to_toml({name: experiment[name] for name in kept})
