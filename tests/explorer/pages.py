@@ -24,6 +24,16 @@ SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 EPOCHS = 10
 
 
+VIEWS = ("plane", "sliders", "draw", "interpolate", "kl")
+NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
+
+
+def small(name: str, d: int) -> Autoencoder:
+    """An untrained model with one hidden layer of 12 units."""
+    architecture = Architecture(network=NETWORK, latent_dim=d)
+    return MODELS[name](architecture, MODELS[name].Config(), seed=0)
+
+
 def trained(data: Data) -> dict[str, Autoencoder]:
     """An AE and a VAE of both latent sizes, trained for a few seconds: enough to classify a 7."""
     settings = {"epochs": EPOCHS, "learning_rate": 1e-3}
@@ -63,6 +73,12 @@ def page_of(folder: Path, models: Mapping[str, Autoencoder], data: Data, **names
     contexts = {key: Context(model=model, data=data, seed=0) for key, model in models.items()}
     build_explorer(cast(Run, run), contexts)
     return run
+
+
+def explorer(run: FakeRun) -> Path:
+    """The path of a run's page."""
+    assert run.explorer is not None
+    return run.explorer
 
 
 def settle(page: Any, milliseconds: int = 350) -> None:

@@ -31,21 +31,13 @@ from aelab.explorer.pack import ALPHABET, SMALL, pack, pack_tensor, shortened
 from aelab.explorer.precision import kind_for
 from aelab.explorer.serve import make_server
 from aelab.metrics import Context
-from aelab.models import MODELS, Architecture, Autoencoder
-from aelab.nets.network import Network
+from aelab.models import MODELS, Architecture
 from aelab.report.build import render
 from aelab.report.results import load
 from aelab.report.style import Inliner
 from aelab.runs.run import Run
-from tests.explorer_pages import page_of
+from tests.explorer.pages import page_of, small
 from tests.fake_run import FakeRun, make_run
-
-NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
-
-
-def small(name: str, d: int) -> Autoencoder:
-    architecture = Architecture(network=NETWORK, latent_dim=d)
-    return MODELS[name](architecture, MODELS[name].Config(), seed=0)
 
 
 @pytest.fixture(scope="module")
