@@ -100,8 +100,9 @@ def negative_elbo(folder: str, weights: dict[str, torch.Tensor]) -> float:
     d = Setting().latent_dim
     model = preset("recipe", latent_dim=(d,)).build(f"vae-{d}")
     model.load_state_dict(weights)
-    images = torch.from_numpy(data(folder).validation.images)
-    return measure(model, images, seed=0, protocol="grey", epoch=0).total
+    split = data(folder).validation
+    tensors = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    return measure(model, *tensors, seed=0, protocol="grey", epoch=0).total
 
 
 def table(entries: list[Entry]) -> str:

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+from torch import nn
 
 from aelab.config.evaluation import EvaluationSettings
 from aelab.data.binarize import Protocol
@@ -21,6 +22,11 @@ def make(name: str, data: Data, latent_dim: int = 3, protocol: Protocol = "grey"
     model = MODELS[name](architecture, MODELS[name].Config(), seed=0)
     settings = EvaluationSettings(pairs=100)
     return Context(model=model, data=data, seed=0, protocol=protocol, settings=settings)
+
+
+def layers(network: nn.Module) -> list[nn.Module]:
+    """The layers of an encoder or decoder."""
+    return list(network.children())
 
 
 @cache

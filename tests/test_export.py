@@ -14,11 +14,12 @@ from torch import nn
 import aelab
 from aelab.errors import AelabError
 from aelab.export import FORMATS, Format, config, describe, write_models
-from aelab.models import MODELS, Architecture, Autoencoder, GaussianAutoencoder
+from aelab.models import MODELS, Architecture, Autoencoder, DiagonalNormal, Variational
 from aelab.models.base import Likelihood
 from aelab.nets.network import Network
 from aelab.runs.run import Run
 from tests.fake_run import make_run
+from tests.measured import layers
 
 NETWORKS = {
     "dense": Network(kind="mlp", hidden=(24, 16), activation="relu"),
@@ -57,8 +58,10 @@ def test_onnx_gives_the_same_numbers_for_any_batch(name: str, network: str, tmp_
     with torch.inference_mode():
         for x in (X, X[:1]):
             found = encoder.run(None, {"x": x.numpy()})
-            if isinstance(model, GaussianAutoencoder):
-                wanted = [part.numpy() for part in model.posterior(x)]
+            if isinstance(model, Variational):
+                posterior = model.posterior(x)
+                assert isinstance(posterior, DiagonalNormal)
+                wanted = [posterior.mean.numpy(), posterior.log_variance.numpy()]
                 assert [o.name for o in encoder.get_outputs()] == ["mean", "log_variance"]
             else:
                 wanted = [model.encode(x).numpy()]
@@ -73,7 +76,7 @@ def test_onnx_gives_the_same_numbers_for_any_batch(name: str, network: str, tmp_
 def test_onnx_shows_the_mean_of_the_continuous_bernoulli(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     model = make("ae", likelihood="continuous-bernoulli")
-    for parameter in model.decoder[0].parameters():
+    for parameter in layers(model.decoder)[0].parameters():
         parameter.data.mul_(20)  # logits from near zero to far from it
     out = exported("onnx", tmp_path, model)
     session = onnxruntime.InferenceSession(out / "ae-2-decoder.onnx")

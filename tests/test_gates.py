@@ -16,7 +16,7 @@ from aelab.data.binarize import freeze, to_unit
 from aelab.data.dataset import Data, Split
 from aelab.data.sources import load_data
 from aelab.experiment.presets import preset
-from aelab.losses import Loss, bernoulli_nll
+from aelab.losses import Batch, Loss, bernoulli_nll
 from aelab.metrics import Context, neighbours
 from aelab.metrics.base import Array
 from aelab.metrics.baselines import Pca, PcaBaseline
@@ -92,7 +92,8 @@ def test_total_is_the_weighted_sum_of_what_is_shown(name: str, epoch: float) -> 
     config = cls.Config(**{k: v for k, v in unusual.items() if k in cls.Config.model_fields})
     network = Network(kind="mlp", hidden=(8,), activation="relu")
     model = cls(Architecture(network=network, latent_dim=3), config, seed=1)
-    loss = model.loss(torch.rand(5, 784, generator=stream(0, "x")), stream(0, "noise"), epoch)
+    batch = Batch(torch.rand(5, 784, generator=stream(0, "x")))
+    loss = model.loss(batch, stream(0, "noise"), epoch)
     assert all(term.shape == (5,) for term in loss.terms.values())
     means = {key: float(term.detach().double().mean()) for key, term in loss.terms.items()}
     expected = sum(loss.weights.get(key, 1.0) * mean for key, mean in means.items())
@@ -117,8 +118,8 @@ class LinearAutoencoder(Autoencoder):
     def pixels(self, logits_BD: Tensor) -> Tensor:
         return logits_BD  # the decoder's output is the image itself
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
-        return Loss({"squared error": (self.reconstruct(x_BD) - x_BD).square().sum(-1)})
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
+        return Loss({"squared error": (self.reconstruct(batch.x) - batch.x).square().sum(-1)})
 
 
 def test_linear_autoencoder_reaches_pca_and_does_not_pass_it(mnist: Data, pca: Pca) -> None:

@@ -15,6 +15,7 @@ from aelab.metrics import METRICS
 from aelab.metrics.annealing import ais_check, backward, forward, hmc, powers, tune
 from aelab.metrics.base import Array
 from aelab.metrics.importance import bound, effective_samples, importance, log_weights
+from aelab.models import DiagonalNormal, StandardNormal
 from aelab.randomness import stream
 from aelab.runs.models import ModelFolder
 from tests.measured import make, per_image
@@ -52,15 +53,15 @@ class LinearGaussian:
         return (self.x - self.b) @ self.w @ covariance / NOISE**2, covariance
 
 
-MODEL = LinearGaussian()
+MODEL, PRIOR = LinearGaussian(), StandardNormal(Z)
 
 
 def weights(scale: float, samples: int) -> Tensor:
     """Log weights from the diagonal of the posterior, its standard deviation times ``scale``."""
     mean, covariance = MODEL.posterior()
     log_variance = (covariance.diagonal() * scale**2).log().expand_as(mean)
-    parts = mean.float(), log_variance.float()
-    return log_weights(MODEL.log_likelihood, *parts, samples, stream(0, "q"))
+    posterior = DiagonalNormal(mean.float(), log_variance.float())
+    return log_weights(MODEL.log_likelihood, posterior, PRIOR, samples, stream(0, "q"))
 
 
 def test_a_large_k_reaches_the_exact_likelihood() -> None:
@@ -106,7 +107,7 @@ def test_nll_is_of_the_binarised_images_whatever_the_protocol(tiny_data: Data) -
     grey, static = (make("vae", tiny_data, protocol=p) for p in ("grey", "static"))
     np.testing.assert_array_equal(importance(grey)["nll_1"], importance(static)["nll_1"])
     frozen = freeze(tiny_data.test.images, 0, "test")
-    np.testing.assert_array_equal(static.presented("test"), frozen)
+    np.testing.assert_array_equal(static.images("test"), frozen)
     # K = 1 is −ELBO of the same images; 500 draws against 10.
     assert importance(static)["nll_1"].mean() == pytest.approx(
         per_image("negative_elbo", static).mean(), rel=2e-3
@@ -159,11 +160,12 @@ def test_an_interrupted_estimate_goes_on_from_its_blocks(
 
 
 def test_annealing_brackets_the_exact_likelihood() -> None:
-    path = tune(MODEL.log_likelihood, (4, N, Z), 120, stream(0, "pilot"))
+    path = tune(MODEL.log_likelihood, PRIOR, (4, N), 120, stream(0, "pilot"))
     assert float(path.powers[0]) == 0
     assert float(path.powers[-1]) == 1
-    up = forward(MODEL.log_likelihood, path, (8, N, Z), stream(0, "up"))
-    down = backward(MODEL.log_likelihood, path, MODEL.z.expand(8, -1, -1), stream(0, "down"))
+    up = forward(MODEL.log_likelihood, PRIOR, path, (8, N), stream(0, "up"))
+    start = MODEL.z.expand(8, -1, -1)
+    down = backward(MODEL.log_likelihood, PRIOR, path, start, stream(0, "down"))
     exact = float(MODEL.log_evidence().mean())
     low, high = float(bound(up.T, 8).mean()), -float(bound(-down.T, 8).mean())
     assert low == pytest.approx(exact, abs=0.15)
@@ -173,8 +175,8 @@ def test_annealing_brackets_the_exact_likelihood() -> None:
 
 def test_annealing_without_steps_is_plain_sampling_from_the_prior() -> None:
     np.testing.assert_array_equal(powers(1), [0, 1])
-    path = tune(MODEL.log_likelihood, (1, N, Z), 1, stream(0, "pilot"))
-    found = forward(MODEL.log_likelihood, path, (1, N, Z), stream(0, "up"))
+    path = tune(MODEL.log_likelihood, PRIOR, (1, N), 1, stream(0, "pilot"))
+    found = forward(MODEL.log_likelihood, PRIOR, path, (1, N), stream(0, "up"))
     z = torch.randn((1, N, Z), generator=stream(0, "up"))
     np.testing.assert_allclose(found, MODEL.log_likelihood(z))
 
@@ -186,7 +188,7 @@ def test_hamiltonian_steps_keep_the_posterior() -> None:
     z = exact.sample((400,)).float()
     generator, rates = stream(0, "hmc"), []
     for _ in range(15):
-        z, accepted = hmc(MODEL.log_likelihood, z, 1.0, 0.3, generator)
+        z, accepted = hmc(MODEL.log_likelihood, PRIOR, z, 1.0, 0.3, generator)
         rates.append(accepted)
     assert 0.5 < np.mean(rates) < 0.999
     assert float((z.double() - mean).mean()) == pytest.approx(0, abs=0.01)

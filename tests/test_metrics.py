@@ -22,11 +22,11 @@ from aelab.metrics import (
     metric,
     paired_differences,
 )
-from aelab.metrics.base import LEVELS, RESAMPLES, Array, bootstrap_means, estimate_means
+from aelab.metrics.base import RESAMPLES, Array, bootstrap_means, estimate_means
 from aelab.metrics.reconstruction import MAX_PSNR, structural_similarity
-from aelab.models import MODELS, GaussianAutoencoder
+from aelab.models import MODELS, Capability, Variational
 from aelab.randomness import stream
-from tests.measured import evaluated, make, per_image
+from tests.measured import evaluated, layers, make, per_image
 
 # --- the registries -------------------------------------------------------------------------
 
@@ -36,8 +36,7 @@ from tests.measured import evaluated, make, per_image
 def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) -> None:
     evaluation = evaluated(model, tiny_data)
     estimate = evaluation.metrics[name]
-    gaussian = issubclass(MODELS[model], GaussianAutoencoder)
-    undefined = METRICS[name].needs == "posterior" and not gaussian
+    undefined = not METRICS[name].applies_to(MODELS[model].capabilities | {"labels"})
     if undefined or not METRICS[name].asked(EvaluationSettings()):
         assert estimate is None, "what is not defined has no number"
         assert name not in evaluation.per_image
@@ -85,13 +84,18 @@ def test_a_measure_is_named_once_and_described() -> None:
         metric("new", title="New", family="latent")(lambda _: 0.0)
     with pytest.raises(AelabError, match="family speed: choose from reconstruction, "):
         metric("new", title="New", family="speed")(new)  # type: ignore[arg-type]
+    with pytest.raises(AelabError, match="needs magic: choose from codes, pixels, "):
+        metric("new", title="New", family="latent", needs="magic")(new)  # type: ignore[arg-type]
     assert "new" not in METRICS
 
 
-def test_a_model_that_is_not_gaussian_is_not_asked_for_a_posterior() -> None:
-    assert [LEVELS.index(m.needs) for m in (METRICS["knn_accuracy"], METRICS["kl"])] == [0, 3]
-    assert METRICS["mse"].applies_to("pixels")
-    assert not METRICS["reconstruction_nll"].applies_to("pixels")
+def test_a_metric_applies_where_all_that_it_needs_is_there() -> None:
+    assert METRICS["knn_accuracy"].applies_to({"codes", "labels"})
+    assert not METRICS["knn_accuracy"].applies_to({"codes"})
+    assert METRICS["mse"].applies_to({"codes", "pixels"})
+    assert not METRICS["reconstruction_nll"].applies_to({"codes", "pixels"})
+    assert not METRICS["kl"].applies_to(MODELS["ae"].capabilities)
+    assert METRICS["kl"].applies_to(MODELS["vae"].capabilities)
 
 
 # --- intervals ------------------------------------------------------------------------------
@@ -181,8 +185,11 @@ def test_a_perfect_copy_has_the_largest_psnr(tiny_data: Data) -> None:
 
 def test_kl_and_elbo_against_torch_distributions(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
-    mean, log_variance = context.posterior
-    q = torch.distributions.Normal(mean, log_variance.mul(0.5).exp())
+    assert isinstance(context.model, Variational)
+    with torch.inference_mode():
+        posterior = context.model.posterior(context.x)
+    assert posterior.variance is not None
+    q = torch.distributions.Normal(posterior.mean, posterior.variance.sqrt())
     p = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
     kl = torch.distributions.kl_divergence(q, p).sum(-1)
     np.testing.assert_allclose(per_image("kl", context), kl.numpy(), rtol=1e-4, atol=1e-6)
@@ -198,7 +205,7 @@ def test_kl_and_elbo_against_torch_distributions(tiny_data: Data) -> None:
 
 def test_a_posterior_without_width_reconstructs_as_its_mean(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
-    last = context.model.encoder[-1]
+    last = layers(context.model.encoder)[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
         last.weight[3:] = 0
@@ -211,7 +218,7 @@ def test_a_posterior_without_width_reconstructs_as_its_mean(tiny_data: Data) -> 
 
 def test_a_dimension_that_ignores_the_image_is_not_active(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
-    last = context.model.encoder[-1]
+    last = layers(context.model.encoder)[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
         last.weight[[0, 2]] *= 30
@@ -318,9 +325,9 @@ def test_degenerate_data_give_numbers_or_nothing(tiny_data: Data, case: str) -> 
         assert name == "error_by_label" or np.isfinite(array).all(), name
     for name in ("pixels", "pca"):
         baseline = evaluate_baseline(name, 3, data, seed=0).metrics
-        given = {
-            k for k in asked if METRICS[k].applies_to("codes" if name == "pixels" else "pixels")
-        }
+        has: set[Capability] = {"codes", "pixels"} if name == "pca" else {"codes"}
+        has |= {"labels"} if case != "one class" else set()
+        given = {k for k in asked if METRICS[k].applies_to(has)}
         assert {k for k in given if baseline[k] is None} == given & undefined
     checks = {finding["check"] for finding in health(context, evaluation.metrics, [])}
     assert ("unused dimensions" in checks) == (case != "one test image")

@@ -16,7 +16,7 @@ from aelab.config.registry import load_plugins, registered_elsewhere
 from aelab.console.progress import Display, with_workers
 from aelab.errors import AelabError
 from aelab.lab.report import Watch
-from aelab.losses import Loss
+from aelab.losses import Batch, Loss
 from aelab.metrics import METRICS
 from aelab.models import MODELS, Autoencoder
 from aelab.runs.pool import Event, check_workers
@@ -29,8 +29,8 @@ class SparseAE(Autoencoder):
         z_BZ: Tensor = self.encoder(x_BD)
         return z_BZ
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
-        return Loss({"sparsity": self.encode(x_BD).abs().sum(-1)}, {})
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
+        return Loss({"sparsity": self.encode(batch.x).abs().sum(-1)}, {})
 
 
 @pytest.fixture(autouse=True)

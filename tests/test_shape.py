@@ -17,7 +17,7 @@ from aelab.metrics.health import input_effect
 from aelab.metrics.regularity import mmd2_with_null, normality, sensitivity, whitened
 from aelab.models import MODELS
 from aelab.randomness import stream
-from tests.measured import evaluated, make, per_image
+from tests.measured import evaluated, layers, make, per_image
 
 # --- MMD ------------------------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ def test_smoothness_is_the_norm_of_the_whole_jacobian(tiny_data: Data) -> None:
 
 def test_smoothness_does_not_depend_on_the_scale_of_the_code(tiny_data: Data) -> None:
     first, second = make("ae", tiny_data), make("ae", tiny_data)
-    out, into = second.model.encoder[-1], second.model.decoder[0]
+    out, into = layers(second.model.encoder)[-1], layers(second.model.decoder)[0]
     assert isinstance(out, nn.Linear)
     assert isinstance(into, nn.Linear)
     with torch.no_grad():
@@ -126,15 +126,18 @@ def test_smoothness_does_not_depend_on_the_scale_of_the_code(tiny_data: Data) ->
 
 def test_aggregate_posterior_against_torch_distributions(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
-    mean, covariance = map(torch.from_numpy, latent.aggregate(context))
+    aggregate, posterior = latent.aggregate(context), latent.posterior_variance(context)
+    assert aggregate is not None
+    assert posterior is not None
+    mean, covariance = map(torch.from_numpy, aggregate)
     q = torch.distributions.MultivariateNormal(mean, covariance)
     p = torch.distributions.MultivariateNormal(torch.zeros_like(mean), torch.eye(3).double())
     expected = float(torch.distributions.kl_divergence(q, p))
     assert METRICS["prior_gap"].function(context) == pytest.approx(expected, rel=1e-6)
     # The moments are those of draws.
-    means, log_variances = context.posterior
+    means, deviations = torch.from_numpy(context.codes("test")), torch.from_numpy(posterior).sqrt()
     noise = torch.randn(2_000, *means.shape, generator=stream(0, "draws"))
-    drawn = (means + (0.5 * log_variances).exp() * noise).reshape(-1, 3).double()
+    drawn = (means + deviations * noise).reshape(-1, 3).double()
     np.testing.assert_allclose(drawn.mean(0), mean, atol=0.02)
     np.testing.assert_allclose(torch.cov(drawn.T), covariance, atol=0.03)
 
@@ -239,7 +242,7 @@ def test_an_ill_model_is_told_what_and_why_and_what_to_try(name: str, tiny_data:
 
 def test_dead_dimensions_are_counted_on_both_sides(tiny_data: Data) -> None:
     context = make("ae", tiny_data)
-    out, into = context.model.encoder[-1], context.model.decoder[0]
+    out, into = layers(context.model.encoder)[-1], layers(context.model.decoder)[0]
     assert isinstance(out, nn.Linear)
     assert isinstance(into, nn.Linear)
     with torch.no_grad():
@@ -259,7 +262,7 @@ def test_a_collapsed_vae_and_a_constant_code_are_never_praised(tiny_data: Data) 
     """Its decoder reacts to the noise of the posteriors, but no image moves its code."""
     for name in ("vae", "ae"):
         context = make(name, tiny_data)
-        out = context.model.encoder[-1]
+        out = layers(context.model.encoder)[-1]
         assert isinstance(out, nn.Linear)
         with torch.no_grad():
             out.weight.mul_(1e-6)  # codes differ by little more than the rounding of float32

@@ -8,6 +8,7 @@ import torch
 
 from aelab.data.dataset import Data
 from aelab.experiment.presets import preset
+from aelab.losses import Batch
 from aelab.models import MODELS, Architecture, Autoencoder
 from aelab.models.vae import VAE
 from aelab.nets.network import Network
@@ -40,7 +41,7 @@ def test_the_gradients_are_autograds(
     twin = copy.deepcopy(model)
     x = torch.rand(batch, 784, generator=stream(0, "x"))
     autograd, fused = AutogradStep(twin), FusedStep(model)
-    expected, measured = (step(x, stream(0, "noise"), 0.0) for step in (autograd, fused))
+    expected, measured = (step(Batch(x), stream(0, "noise"), 0.0) for step in (autograd, fused))
     torch.testing.assert_close(measured, expected, rtol=1e-5, atol=1e-5)
     assert fused.terms == autograd.terms
     torch.testing.assert_close(
@@ -97,7 +98,7 @@ def test_a_subclass_says_itself_that_its_loss_is_plain(tiny_data: Data) -> None:
     steps = make_step(model), AutogradStep(twin)
     assert isinstance(steps[0], FusedStep)
     for step in steps:
-        step(x, stream(0, "noise"), 0.0)
+        step(Batch(x), stream(0, "noise"), 0.0)
         assert step.term_weights == {"kl": 1.0, "reconstruction": 3.0}
     for gradient, parameter in zip(steps[0].gradients, twin.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5)
@@ -142,6 +143,6 @@ def test_the_model_sees_what_the_optimizer_does(name: str) -> None:
     step = FusedStep(model)
     optimizer = torch.optim.Adam([step.flat], lr=0.1, fused=True)
     before = [p.clone() for p in model.parameters()]
-    step(torch.rand(8, 784), stream(0), 0.0)
+    step(Batch(torch.rand(8, 784)), stream(0), 0.0)
     optimizer.step()
     assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.data.dataset import Data
+from aelab.data.dataset import Data, Split
 from aelab.errors import TrainingError
 from aelab.experiment.presets import preset
 from aelab.experiment.settings import Experiment
-from aelab.losses import Loss
+from aelab.losses import Batch, Loss
 from aelab.models import MODELS
 from aelab.training.loop import fit, fit_in_parts, measure
 from aelab.training.optimizer import Adam
@@ -117,21 +117,24 @@ def test_training_learns_and_the_total_is_the_sum_of_its_terms(name: str, tiny_d
             assert sum(parts) == pytest.approx(row["validation"]["terms"][key], rel=1e-5)
 
 
+def tensors(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(split.images), torch.from_numpy(split.labels)
+
+
 def test_epoch_means_are_weighted_by_images_not_by_batches(tiny_data: Data) -> None:
     """200 images in batches of 64 end in one of 8; at rate ~0 the mean is that of all images."""
     experiment = small(ae={"learning_rate": 1e-30})
     epoch = train(experiment, "ae", tiny_data, 1)[0]
     model = experiment.build("ae-4")
-    images = torch.from_numpy(tiny_data.train.images)
-    expected = measure(model, images, 0, "grey", 1.0)
+    expected = measure(model, *tensors(tiny_data.train), 0, "grey", 1.0)
     assert epoch.train.total == pytest.approx(expected.total, rel=1e-6)
 
 
 def test_validation_does_not_depend_on_the_number_of_epochs_before(tiny_data: Data) -> None:
     experiment = small()
     model = experiment.build("vae-4")
-    images = torch.from_numpy(tiny_data.validation.images)
-    assert measure(model, images, 0, "grey", 1) == measure(model, images, 0, "grey", 2)
+    split = tensors(tiny_data.validation)
+    assert measure(model, *split, 0, "grey", 1) == measure(model, *split, 0, "grey", 2)
 
 
 def test_a_loss_that_is_not_finite_names_step_term_and_rate(
@@ -141,9 +144,9 @@ def test_a_loss_that_is_not_finite_names_step_term_and_rate(
     model = experiment.build("vae-4")
     honest, calls = model.loss, []
 
-    def poisoned(x: torch.Tensor, generator: torch.Generator, epoch: float) -> Loss:
+    def poisoned(batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
         calls.append(epoch)
-        loss = honest(x, generator, epoch)
+        loss = honest(batch, generator, epoch)
         factor = math.nan if len(calls) == 3 else 1.0
         return Loss(
             {"reconstruction": loss.terms["reconstruction"], "kl": loss.terms["kl"] * factor}

@@ -4,9 +4,18 @@ from pathlib import Path
 
 from aelab.metrics import METRICS
 from aelab.metrics.base import FAMILIES, Family, Metric
+from aelab.models import MODELS
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
-NEEDS = {"codes": "any codes", "pixels": "AE, VAE, PCA", "model": "AE, VAE", "posterior": "VAE"}
+
+
+def defined_for(metric: Metric) -> str:
+    """The models and baselines that have all that a metric requires."""
+    if metric.applies_to({"codes", "labels"}):
+        return "any codes"
+    if metric.applies_to({"codes", "pixels"}):
+        return "AE, VAE, PCA"
+    return "AE, VAE" if metric.applies_to({*MODELS["ae"].capabilities, "labels"}) else "VAE"
 
 
 def table(family: Family) -> str:
@@ -24,7 +33,7 @@ def table(family: Family) -> str:
         ends = (m.name.rpartition("_")[-1] for m in group[1:])
         names = ", ".join([f"`{group[0].name}`", *(f"`_{end}`" for end in ends)])
         what = one.description if one.at is None else one.description.replace(f"{one.at:g}", "…")
-        cells = [title, names, one.unit, one.better or "", NEEDS[one.needs], what]
+        cells = [title, names, one.unit, one.better or "", defined_for(one), what]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
 

@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from aelab.lab.jobs import load_model, load_run_data
     from aelab.lab.report import explore, report_run
     from aelab.lab.run import evaluate, export_models, resume, run_lab
-    from aelab.losses import Loss
+    from aelab.losses import Batch, Loss
     from aelab.metrics import METRICS, metric
-    from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
+    from aelab.models import (
+        MODELS,
+        Autoencoder,
+        DiagonalNormal,
+        Latent,
+        StandardNormal,
+        Variational,
+        closed_form,
+        elbo,
+    )
     from aelab.runs.run import Run
     from aelab.runs.study import Study
     from aelab.search import Search, resume_search, run_search
@@ -39,9 +48,18 @@ _HOMES = {
     "aelab.lab.jobs": ("load_model", "load_run_data"),
     "aelab.lab.report": ("explore", "report_run"),
     "aelab.lab.run": ("evaluate", "export_models", "resume", "run_lab"),
-    "aelab.losses": ("Loss",),
+    "aelab.losses": ("Batch", "Loss"),
     "aelab.metrics": ("METRICS", "metric"),
-    "aelab.models": ("MODELS", "Autoencoder", "GaussianAutoencoder"),
+    "aelab.models": (
+        "MODELS",
+        "Autoencoder",
+        "DiagonalNormal",
+        "Latent",
+        "StandardNormal",
+        "Variational",
+        "closed_form",
+        "elbo",
+    ),
     "aelab.runs.run": ("Run",),
     "aelab.runs.study": ("Study",),
     "aelab.search": ("Search", "resume_search", "run_search"),
@@ -62,8 +80,9 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "evaluate", "explore", "export_models", "load_model", "load_run_data", "report_run",
     "resume",
     "run_lab",
-    "Loss", "METRICS", "metric",
-    "MODELS", "Autoencoder", "GaussianAutoencoder", "model",
+    "Batch", "Loss", "METRICS", "metric",
+    "MODELS", "Autoencoder", "DiagonalNormal", "Latent", "StandardNormal", "Variational",
+    "closed_form", "elbo", "model",
     "Run", "Study", "Search", "resume_search", "run_search",
     "evaluate_study", "report_study", "resume_study", "run_study",
     "Epoch", "Training", "fit",

@@ -1,4 +1,4 @@
-"""Loss terms in nats per image, and the record that carries them.
+"""Loss terms in nats per image, and the records of a batch and of its loss.
 
 Shape legend: B images, D pixels, Z latent dimensions.
 """
@@ -15,10 +15,18 @@ T = TypeVar("T", float, Tensor)
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Images ``x`` of shape ``(B, D)`` in [0, 1], and labels ``(B,)`` where there are some."""
+
+    x: Tensor
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Loss:
     """Named terms of a batch, each of shape ``(B,)`` in nats per image, and their weights.
 
-    A term without a weight counts once. ``total`` equals the weighted sum of what is shown.
+    A term without a weight counts once. ``total`` is their weighted sum.
     ``per_dimension`` may split a term over the latent dimensions, shape ``(B, Z)``.
     """
 

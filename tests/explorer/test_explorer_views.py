@@ -10,7 +10,7 @@ import torch
 
 from aelab.data.dataset import Data, Split
 from aelab.metrics import obtain_classifier
-from aelab.models import Autoencoder, GaussianAutoencoder
+from aelab.models import Autoencoder, Variational
 from tests.explorer.pages import CHROMIUM, SIZES, Tab, explorer, page_of, settle, small, untrained
 from tests.fake_run import FakeRun
 
@@ -34,8 +34,10 @@ def test_the_page_computes_what_pytorch_does(
             z, logits = model.encode(x), model.decode(model.encode(x))
             wanted = {"codes": z, "pixels": model.pixels(logits.double())}
             loss = model.reconstruction(logits, x)
-            if isinstance(model, GaussianAutoencoder):
-                wanted["deviations"] = model.posterior(x)[1].mul(0.5).exp()
+            if isinstance(model, Variational):
+                variance = model.posterior(x).variance
+                assert variance is not None
+                wanted["deviations"] = variance.sqrt()
         found = page.evaluate(
             """([key, codes]) => {
               const model = aelab.models.find((one) => one.key === key);
@@ -326,11 +328,12 @@ def test_kl(browser: Any, run: FakeRun, models: dict[str, Autoencoder], data: Da
     page = tab.go("view=kl&model=vae-16&i=7")
     rows = page.locator(".kl-row")
     vae = models["vae-16"]
-    assert isinstance(vae, GaussianAutoencoder)
+    assert isinstance(vae, Variational)
     with torch.inference_mode():
-        mean, log_variance = vae.posterior(torch.from_numpy(data.test.images[7:8]).float() / 255)
+        found = vae.posterior(torch.from_numpy(data.test.images[7:8]).float() / 255)
+        assert found.variance is not None
         prior = torch.distributions.Normal(0, 1)
-        posterior = torch.distributions.Normal(mean, log_variance.mul(0.5).exp())
+        posterior = torch.distributions.Normal(found.mean, found.variance.sqrt())
         kl = torch.distributions.kl_divergence(posterior, prior)[0].sort(descending=True).values
     shown = [float(text.split()[0]) for text in rows.locator(".value").all_inner_texts()]
     np.testing.assert_allclose(shown, kl.numpy(), atol=0.006)

@@ -13,12 +13,13 @@ from scipy.spatial import cKDTree
 from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
 from aelab.explorer.precision import kind_for
-from aelab.export import Network, describe, networks
+from aelab.export import Network, describe, has_gaussian_head, networks
 from aelab.metrics import Context
 from aelab.metrics.base import Array
 from aelab.metrics.classifier import Classifier
+from aelab.metrics.likelihood import kl_per_dimension
 from aelab.metrics.sampling import fit_mixture, fitted_codes, moments
-from aelab.models import GaussianAutoencoder
+from aelab.models import StandardNormal
 from aelab.report.figures.latent import apart
 from aelab.report.results import Model, Results
 from aelab.report.style import VARIABLES, class_colors, model_color
@@ -50,9 +51,9 @@ def content(
         "size": list(results.image_size),
         "names": names,
         "colors": class_colors(len(names)),
-        "inverted": inverted(first.presented("train"), first.data.image_size),
+        "inverted": inverted(first.images("train"), first.data.image_size),
         "binary": results.protocol != "grey",
-        "images": pack(first.presented("test"), "uint8"),
+        "images": pack(first.images("test"), "uint8"),
         "labels": pack(first.data.test.labels, "uint8"),
         "judge": classifier.facts() | _network(_from_rows(classifier)),
         "models": models,
@@ -83,7 +84,8 @@ def _network(network: Network, large: Kind = "float16") -> dict[str, Any]:
 
 def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     codes_NZ = context.codes("test").astype(np.float64)
-    posterior = isinstance(context.model, GaussianAutoencoder)
+    # The page computes the KL itself, to N(0, I).
+    posterior = has_gaussian_head(context.model) and isinstance(context.prior(), StandardNormal)
     encoder, decoder = networks(context.model)
     deviation_Z = torch.from_numpy(codes_NZ.std(axis=0)).float().clamp_min(1e-6)
     for_codes = kind_for(
@@ -96,7 +98,7 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
         lambda logits: context.model.pixels(logits.double()),
     )
     variance_Z = codes_NZ.var(axis=0)
-    weight_Z = context.kl_per_dimension.double().mean(0).numpy() if posterior else variance_Z
+    weight_Z = kl_per_dimension(context) if posterior else None
     reconstruction = model.metrics.get("reconstruction_nll")
     found: dict[str, Any] = {
         "key": model.key,
@@ -113,7 +115,7 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
         "high": _numbers(codes_NZ.max(axis=0)),
         "mean": _numbers(codes_NZ.mean(axis=0)),
         "deviation": _numbers(deviation_Z.numpy()),
-        "weight": _numbers(weight_Z),
+        "weight": _numbers(variance_Z if weight_Z is None else weight_Z),
         "samplers": samplers(context),
         "reconstruction": reconstruction.value if reconstruction else None,
     }
@@ -130,15 +132,16 @@ def samplers(context: Context) -> dict[str, Any]:
     and mixture are fitted to the codes of training images, as in the measures of generation.
     """
     codes = context.codes("train")
-    d = codes.shape[1]
     mean, covariance = moments(codes)
     fitted = fit_mixture(fitted_codes(codes, context.seed), context.seed)
     found = {
         "gaussian": _sampler([1.0], [mean], [covariance]),
         "mixture": _sampler(fitted.weights_, fitted.means_, fitted.covariances_),
     }
-    if isinstance(context.model, GaussianAutoencoder):
-        found["prior"] = _sampler([1.0], [np.zeros(d)], [np.eye(d)])
+    components = context.prior().components() if "prior" in context.capabilities else None
+    if components is not None:  # a prior of another form is not sampled in the page
+        weights, means, variances = (part.double().numpy() for part in components)
+        found["prior"] = _sampler(list(weights), list(means), [np.diag(part) for part in variances])
     return found
 
 

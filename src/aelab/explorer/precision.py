@@ -13,7 +13,7 @@ MAX_INPUTS = 2_000
 
 
 @torch.inference_mode()
-def kind_for(network: nn.Sequential, inputs_BD: Tensor, output: Callable[[Tensor], Tensor]) -> Kind:
+def kind_for(network: nn.Module, inputs_BD: Tensor, output: Callable[[Tensor], Tensor]) -> Kind:
     """The precision of a network's large tensors: float16 if that is precise enough, else float24.
 
     Args:

@@ -8,7 +8,7 @@ from aelab.errors import AelabError
 from aelab.export import onnx
 from aelab.export.folder import config, hub_folder, load_exported, safetensors_file
 from aelab.export.layers import Layer, Network, Tensors, describe
-from aelab.export.whole import networks
+from aelab.export.whole import has_gaussian_head, networks
 from aelab.models import Autoencoder
 from aelab.runs.run import Run
 
@@ -46,6 +46,7 @@ __all__ = [
     "Tensors",
     "config",
     "describe",
+    "has_gaussian_head",
     "load_exported",
     "networks",
     "write_models",

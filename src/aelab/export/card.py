@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aelab.errors import AelabError
-from aelab.export.whole import networks
-from aelab.models import Autoencoder, GaussianAutoencoder
+from aelab.export.whole import has_gaussian_head, networks
+from aelab.models import Autoencoder
 
 _HEAD = """\
 ---
@@ -115,7 +115,7 @@ def model_card(config: Mapping[str, Any], model: Autoencoder) -> str:
         pixels=config["pixels"],
         encode="`encode` gives the mean of the posterior q(z|x); `posterior` gives its mean and "
         "log-variance."
-        if isinstance(model, GaussianAutoencoder)
+        if has_gaussian_head(model)
         else "`encode` gives the code.",
         without_aelab=_without_aelab(config, model),
         test=f"{data['counts']['test']:,}",
@@ -140,9 +140,7 @@ def _without_aelab(config: Mapping[str, Any], model: Autoencoder) -> str:
         cases="\n".join(
             f'            case "{kind}":\n                x = {_STEPS[kind]}' for kind in kinds
         ),
-        mean=f"[:, :{model.architecture.latent_dim}]"
-        if isinstance(model, GaussianAutoencoder)
-        else "",
+        mean=f"[:, :{model.architecture.latent_dim}]" if has_gaussian_head(model) else "",
         count=math.prod(model.architecture.image_size),
         pixels=f"torch.sigmoid({logits})"
         if model.architecture.likelihood == "bernoulli"

@@ -12,8 +12,8 @@ import numpy as np
 
 from aelab.errors import not_installed
 from aelab.export.layers import Layer, Network, Tensors
-from aelab.export.whole import networks
-from aelab.models import Autoencoder, GaussianAutoencoder
+from aelab.export.whole import has_gaussian_head, networks
+from aelab.models import Autoencoder
 
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
 Nodes = list[Any]
@@ -33,7 +33,7 @@ def _encoder(model: Autoencoder, network: Network, facts: Mapping[str, Any]) -> 
     """The graph from pixels to the code, or to mean and log-variance of q(z|x)."""
     onnx, helper = _onnx()
     d = model.architecture.latent_dim
-    gaussian = isinstance(model, GaussianAutoencoder)
+    gaussian = has_gaussian_head(model)
     outputs = ["mean", "log_variance"] if gaussian else ["code"]
     nodes, last = _chain(network, "x", helper)
     if gaussian:

@@ -17,7 +17,7 @@ from aelab.export import Format, write_models
 from aelab.lab.jobs import anneal, describe, find_data, jobs, load, load_model, require_possible
 from aelab.lab.repair import is_whole, repair
 from aelab.lab.report import Watch, complete, warner
-from aelab.models import MODELS, GaussianAutoencoder
+from aelab.models import MODELS
 from aelab.runs.creation import default_path, require_space
 from aelab.runs.environment import environment
 from aelab.runs.pool import Event, Job, run_jobs
@@ -163,8 +163,12 @@ def check_likelihood(
     Kept in the run, and given by key. ``data`` is where the data are now, if they have moved.
     Raises RunError if the run has no variational model that has been trained.
     """
-    able = {name for name, model in MODELS.items() if issubclass(model, GaussianAutoencoder)}
-    keys = [key for key, (name, _) in experiment_of(run).by_key.items() if name in able]
+    needed = {"likelihood", "prior"}
+    keys = [
+        key
+        for key, (name, _) in experiment_of(run).by_key.items()
+        if needed <= MODELS[name].capabilities
+    ]
     if not keys:
         raise RunError(f"{run.path} has no model with a likelihood to check, such as a VAE.")
     with run.lock():

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from aelab.errors import AelabError
+from aelab.losses import Batch
 from aelab.metrics.context import Context
 from aelab.metrics.importance import bound, log_weights
-from aelab.models import GaussianAutoencoder
+from aelab.models import Latent
 from aelab.randomness import stream
 
 LEAPFROGS = 10
@@ -44,48 +45,63 @@ def powers(count: int, steepness: float = 4.0) -> Tensor:
 
 
 def tune(
-    log_likelihood: LogLikelihood, shape: tuple[int, ...], count: int, generator: torch.Generator
+    log_likelihood: LogLikelihood,
+    prior: Latent,
+    shape: tuple[int, int],
+    count: int,
+    generator: torch.Generator,
 ) -> Path:
     """A path whose step sizes were found by a pilot chain.
 
-    The bounds hold for kernels that are fixed beforehand, so the chains that count don't adapt.
+    ``shape`` is that of the chains, ``(C, N)``. The bounds hold for kernels that are fixed
+    beforehand, so the chains that count do not adapt.
     """
-    z_CNZ = torch.randn(shape, generator=generator)
+    z_CNZ = prior.rsample(generator, shape)
     path = powers(count)
     steps = torch.full((count + 1,), FIRST_STEP, dtype=torch.float64)
     for t in range(1, count + 1):
-        z_CNZ, accepted = hmc(log_likelihood, z_CNZ, float(path[t]), float(steps[t - 1]), generator)
+        power, step = float(path[t]), float(steps[t - 1])
+        z_CNZ, accepted = hmc(log_likelihood, prior, z_CNZ, power, step, generator)
         steps[t] = steps[t - 1] * (1.02 if accepted > ACCEPTANCE else 0.98)
     return Path(path, steps)
 
 
 def forward(
-    log_likelihood: LogLikelihood, path: Path, shape: tuple[int, ...], generator: torch.Generator
+    log_likelihood: LogLikelihood,
+    prior: Latent,
+    path: Path,
+    shape: tuple[int, int],
+    generator: torch.Generator,
 ) -> Tensor:
     """Log w of chains from the prior to the posterior, float64 ``(C, N)``: E[w] = p(x)."""
-    z_CNZ = torch.randn(shape, generator=generator)
-    total = torch.zeros(shape[:-1], dtype=torch.float64)
+    z_CNZ = prior.rsample(generator, shape)
+    total = torch.zeros(shape, dtype=torch.float64)
     for t in range(1, len(path.powers)):
         total += (path.powers[t] - path.powers[t - 1]) * _detached(log_likelihood, z_CNZ)
         power, step = float(path.powers[t]), float(path.steps[t])
-        z_CNZ, _ = hmc(log_likelihood, z_CNZ, power, step, generator)
+        z_CNZ, _ = hmc(log_likelihood, prior, z_CNZ, power, step, generator)
     return total
 
 
 def backward(
-    log_likelihood: LogLikelihood, path: Path, z_CNZ: Tensor, generator: torch.Generator
+    log_likelihood: LogLikelihood,
+    prior: Latent,
+    path: Path,
+    z_CNZ: Tensor,
+    generator: torch.Generator,
 ) -> Tensor:
     """Log w of chains from draws of the posterior back to the prior: E[1 / w] = 1 / p(x)."""
     total = torch.zeros(z_CNZ.shape[:-1], dtype=torch.float64)
     for t in reversed(range(1, len(path.powers))):
         power, step = float(path.powers[t]), float(path.steps[t])
-        z_CNZ, _ = hmc(log_likelihood, z_CNZ, power, step, generator)
+        z_CNZ, _ = hmc(log_likelihood, prior, z_CNZ, power, step, generator)
         total += (path.powers[t] - path.powers[t - 1]) * _detached(log_likelihood, z_CNZ)
     return total
 
 
 def hmc(
     log_likelihood: LogLikelihood,
+    prior: Latent,
     z_CNZ: Tensor,
     power: float,
     step: float,
@@ -96,7 +112,7 @@ def hmc(
     def density(z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            value = power * log_likelihood(z) - 0.5 * z.square().sum(-1)
+            value = power * log_likelihood(z) + prior.log_prob(z)
             (gradient,) = torch.autograd.grad(value.sum(), z)
         return value.detach().double(), gradient
 
@@ -128,33 +144,34 @@ def ais_check(
     ``importance`` is −L_K with the K of the settings, on the same images. Takes minutes.
     """
     model = context.model
-    if not isinstance(model, GaussianAutoencoder):
+    if not {"likelihood", "prior"} <= context.capabilities:
         raise AelabError(f"The {model.title} has no likelihood to check: name a variational model.")
-    if model.architecture.likelihood != "bernoulli":
-        raise AelabError("Annealing is made for the Bernoulli likelihood only.")
-    seed, d = context.seed, model.architecture.latent_dim
+    prior = context.prior()
+    if model.architecture.likelihood != "bernoulli" or not prior.continuous:
+        raise AelabError("Annealing needs the Bernoulli likelihood and a continuous code.")
+    seed = context.seed
     with torch.no_grad():
-        z_NZ = model.prior_sample(images, stream(seed, "AIS codes"))
+        z_NZ = prior.rsample(stream(seed, "AIS codes"), (images,))
         x_ND = torch.bernoulli(model.pixels(model.decode(z_NZ)), generator=stream(seed, "AIS x"))
-        posterior = model.posterior(x_ND)
+        posterior = context.posterior(Batch(x_ND, torch.zeros(images, dtype=torch.int64)))
 
     def log_likelihood(z_CNZ: Tensor) -> Tensor:
-        logits = model.decode(z_CNZ.reshape(-1, d))
+        logits = model.decode(z_CNZ.flatten(0, -2))
         repeated = x_ND.expand(len(z_CNZ), -1, -1).reshape(logits.shape)
         return -model.reconstruction(logits, repeated).view(z_CNZ.shape[:-1])
 
     context.report("annealing: finding step sizes")
-    pilot = (PILOT_CHAINS, images, d)
-    path = tune(log_likelihood, pilot, distributions, stream(seed, "AIS pilot"))
+    pilot = (PILOT_CHAINS, images)
+    path = tune(log_likelihood, prior, pilot, distributions, stream(seed, "AIS pilot"))
     context.report("annealing from the prior")
-    up = forward(log_likelihood, path, (chains, images, d), stream(seed, "AIS forward"))
+    up = forward(log_likelihood, prior, path, (chains, images), stream(seed, "AIS forward"))
     context.report("annealing from the posterior")
     start = z_NZ.expand(chains, -1, -1)
-    down = backward(log_likelihood, path, start, stream(seed, "AIS backward"))
+    down = backward(log_likelihood, prior, path, start, stream(seed, "AIS backward"))
     samples = context.settings.samples
     with torch.inference_mode():
         log_w_NK = log_weights(
-            lambda z: log_likelihood(z[None])[0], *posterior, samples, stream(seed, "AIS q")
+            lambda z: log_likelihood(z[None])[0], posterior, prior, samples, stream(seed, "AIS q")
         )
     return {
         "images": images,

@@ -11,6 +11,7 @@ import numpy as np
 from aelab.metrics import embedding, latent, sampling
 from aelab.metrics.base import Array, estimate_means
 from aelab.metrics.context import Context
+from aelab.metrics.likelihood import kl_per_dimension
 from aelab.randomness import numpy_stream
 
 SHOWN_CLASSES = 10  # beyond ten classes (letters) only some are shown
@@ -31,22 +32,23 @@ def collect_arrays(context: Context, per_image: dict[str, Array]) -> dict[str, A
         "codes": codes,
         "code_variance": latent.code_variance(context),
         **_reconstructions(context, errors),
-        **_interpolations(context),
         "error_by_label": error_by_label(
             errors, context.data.test.labels, context.data.classes, context.seed
         ),
     }
-    if context.level == "posterior":
-        _, log_variance = context.posterior
-        arrays |= {
-            "posterior_std": log_variance.mul(0.5).exp().numpy(),
-            "kl_per_dimension": context.kl_per_dimension.double().mean(0).numpy(),
-            "active": latent.active(context),
-        }
-    if codes.shape[1] == 2:
-        arrays |= _plane(context)
+    if "likelihood" in context.capabilities:
+        arrays["active"] = latent.active(context)
+        if (variance := latent.posterior_variance(context)) is not None:
+            arrays["posterior_std"] = np.sqrt(variance).astype(np.float32)
+        if (kl := kl_per_dimension(context)) is not None:
+            arrays["kl_per_dimension"] = kl
     if codes.shape[1] > 2:
         arrays |= embedding.embed(context)
+    if "decoder" not in context.capabilities:
+        return arrays
+    arrays |= _interpolations(context)
+    if codes.shape[1] == 2:
+        arrays |= _plane(context)
     return arrays | {
         f"samples_{sampler}": as_bytes(context.decode(codes[: sampling.SHOWN]))
         for sampler, codes in sampling.draw(context).items()
@@ -102,13 +104,13 @@ def interpolation_pairs(labels: Array, seed: int) -> Array:
 
 
 def _reconstructions(context: Context, errors: Array) -> dict[str, Array]:
-    images, labels = context.presented("test"), context.data.test.labels
+    images, labels = context.images("test"), context.data.test.labels
     shown = shown_images(labels, context.seed)
     order = np.argsort(errors, kind="stable")
     best, worst = order[:EXTREMES], order[::-1][:EXTREMES]
 
     def back(index: Array) -> Array:
-        return as_bytes(context.shown.numpy()[index])
+        return as_bytes(context.reconstructions.numpy()[index])
 
     return {
         "originals": images[shown],
@@ -151,8 +153,8 @@ def _plane(context: Context) -> dict[str, Array]:
     )
     return {
         "plane_index": index,
-        "plane_originals": context.presented("test")[index],
-        "plane_reconstructions": as_bytes(context.shown.numpy()[index]),
+        "plane_originals": context.images("test")[index],
+        "plane_reconstructions": as_bytes(context.reconstructions.numpy()[index]),
         "manifold": as_bytes(context.decode(np.stack([x.ravel(), y.ravel()], axis=1))),
         "manifold_extent": np.array([x0, x1, y0, y1]),
     }

@@ -3,21 +3,21 @@
 Shape legend: N images, M measures, R resamples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aelab.config.registry import Registry
 from aelab.errors import AelabError
+from aelab.models import Capability
 from aelab.randomness import numpy_stream
 
 Array = NDArray[Any]
 Better = Literal["lower", "higher"] | None
 Family = Literal["reconstruction", "likelihood", "latent", "representation", "generation"]
-Needs = Literal["codes", "pixels", "model", "posterior"]
 
 FAMILIES: tuple[Family, ...] = (
     "reconstruction",
@@ -26,9 +26,6 @@ FAMILIES: tuple[Family, ...] = (
     "representation",
     "generation",
 )
-#: What can be measured on a subject, each step including those before it: raw pixels have codes,
-#: PCA has pixels decoded from them, an AE is a model, a VAE has a posterior.
-LEVELS: tuple[Needs, ...] = ("codes", "pixels", "model", "posterior")
 
 RESAMPLES = 2_000
 _CHUNK = 100  # resamples at a time: 8 MB of weights for 10,000 images
@@ -62,7 +59,7 @@ class Metric:
     unit: str
     better: Better
     family: Family
-    needs: Needs
+    needs: frozenset[Capability]
     description: str
     function: Function
     panel: str = ""
@@ -72,9 +69,9 @@ class Metric:
     classifier: bool = False  # whether its value depends on the digit classifier
     asked: Callable[[Any], bool] = lambda _: True  # of the settings of the evaluation
 
-    def applies_to(self, level: Needs) -> bool:
-        """Whether the measure is defined for a subject of that level."""
-        return LEVELS.index(self.needs) <= LEVELS.index(level)
+    def applies_to(self, capabilities: Collection[Capability]) -> bool:
+        """Whether the metric is defined for a model or baseline of these capabilities."""
+        return self.needs.issubset(capabilities)
 
 
 METRICS: Registry[Metric] = Registry("metric", "[a-z][a-z0-9_.]*")
@@ -87,7 +84,7 @@ def metric(
     family: Family,
     unit: str = "",
     better: Better = None,
-    needs: Needs | None = None,
+    needs: Capability | Collection[Capability] = "decoder",
     panel: str = "",
     quantity: str = "",
     sampler: str = "",
@@ -100,8 +97,9 @@ def metric(
     The function takes a :class:`~aelab.metrics.context.Context` and returns a number, or one
     value for each test image, shape ``(N,)``: then the mean, its interval and the comparison of
     two models follow by themselves. An :class:`Estimate` tells what its number is about, where
-    that is not all test images; None is "not defined". ``needs`` is the least that it can be asked
-    of (a model when left out); of anything less the measure is "not defined" too. ``classifier``
+    that is not all test images; None is "not defined". ``needs`` names the capabilities that the
+    function uses (:data:`aelab.models.base.Capability`); for a model or baseline that lacks one,
+    the metric is "not defined". ``classifier``
     says that values are comparable under one digit classifier only. ``asked`` says
     whether the settings of an evaluation ask for it; a run that does not is silent about it.
     """
@@ -114,13 +112,19 @@ def metric(
                 f"The metric {name} has the family {family}: choose from {', '.join(FAMILIES)}."
             )
         description = function.__doc__.strip().splitlines()[0]
+        needed = frozenset([needs] if isinstance(needs, str) else needs)
+        if unknown := needed - set(get_args(Capability)):
+            raise AelabError(
+                f"The metric {name} needs {', '.join(sorted(unknown))}: choose from "
+                f"{', '.join(get_args(Capability))}."
+            )
         made = Metric(
             name=name,
             title=title,
             unit=unit,
             better=better,
             family=family,
-            needs=needs or "model",
+            needs=needed,
             description=description,
             function=function,
             panel=panel,

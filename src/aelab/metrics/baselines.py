@@ -13,9 +13,11 @@ from torch import Tensor
 from aelab.data.binarize import Protocol, to_unit
 from aelab.data.dataset import Data
 from aelab.errors import AelabError
-from aelab.metrics.base import Array, Needs
+from aelab.losses import Batch
+from aelab.metrics.base import Array
 from aelab.metrics.context import BATCH, DecodedSubject, Subject
 from aelab.metrics.evaluation import Evaluation, measure
+from aelab.models import Capability
 
 BASELINES = {"pca": "PCA", "pixels": "Raw pixels"}
 
@@ -68,26 +70,23 @@ class PcaBaseline(DecodedSubject):
 
     latent_dim: int
 
-    @property
-    def level(self) -> Needs:
-        """PCA has no likelihood."""
-        return "pixels"
+    own_capabilities = frozenset[Capability]({"codes", "pixels"})
 
     @cached_property
     def pca(self) -> Pca:
         """The fit."""
-        return Pca.fit(self.presented("train"), self.latent_dim)
+        return Pca.fit(self.images("train"), self.latent_dim)
 
-    def encode(self, x_BD: Tensor) -> Tensor:
+    def encode(self, batch: Batch) -> Tensor:
         """Coordinates along the components."""
-        return self.pca.encode(x_BD)
+        return self.pca.encode(batch.x)
 
-    def reconstruct(self, x_BD: Tensor) -> Tensor:
+    def reconstruct(self, batch: Batch) -> Tensor:
         """The projection onto the components, unclipped."""
-        return self.pca.decode(self.pca.encode(x_BD))
+        return self.pca.decode(self.pca.encode(batch.x))
 
     @cached_property
-    def shown(self) -> Tensor:
+    def reconstructions(self) -> Tensor:
         """The unclipped linear reconstruction."""
         return self.pca.decode(torch.from_numpy(self.codes("test")))
 
@@ -97,14 +96,11 @@ class PcaBaseline(DecodedSubject):
 class PixelBaseline(Subject):
     """The images as their own codes."""
 
-    @property
-    def level(self) -> Needs:
-        """A copy is no reconstruction."""
-        return "codes"
+    own_capabilities = frozenset[Capability]({"codes"})  # a copy is no reconstruction
 
-    def encode(self, x_BD: Tensor) -> Tensor:
+    def encode(self, batch: Batch) -> Tensor:
         """The pixels."""
-        return x_BD
+        return batch.x
 
 
 def evaluate_baseline(

@@ -67,7 +67,7 @@ def clusters(subject: Subject) -> Array | None:
     than clusters.
     """
     codes = subject.codes("test").astype(np.float64)
-    if not subject.has_classes("test") or len(codes) <= subject.data.classes:
+    if len(np.unique(subject.data.test.labels)) < 2 or len(codes) <= subject.data.classes:
         return None
     method = KMeans(
         subject.data.classes,

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, final
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, final
 from typing import Protocol as Interface
 from weakref import WeakKeyDictionary
 
@@ -21,16 +21,13 @@ from torch import Tensor
 from aelab.config.evaluation import EvaluationSettings
 from aelab.data.binarize import Protocol, freeze, to_unit
 from aelab.data.dataset import Data, Split
-from aelab.losses import gaussian_kl
-from aelab.metrics.base import Array, Needs
-from aelab.models import Autoencoder, GaussianAutoencoder
-from aelab.models.base import reparameterise
-from aelab.randomness import stream
+from aelab.losses import Batch
+from aelab.metrics.base import Array
+from aelab.models import Autoencoder, Capability, Latent, Variational
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
 BATCH = 250  # decoded images of a batch stay in the cache
-POSTERIOR_DRAWS = 10
 
 
 S = TypeVar("S", bound="Subject")
@@ -90,12 +87,18 @@ class Subject(ABC):
 
     @property
     @abstractmethod
-    def level(self) -> Needs:
-        """The most that can be measured on it."""
+    def own_capabilities(self) -> frozenset[Capability]:
+        """What the model or baseline itself has."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What metrics may use: also ``labels``, if there is more than one class to tell apart."""
+        classes = len(np.unique(self.data.train.labels))
+        return self.own_capabilities | ({"labels"} if classes > 1 else set())
 
     @abstractmethod
-    def encode(self, x_BD: Tensor) -> Tensor:
-        """Codes ``(B, Z)`` of images in [0, 1]; deterministic."""
+    def encode(self, batch: Batch) -> Tensor:
+        """Codes ``(B, Z)`` of a batch; deterministic."""
 
     def split(self, part: Part) -> Split:
         """One of the three parts of the data."""
@@ -106,14 +109,10 @@ class Subject(ABC):
         }
         return splits[part]
 
-    def has_classes(self, part: Part) -> bool:
-        """Whether a part holds more than one class: with one there is nothing to classify."""
-        return len(np.unique(self.split(part).labels)) > 1
+    def images(self, part: Part) -> Array:
+        """The images under the data protocol, uint8 ``(N, D)``.
 
-    def presented(self, part: Part) -> Array:
-        """The images as the protocol presents them, uint8 ``(N, D)``.
-
-        Binarised ones are drawn once, under ``dynamic`` too: measures must not move.
+        Binarised images are drawn once, under ``dynamic`` too, so that metrics do not vary.
         """
         if part not in self._frozen:
             images = self.split(part).images
@@ -121,36 +120,37 @@ class Subject(ABC):
             self._frozen[part] = images if grey else freeze(images, self.seed, part)
         return self._frozen[part]
 
-    def batches(self, part: Part) -> Iterator[Tensor]:
-        """The presented images in [0, 1], float32 ``(B, D)`` at a time."""
-        for images_u8 in torch.split(torch.from_numpy(self.presented(part)), BATCH):
-            yield to_unit(images_u8)
+    def batches(self, part: Part) -> Iterator[Batch]:
+        """The images in [0, 1], float32 ``(B, D)`` at a time, and their labels ``(B,)``."""
+        whole = torch.from_numpy(self.images(part)), torch.from_numpy(self.split(part).labels)
+        for images_u8, labels_B in zip(*(tensor.split(BATCH) for tensor in whole), strict=True):
+            yield Batch(to_unit(images_u8), labels_B)
 
     @torch.inference_mode()
     def codes(self, part: Part) -> Array:
         """The code of every image of a part, float32 ``(N, Z)``."""
         if part not in self._codes:
-            codes = [self.encode(x_BD).cpu() for x_BD in self.batches(part)]
+            codes = [self.encode(batch).cpu() for batch in self.batches(part)]
             self._codes[part] = torch.cat(codes).numpy()
         return self._codes[part]
 
     @cached_property
     def x(self) -> Tensor:
-        """The presented test images in [0, 1], float32 ``(N, D)``."""
-        return torch.cat(list(self.batches("test")))
+        """The test images in [0, 1], float32 ``(N, D)``."""
+        return torch.cat([batch.x for batch in self.batches("test")])
 
 
 class DecodedSubject(Subject):
-    """A subject whose codes can be decoded; what it shows can be compared with the images."""
+    """A subject that reconstructs images from their codes."""
 
     @property
     @abstractmethod
-    def shown(self) -> Tensor:
-        """The test images as they come back from their codes, pixels ``(N, D)``."""
+    def reconstructions(self) -> Tensor:
+        """The reconstructions of the test images, pixels ``(N, D)``."""
 
     @abstractmethod
-    def reconstruct(self, x_BD: Tensor) -> Tensor:
-        """Pixels ``(B, D)`` decoded from the codes of any images in [0, 1]."""
+    def reconstruct(self, batch: Batch) -> Tensor:
+        """Reconstructions ``(B, D)`` of any batch of images in [0, 1]."""
 
 
 class HasEvaluation(Interface):
@@ -194,34 +194,46 @@ class Context(DecodedSubject):
         self.model.eval()
 
     @property
-    def level(self) -> Needs:
-        """A Gaussian autoencoder has a posterior, any other one is a model."""
-        return "posterior" if isinstance(self.model, GaussianAutoencoder) else "model"
+    def own_capabilities(self) -> frozenset[Capability]:
+        """Those of the model."""
+        return self.model.capabilities
 
     @property
     def device(self) -> torch.device:
-        """Where the model is; results come back to the CPU."""
+        """The device of the model; results come back to the CPU."""
         return next(self.model.parameters()).device
 
-    def encode(self, x_BD: Tensor) -> Tensor:
-        """The deterministic code, the posterior mean of a Gaussian autoencoder."""
-        return self.model.encode(x_BD.to(self.device))
+    def given(self, batch: Batch) -> tuple[Autoencoder, Tensor]:
+        """The model, given the labels of the batch, and the images on its device."""
+        assert batch.labels is not None, "a context has labels"
+        return self.model.given(batch.labels.to(self.device)), batch.x.to(self.device)
 
-    def reconstruct(self, x_BD: Tensor) -> Tensor:
-        """The mean of each pixel's distribution, decoded from the deterministic code."""
-        return self.model.reconstruct(x_BD.to(self.device)).cpu()
+    def encode(self, batch: Batch) -> Tensor:
+        """The deterministic code, ``(B, Z)``: the posterior mean of a variational model."""
+        model, x_BD = self.given(batch)
+        return model.encode(x_BD)
+
+    def reconstruct(self, batch: Batch) -> Tensor:
+        """The mean of each pixel's distribution ``(B, D)``, decoded from the deterministic code."""
+        model, x_BD = self.given(batch)
+        return model.reconstruct(x_BD).cpu()
 
     @cached_property
     @torch.inference_mode()
     def logits(self) -> Tensor:
         """Logits ``(N, D)`` of the test images, decoded from their deterministic codes."""
         codes = torch.split(torch.from_numpy(self.codes("test")), BATCH)
-        return torch.cat([self.model.decode(z.to(self.device)).cpu() for z in codes])
+        return torch.cat(
+            [
+                self.given(batch)[0].decode(z_BZ.to(self.device)).cpu()
+                for batch, z_BZ in zip(self.batches("test"), codes, strict=True)
+            ]
+        )
 
     @cached_property
     @torch.inference_mode()
-    def shown(self) -> Tensor:
-        """The reconstructions ``(N, D)``: the mean of each pixel's distribution."""
+    def reconstructions(self) -> Tensor:
+        """The mean of each pixel's distribution for the test images, ``(N, D)``."""
         return torch.cat([self.model.pixels(logits) for logits in torch.split(self.logits, BATCH)])
 
     @torch.inference_mode()
@@ -231,40 +243,12 @@ class Context(DecodedSubject):
         decoded = [self.model.decode(part.to(self.device)) for part in torch.split(z, BATCH)]
         return torch.cat([self.model.pixels(logits).cpu() for logits in decoded]).numpy()
 
-    @cached_property
-    @torch.inference_mode()
-    def posterior(self) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x) of the test images, each ``(N, Z)``."""
-        pairs = [self.gaussian.posterior(x_BD.to(self.device)) for x_BD in self.batches("test")]
-        means, log_variances = zip(*pairs, strict=True)
-        return torch.cat(means).cpu(), torch.cat(log_variances).cpu()
+    def posterior(self, batch: Batch) -> Latent:
+        """q(z|x) of a batch; the model needs the capability ``likelihood``."""
+        model, x_BD = self.given(batch)
+        return cast("Variational", model).posterior(x_BD)
 
-    @cached_property
-    def kl_per_dimension(self) -> Tensor:
-        """KL(q(z_j|x) ‖ p(z_j)) of the test images, ``(N, Z)``, nats."""
-        return gaussian_kl(*self.posterior)
-
-    @cached_property
-    @torch.inference_mode()
-    def drawn_reconstruction(self) -> Tensor:
-        """The reconstruction term ``(N,)`` in nats, mean of 10 posterior draws an image."""
-        generator = stream(self.seed, "posterior draws")
-        parts = []
-        for x_BD, mean_BZ, log_variance_BZ in zip(
-            self.batches("test"),
-            *(torch.split(part, BATCH) for part in self.posterior),
-            strict=True,
-        ):
-            total_B = torch.zeros(len(x_BD), dtype=torch.float64)
-            for _ in range(POSTERIOR_DRAWS):
-                z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator).to(self.device)
-                logits_BD = self.model.decode(z_BZ)
-                total_B += self.model.reconstruction(logits_BD, x_BD.to(self.device)).cpu()
-            parts.append((total_B / POSTERIOR_DRAWS).float())
-        return torch.cat(parts)
-
-    @property
-    def gaussian(self) -> GaussianAutoencoder:
-        """The model, which must have a posterior."""
-        assert isinstance(self.model, GaussianAutoencoder), "the metric should need a posterior"
-        return self.model
+    def prior(self, batch: Batch | None = None) -> Latent:
+        """p(z); of a conditional model given the labels of a batch."""
+        model = self.given(batch)[0] if batch else self.model
+        return cast("Variational", model).prior()

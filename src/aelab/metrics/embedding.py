@@ -5,6 +5,7 @@ from sklearn.manifold import TSNE
 
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context
+from aelab.metrics.latent import gaussian_prior
 from aelab.metrics.sampling import moments, sklearn_seed
 from aelab.randomness import numpy_stream
 
@@ -21,9 +22,10 @@ def embed(context: Context) -> dict[str, Array]:
     codes, count = context.codes("test"), len(context.data.test.labels)
     index = np.sort(numpy_stream(context.seed, "embedded points").permutation(count)[:POINTS])
     arrays = {"embedding_index": index, "pca": principal_plane(codes)[index]}
-    if context.level == "posterior":
-        # The components are orthonormal, so N(0, I) has standard deviation 1 along each.
-        arrays["pca_prior_std"] = np.ones(2)
+    prior = gaussian_prior(context)
+    if prior is not None and not np.ptp(prior[1]) and not prior[0].any():
+        # The components are orthonormal: a spherical prior has the same spread along each.
+        arrays["pca_prior_std"] = prior[1][:2]
     context.report("t-SNE")
     return arrays | {"tsne": tsne(codes[index], context.seed)}
 

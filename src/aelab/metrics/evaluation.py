@@ -32,7 +32,7 @@ def measure(subject: Subject) -> Evaluation:
     metrics: dict[str, Estimate | None] = dict.fromkeys(METRICS)
     per_image: dict[str, Array] = {}
     for name, metric in METRICS.items():
-        if not metric.applies_to(subject.level):
+        if not metric.applies_to(subject.capabilities):
             continue
         subject.report(f"measuring {metric.title}")
         result = metric.function(subject)

@@ -14,14 +14,11 @@ DRAWS = 5
 
 
 @once
-def few_label_hits(subject: Subject, labels: int) -> Array | None:
+def few_label_hits(subject: Subject, labels: int) -> Array:
     """How often, of five draws of the labelled images, the probe tells a test image, ``(N,)``.
 
     Codes are standardised by all training codes, which takes no labels. C is 1: choosing it would.
-    None where the training images are of one class.
     """
-    if not subject.has_classes("train"):
-        return None
     train = subject.data.train.labels
     scaler = StandardScaler().fit(subject.codes("train"))
     test = scaler.transform(subject.codes("test"))
@@ -43,7 +40,7 @@ def labelled(train_labels: Array, count: int, seed: int, draw: int) -> Array:
 
 
 def _register(labels: int) -> None:
-    def few_labels(subject: Subject) -> Array | None:
+    def few_labels(subject: Subject) -> Array:
         return few_label_hits(subject, labels)
 
     each = "one labelled training image" if labels == 1 else f"{labels} labelled training images"
@@ -53,7 +50,7 @@ def _register(labels: int) -> None:
         title=f"Probe, {labels} label{'s' if labels > 1 else ''} a class",
         better="higher",
         family="representation",
-        needs="codes",
+        needs=("codes", "labels"),
         panel="few labels",
         quantity="Probe accuracy",
         at=labels,

@@ -212,7 +212,7 @@ def _register(quantity: str, sampler: str) -> None:
         unit=unit,
         better=better,
         family="generation",
-        needs="posterior" if sampler == "prior" else "model",
+        needs=("decoder", "prior") if sampler == "prior" else "decoder",
         panel="samplers",
         quantity=title,
         sampler=sampler,

@@ -79,7 +79,7 @@ def unused_dimensions(known: Known) -> Finding | None:
     context = known.context
     if len(context.data.test) < 2:
         return None
-    if context.level == "posterior":
+    if "likelihood" in context.capabilities:
         used = active(context)
         rule = f"a mean that varies by {ACTIVE_VARIANCE} or less over the test images"
         threshold = ACTIVE_VARIANCE
@@ -102,7 +102,7 @@ def unused_dimensions(known: Known) -> Finding | None:
         ("It costs nothing; a smaller latent_dim does the same. " if idle < count else "")
         + (
             "To have them used, lower β or let it rise slowly (kl_warmup)."
-            if context.level == "posterior"
+            if "likelihood" in context.capabilities
             else "Try a lower learning rate if units died early in training."
         ),
     )
@@ -117,7 +117,7 @@ def aggregate_posterior(known: Known) -> Finding | None:
     gap = known.metrics.get("prior_gap")
     if gap is None:
         return None
-    told = f"All posteriors together are {gap.value:.2f} nats from N(0, I)"
+    told = f"All posteriors together are {gap.value:.2f} nats from the prior"
     if gap.value <= FAR_NATS:
         kl = known.metrics.get("kl")
         if kl is not None and kl.value < NEARLY_NO_NATS:

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from aelab.data.binarize import freeze, to_unit
+from aelab.losses import Batch
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import BATCH, Context, once
+from aelab.models import Latent
 from aelab.randomness import stream
 
 SIZES = (1, 50, 500, 5000)
@@ -28,24 +30,21 @@ SIZES = (1, 50, 500, 5000)
 
 def log_weights(
     log_likelihood: Callable[[Tensor], Tensor],
-    mean_BZ: Tensor,
-    log_variance_BZ: Tensor,
+    posterior: Latent,
+    prior: Latent,
     samples: int,
     generator: torch.Generator,
 ) -> Tensor:
     """Log p(x|z) p(z) / q(z|x) for ``samples`` draws of z from q, float64 ``(B, K)``.
 
-    ``log_likelihood`` gives log p(x|z) ``(B,)`` for one code ``(B, Z)`` of each image; q is the
-    diagonal Gaussian of that mean and log-variance, p(z) is N(0, I).
+    ``log_likelihood`` gives log p(x|z) ``(B,)`` for one code ``(B, Z)`` of each image.
     """
-    log_w_BK = torch.empty(len(mean_BZ), samples, dtype=torch.float64)
-    for k in range(samples):  # one sample of every image at a time: memory does not grow with K
-        noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
-        z_BZ = torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
-        # log p(z) − log q(z|x): the normalising constants of the two Gaussians cancel.
-        ratio_BZ = noise_BZ.double().square() + log_variance_BZ.double() - z_BZ.double().square()
-        log_w_BK[:, k] = log_likelihood(z_BZ).double() + 0.5 * ratio_BZ.sum(-1)
-    return log_w_BK
+    columns = []
+    for _ in range(samples):  # one sample of every image at a time: memory does not grow with K
+        z_BZ = posterior.rsample(generator)
+        ratio_B = prior.log_prob(z_BZ).double() - posterior.log_prob(z_BZ).double()
+        columns.append((log_likelihood(z_BZ).double() + ratio_B).cpu())
+    return torch.stack(columns, dim=1)
 
 
 def bound(log_weights_BK: Tensor, size: int) -> Tensor:
@@ -68,15 +67,16 @@ def importance(context: Context) -> dict[str, Array]:
     samples = context.settings.samples
     sizes = [size for size in SIZES if size <= samples]
     images, count = binarised(context), len(context.data.test)
+    labels = torch.from_numpy(context.data.test.labels)
     rows = []
     for start in range(0, count, BATCH):
         name = f"importance-{samples}-{start}"
         block = context.blocks.block(name)
         if block is None:
             context.report(f"importance sampling, {start:,} of {count:,} images")
-            x_BD = to_unit(torch.from_numpy(images[start : start + BATCH]))
-            generator = stream(context.seed, "importance", start)
-            log_w_BK = _of_model(context, x_BD, samples, generator)
+            rows_B = slice(start, start + BATCH)
+            batch = Batch(to_unit(torch.from_numpy(images[rows_B])), labels[rows_B])
+            log_w_BK = _of_model(context, batch, samples, start)
             columns = [-bound(log_w_BK, size) for size in sizes]
             block = torch.stack([*columns, effective_samples(log_w_BK)], dim=1).numpy()
             context.blocks.keep_block(name, block)
@@ -89,20 +89,20 @@ def importance(context: Context) -> dict[str, Array]:
 def binarised(context: Context) -> Array:
     """The test images whose likelihood is taken, uint8 ``(N, D)``."""
     if context.model.architecture.likelihood != "bernoulli":
-        return context.presented("test")
+        return context.images("test")
     return freeze(context.data.test.images, context.seed, "test")
 
 
 @torch.inference_mode()
-def _of_model(context: Context, x_BD: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-    model, device = context.gaussian, context.device
-    x_BD = x_BD.to(device)
-
-    def log_likelihood(z_BZ: Tensor) -> Tensor:
-        return -model.reconstruction(model.decode(z_BZ.to(device)), x_BD).cpu()
-
-    mean_BZ, log_variance_BZ = (part.cpu() for part in model.posterior(x_BD))
-    return log_weights(log_likelihood, mean_BZ, log_variance_BZ, samples, generator)
+def _of_model(context: Context, batch: Batch, samples: int, start: int) -> Tensor:
+    model, x_BD = context.given(batch)
+    return log_weights(
+        lambda z_BZ: -model.reconstruction(model.decode(z_BZ), x_BD),
+        context.posterior(batch),
+        context.prior(batch),
+        samples,
+        stream(context.seed, "importance", start, device=context.device),
+    )
 
 
 def _register(size: int) -> None:
@@ -117,7 +117,7 @@ def _register(size: int) -> None:
         unit="nats",
         better="lower",
         family="likelihood",
-        needs="posterior",
+        needs="likelihood",
         asked=lambda settings: settings.samples >= size,
     )(nll)
 
@@ -131,7 +131,7 @@ for _size in SIZES:
     title="Effective samples",
     better="higher",
     family="likelihood",
-    needs="posterior",
+    needs="likelihood",
 )
 def _effective_samples(context: Context) -> Array:
     """Equally weighted samples that the largest K is worth; near 1 a bound is not yet tight."""

@@ -1,6 +1,6 @@
 """How well the images come back, each from its deterministic code.
 
-Pixel measures compare with the presented image: under a binarised protocol that is the drawn one.
+Pixel metrics compare with the image under the data protocol: a binarised one, if it is drawn.
 
 Shape legend: N images, D pixels, H × W the image.
 """
@@ -20,6 +20,7 @@ MAX_PSNR = 100.0  # dB; a perfect copy would be infinite and would take the mean
     unit="nats",
     better="lower",
     family="reconstruction",
+    needs="logits",
 )
 @torch.inference_mode()
 def reconstruction_nll(context: Context) -> Array:
@@ -28,7 +29,8 @@ def reconstruction_nll(context: Context) -> Array:
     For a VAE z is the posterior mean, so this is below the ELBO's own reconstruction term.
     """
     pairs = zip(torch.split(context.logits, BATCH), context.batches("test"), strict=True)
-    return torch.cat([context.model.reconstruction(logits, x) for logits, x in pairs]).numpy()
+    terms = [context.model.reconstruction(logits, batch.x) for logits, batch in pairs]
+    return torch.cat(terms).numpy()
 
 
 @metric("mse", title="MSE per pixel", better="lower", family="reconstruction", needs="pixels")
@@ -48,7 +50,7 @@ def psnr(subject: DecodedSubject) -> Array:
 def ssim(subject: DecodedSubject) -> Array:
     """Structural similarity of reconstruction and image (1 is identical), window σ = 1.5 pixels."""
     height, width = subject.data.image_size
-    images = (pixels.view(-1, height, width) for pixels in (subject.shown, subject.x))
+    images = (pixels.view(-1, height, width) for pixels in (subject.reconstructions, subject.x))
     pairs = zip(*(torch.split(part, BATCH) for part in images), strict=True)
     return torch.cat([structural_similarity(a, b) for a, b in pairs]).numpy()
 
@@ -89,5 +91,5 @@ def _blur(pixels: int, side: int, sigma: float = 1.5) -> Tensor:
 
 
 def _squared_error(subject: DecodedSubject) -> Tensor:
-    pairs = zip(torch.split(subject.shown, BATCH), subject.batches("test"), strict=True)
-    return torch.cat([(a - b).double().square().mean(-1) for a, b in pairs])
+    pairs = zip(torch.split(subject.reconstructions, BATCH), subject.batches("test"), strict=True)
+    return torch.cat([(a - b.x).double().square().mean(-1) for a, b in pairs])

@@ -33,15 +33,15 @@ def fit_classes(classifier: ClassifierMixin, codes_NZ: Array, labels_N: Array) -
     title="5-NN accuracy",
     better="higher",
     family="representation",
-    needs="codes",
+    needs=("codes", "labels"),
 )
 def knn_accuracy(subject: Subject) -> Array | None:
     """Share of test images whose 5 nearest training codes (Euclidean) vote for the right digit.
 
-    Not defined for fewer training images than that, or for one class.
+    Not defined for fewer training images than that.
     """
     train_labels = subject.data.train.labels
-    if len(train_labels) < NEIGHBOURS or not subject.has_classes("train"):
+    if len(train_labels) < NEIGHBOURS:
         return None
     # scikit-learn works through the distances in small blocks: no N × N matrix is ever held.
     classifier = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
@@ -54,16 +54,13 @@ def knn_accuracy(subject: Subject) -> Array | None:
     title="Linear probe accuracy",
     better="higher",
     family="representation",
-    needs="codes",
+    needs=("codes", "labels"),
 )
-def probe_accuracy(subject: Subject) -> Array | None:
+def probe_accuracy(subject: Subject) -> Array:
     """Share of test images that logistic regression on the codes gets right, C from validation.
 
     Codes are standardised by the training codes; a dimension that never varies stays 0.
-    Not defined for one class.
     """
-    if not subject.has_classes("train"):
-        return None
     train_labels, validation_labels = subject.data.train.labels, subject.data.validation.labels
     scaler = StandardScaler().fit(subject.codes("train"))
     train, validation, test = (scaler.transform(subject.codes(part)) for part in PARTS)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from aelab.losses import Batch
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import BATCH, DecodedSubject
 from aelab.randomness import stream
@@ -55,10 +56,11 @@ def error_from_damaged(subject: DecodedSubject, name: str, strength: float) -> A
     """Squared error per pixel ``(N,)`` of the reconstruction from a damaged image."""
     damage = DAMAGES[name][0]
     errors = []
-    for number, x_BD in enumerate(subject.batches("test")):
+    for number, batch in enumerate(subject.batches("test")):
         generator = stream(subject.seed, "damage", name, str(strength), number)
-        damaged_BD = damage(x_BD, strength, subject.data.image_size, generator)
-        errors.append((subject.reconstruct(damaged_BD) - x_BD).square().mean(-1))
+        damaged_BD = damage(batch.x, strength, subject.data.image_size, generator)
+        restored_BD = subject.reconstruct(Batch(damaged_BD, batch.labels))
+        errors.append((restored_BD - batch.x).square().mean(-1))
     assert len(errors) == -(-len(subject.data.test) // BATCH)
     return torch.cat(errors).double().numpy()
 

@@ -1,19 +1,19 @@
 """New codes to decode: what makes the sampling of an AE fair beside a VAE's prior.
 
 A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model,
-and a flow where the settings ask for one; a Gaussian autoencoder has its prior besides.
+and a flow where the settings ask for one; a variational model has its prior besides.
 """
 
 import warnings
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from aelab.metrics import flow
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context, once
-from aelab.models import GaussianAutoencoder
 from aelab.randomness import derive, numpy_stream, stream
 
 SAMPLERS = {
@@ -40,9 +40,10 @@ def draw(context: Context) -> dict[str, Array]:
     if context.settings.flow:
         context.report("fitting a flow")
         samples["flow"] = flow.draws(codes, context.codes("validation"), count, seed)
-    if isinstance(context.model, GaussianAutoencoder):
+    if "prior" in context.capabilities:
         generator = stream(seed, "prior samples", device=context.device)
-        samples["prior"] = context.model.prior_sample(count, generator).cpu().numpy()
+        with torch.inference_mode():
+            samples["prior"] = context.prior().rsample(generator, (count,)).cpu().numpy()
     return samples
 
 

@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from aelab.losses import Loss
+from aelab.losses import Batch, Loss
 from aelab.models.base import Autoencoder, model
 
 
@@ -21,6 +21,7 @@ class AE(Autoencoder):
         z_BZ: Tensor = self.encoder(x_BD)
         return z_BZ
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
         """One term: the reconstruction."""
-        return Loss({"reconstruction": self.reconstruction(self.decode(self.encode(x_BD)), x_BD)})
+        logits_BD = self.decode(self.encode(batch.x))
+        return Loss({"reconstruction": self.reconstruction(logits_BD, batch.x)})

@@ -7,7 +7,7 @@ import math
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import torch
 from pydantic import Field
@@ -18,17 +18,23 @@ from aelab.config.ranges import Range
 from aelab.config.registry import Registry
 from aelab.errors import AelabError
 from aelab.losses import (
+    Batch,
     Loss,
     bernoulli_nll,
     continuous_bernoulli_mean,
     continuous_bernoulli_nll,
 )
+from aelab.models.latents import Latent, StandardNormal
 from aelab.nets.builders import build
 from aelab.nets.initialisation import initialise
 from aelab.nets.network import Network, Size
 from aelab.randomness import derive
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
+#: What a metric may need: ``encode``; ``reconstruct``; the logits of reconstructions; ``decode`` of
+#: any code; ``posterior`` and ``prior``, and so a bound on log p(x); a prior whose draws ``decode``
+#: takes; and, of the data, training images of more than one class.
+Capability = Literal["codes", "pixels", "logits", "decoder", "likelihood", "prior", "labels"]
 RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bernoulli": bernoulli_nll,
     "continuous-bernoulli": continuous_bernoulli_nll,
@@ -71,28 +77,34 @@ class Autoencoder(nn.Module, metaclass=_Seeded):
     Config: ClassVar[type[Objective]] = Objective
     name: ClassVar[str]  # written once, by @model
     title: ClassVar[str]
-    outputs_per_dimension: ClassVar[int] = 1  # numbers the encoder gives for a latent dimension
-    # Whether the loss is the reconstruction (+ weight · KL of a Gaussian code) and nothing else:
-    # then training may take the hand-derived step instead of autograd (training/steps.py). A
-    # subclass does not inherit it: its loss may be another.
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"codes", "pixels", "logits", "decoder"}
+    )
+    outputs_per_dimension: ClassVar[int] = 1  # outputs of the encoder for each latent dimension
+    # Whether the loss is the reconstruction (+ weight · KL of a diagonal Gaussian to N(0, I)) and
+    # nothing else: then training may take the hand-derived step instead of autograd
+    # (training/steps.py). A subclass does not inherit it, because its loss may be another.
     plain_loss: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture, config: Objective, seed: int = 0) -> None:
         super().__init__()
         self.architecture = architecture
         self.config = config
-        d = architecture.latent_dim
-        self.encoder, self.decoder = build(
-            architecture.network, architecture.image_size, d * self.outputs_per_dimension, d
-        )
-        pixels = math.prod(architecture.image_size)
-        self.encoder.register_forward_pre_hook(partial(_require_rows, "images", pixels))
-        self.decoder.register_forward_pre_hook(partial(_require_rows, "codes", d))
+        self.encoder, self.decoder = self.build_networks()
         initialise(self, seed)
+
+    def build_networks(self) -> tuple[nn.Module, nn.Module]:
+        """The encoder and the decoder of the architecture; override it for other networks."""
+        shape, d = self.architecture, self.architecture.latent_dim
+        encoder, decoder = build(shape.network, shape.image_size, d * self.outputs_per_dimension, d)
+        pixels = math.prod(shape.image_size)
+        encoder.register_forward_pre_hook(partial(_require_rows, "images", pixels))
+        decoder.register_forward_pre_hook(partial(_require_rows, "codes", d))
+        return encoder, decoder
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers training may change."""
+        """The number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())
 
     @abstractmethod
@@ -100,12 +112,27 @@ class Autoencoder(nn.Module, metaclass=_Seeded):
         """The code ``(B, Z)`` of images ``(B, D)`` in [0, 1]; deterministic for every model."""
 
     @abstractmethod
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
-        """The terms in nats per image; ``epoch`` counts epochs done, for weights that warm up."""
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
+        """The terms of the training objective on a batch, in nats per image.
+
+        Args:
+            batch: Images ``(B, D)`` in [0, 1], and labels where the data have some.
+            generator: The source of everything random.
+            epoch: Epochs done, a fraction within an epoch, for weights that warm up.
+        """
 
     def weights(self, epoch: float) -> dict[str, float]:  # noqa: ARG002
-        """The weights of the loss's terms after ``epoch`` epochs; a term left out counts once."""
+        """The weights of the loss's terms after ``epoch`` epochs; the default weight is 1."""
         return {}
+
+    def given(self, labels_B: Tensor) -> Self:  # noqa: ARG002
+        """The model conditioned on the labels of the images that it is applied to.
+
+        An unconditional model is the same for all labels. A conditional one returns a shallow copy
+        that keeps the labels; it lacks the capabilities ``decoder`` and ``prior``, which stand for
+        codes without an image and so without a label.
+        """
+        return self
 
     def decode(self, z_BZ: Tensor) -> Tensor:
         """Logits ``(B, D)`` of the pixels."""
@@ -117,7 +144,7 @@ class Autoencoder(nn.Module, metaclass=_Seeded):
         return RECONSTRUCTION[self.architecture.likelihood](logits_BD, x_BD)
 
     def pixels(self, logits_BD: Tensor) -> Tensor:
-        """What is shown for logits: the mean of the pixel's distribution, in [0, 1]."""
+        """The mean of each pixel's distribution, ``(B, D)`` in [0, 1]."""
         if self.architecture.likelihood == "bernoulli":
             return torch.sigmoid(logits_BD)
         return continuous_bernoulli_mean(logits_BD)
@@ -137,30 +164,39 @@ def _require_rows(what: str, width: int, _: nn.Module, inputs: tuple[Tensor]) ->
         )
 
 
-class GaussianAutoencoder(Autoencoder):
-    """An autoencoder whose code is a diagonal Gaussian and whose prior is N(0, I)."""
+class Variational(Autoencoder):
+    """An autoencoder with a likelihood: a posterior q(z|x), a prior p(z) and a decoder p(x|z)."""
 
-    outputs_per_dimension = 2
+    capabilities = Autoencoder.capabilities | {"likelihood", "prior"}
 
-    def posterior(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x), each ``(B, Z)``."""
-        mean_BZ, log_variance_BZ = self.encoder(x_BD).chunk(2, dim=-1)
-        return mean_BZ, log_variance_BZ
+    @abstractmethod
+    def posterior(self, x_BD: Tensor) -> Latent:
+        """q(z|x) of images ``(B, D)`` in [0, 1], of batch shape ``(B,)``."""
+
+    def prior(self) -> Latent:
+        """p(z), of batch shape ``()``: N(0, I) unless a model overrides it."""
+        device = next(self.parameters()).device
+        return StandardNormal(self.architecture.latent_dim, device)
 
     def encode(self, x_BD: Tensor) -> Tensor:
         """The posterior mean ``(B, Z)``."""
-        return self.posterior(x_BD)[0]
-
-    def prior_sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Codes ``(count, Z)`` drawn from the prior."""
-        d = self.architecture.latent_dim
-        return torch.randn(count, d, generator=generator, device=generator.device)
+        return self.posterior(x_BD).mean
 
 
-def reparameterise(mean_BZ: Tensor, log_variance_BZ: Tensor, generator: torch.Generator) -> Tensor:
-    """One draw of z = μ + σ ε for each image; Kingma and Welling (2014), section 2.4."""
-    noise_BZ = torch.empty_like(mean_BZ).normal_(generator=generator)
-    return torch.addcmul(mean_BZ, torch.exp(0.5 * log_variance_BZ), noise_BZ)
+def elbo(model: Variational, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
+    """−ELBO from one posterior draw for each image, as two terms: reconstruction and KL.
+
+    Kingma and Welling (2014), eq. 3. The KL has its closed form where one is registered.
+    """
+    posterior = model.posterior(batch.x)
+    z_BZ = posterior.rsample(generator)
+    kl_BP = posterior.kl(model.prior(), z_BZ)
+    reconstruction_B = model.reconstruction(model.decode(z_BZ), batch.x)
+    return Loss(
+        terms={"reconstruction": reconstruction_B, "kl": kl_BP.sum(-1)},
+        weights=model.weights(epoch),
+        per_dimension={"kl": kl_BP} if kl_BP.shape == z_BZ.shape else {},
+    )
 
 
 MODELS: Registry[type[Autoencoder]] = Registry("model")

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from aelab.losses import Loss
+from aelab.losses import Batch, Loss
 from aelab.models.base import Autoencoder, Objective, model
 
 
@@ -30,9 +30,9 @@ class NoisyAE(Autoencoder):
         z_BZ: Tensor = self.encoder(x_BD)
         return z_BZ
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:  # noqa: ARG002
         """One term: the reconstruction from z + σ ε."""
-        z_BZ = self.encode(x_BD)
+        z_BZ = self.encode(batch.x)
         noise_BZ = torch.empty_like(z_BZ).normal_(generator=generator)
         logits_BD = self.decode(torch.add(z_BZ, noise_BZ, alpha=self.config.sigma))
-        return Loss({"reconstruction": self.reconstruction(logits_BD, x_BD)})
+        return Loss({"reconstruction": self.reconstruction(logits_BD, batch.x)})

@@ -7,13 +7,14 @@ from pydantic import Field
 from torch import Tensor
 
 from aelab.config.ranges import Range
-from aelab.losses import Loss, gaussian_kl
-from aelab.models.base import GaussianAutoencoder, Objective, model, reparameterise
+from aelab.losses import Batch, Loss
+from aelab.models.base import Objective, Variational, elbo, model
+from aelab.models.latents import DiagonalNormal
 
 
 @final
 @model("vae", title="VAE")
-class VAE(GaussianAutoencoder):
+class VAE(Variational):
     """Minimises −ELBO; Kingma and Welling (2014). With β ≠ 1, Higgins et al. (2017)."""
 
     class Config(Objective):
@@ -27,6 +28,7 @@ class VAE(GaussianAutoencoder):
         )
 
     config: Config
+    outputs_per_dimension = 2  # mean and log-variance
     plain_loss = True
 
     def weights(self, epoch: float) -> dict[str, float]:
@@ -34,14 +36,10 @@ class VAE(GaussianAutoencoder):
         warmup = self.config.kl_warmup
         return {"kl": self.config.beta * (min(1.0, epoch / warmup) if warmup else 1.0)}
 
-    def loss(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Loss:
-        """Two terms: the reconstruction from one posterior draw an image, and the KL."""
-        mean_BZ, log_variance_BZ = self.posterior(x_BD)
-        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator)
-        kl_BZ = gaussian_kl(mean_BZ, log_variance_BZ)
-        reconstruction_B = self.reconstruction(self.decode(z_BZ), x_BD)
-        return Loss(
-            terms={"reconstruction": reconstruction_B, "kl": kl_BZ.sum(-1)},
-            weights=self.weights(epoch),
-            per_dimension={"kl": kl_BZ},
-        )
+    def posterior(self, x_BD: Tensor) -> DiagonalNormal:
+        """q(z|x), a diagonal Gaussian."""
+        return DiagonalNormal(*self.encoder(x_BD).chunk(2, dim=-1))
+
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
+        """Two terms: the reconstruction from one posterior draw for each image, and the KL."""
+        return elbo(self, batch, generator, epoch)

@@ -137,6 +137,6 @@ def look_at_test(
         {
             name: as_number(METRICS[name].function(context))
             for name in names
-            if METRICS[name].applies_to(context.level)
+            if METRICS[name].applies_to(context.capabilities)
         },
     )

@@ -13,23 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from aelab.config.evaluation import EvaluationSettings
 from aelab.config.registry import Registry
 from aelab.data.dataset import Data, Split
 from aelab.errors import AelabError, TrainingError
 from aelab.experiment.settings import Experiment
-from aelab.losses import gaussian_kl
 from aelab.metrics import METRICS, Context, Estimate
-from aelab.metrics.base import LEVELS, Needs
-from aelab.metrics.context import BATCH
-from aelab.models import MODELS, Autoencoder, GaussianAutoencoder
-from aelab.models.base import reparameterise
-from aelab.randomness import stream
+from aelab.metrics.likelihood import elbo_terms
+from aelab.models import MODELS, Autoencoder, Capability
 
 PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
 PROBE_C = 1.0
@@ -45,14 +41,15 @@ class Goal:
     title: str
     unit: str
     better: Literal["lower", "higher"]
-    needs: Needs
+    needs: frozenset[Capability]
     every_epoch: bool
     measure: Measure
     asked: Callable[[EvaluationSettings], bool] = lambda _: True
 
     def applies_to(self, model: str) -> bool:
         """Whether the model has it."""
-        return LEVELS.index(self.needs) <= LEVELS.index(_level(model))
+        # Whether the data have labels is known later; a metric without them is NaN.
+        return self.needs <= MODELS[model].capabilities | {"labels"}
 
     def of(self, context: Context) -> float:
         """The number, on a context of :func:`validation_context`. Raises TrainingError if NaN."""
@@ -71,12 +68,14 @@ def goal(
     *,
     unit: str = "",
     better: Literal["lower", "higher"] = "lower",
-    needs: Needs = "model",
+    needs: Capability = "codes",
 ) -> Callable[[Measure], Measure]:
     """Register a goal that is measured after every epoch."""
 
     def register(measure: Measure) -> Measure:
-        GOALS.register(name, Goal(name, title, unit, better, needs, True, measure), measure)
+        GOALS.register(
+            name, Goal(name, title, unit, better, frozenset([needs]), True, measure), measure
+        )
         return measure
 
     return register
@@ -109,10 +108,6 @@ def default_goal(model: str) -> str:
     return "likelihood" if GOALS["likelihood"].applies_to(model) else "reconstruction"
 
 
-def _level(model: str) -> Needs:
-    return "posterior" if issubclass(MODELS[model], GaussianAutoencoder) else "model"
-
-
 def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -> Context:
     """The model on the validation images, put in the place of the test images.
 
@@ -132,31 +127,26 @@ def reconstruction(context: Context) -> float:
     return as_number(METRICS["reconstruction_nll"].function(context))
 
 
-@goal("likelihood", "−ELBO", unit="nats", needs="posterior")
+@goal("likelihood", "−ELBO", unit="nats", needs="likelihood")
 def likelihood(context: Context) -> float:
     """−ELBO with β = 1, whatever β trained the model; one posterior draw an image."""
     return distortion(context) + rate(context)
 
 
-@goal("distortion", "Distortion", unit="nats", needs="posterior")
-@torch.inference_mode()
+@goal("distortion", "Distortion", unit="nats", needs="likelihood")
 def distortion(context: Context) -> float:
     """−log p(x|z) at one draw of the posterior an image; the same draws for every trial."""
-    generator = stream(context.seed, "search", "draws")
-    total = 0.0
-    parts = (part.split(BATCH) for part in context.posterior)
-    for x_BD, mean_BZ, log_variance_BZ in zip(context.batches("test"), *parts, strict=True):
-        z_BZ = reparameterise(mean_BZ, log_variance_BZ, generator).to(context.device)
-        logits_BD = context.model.decode(z_BZ)
-        nats_B = context.model.reconstruction(logits_BD, x_BD.to(context.device))
-        total += float(nats_B.cpu().double().sum())
-    return total / len(context.data.test)
+    return float(_terms(context)[0].double().mean())
 
 
-@goal("rate", "Rate", unit="nats", needs="posterior")
+@goal("rate", "Rate", unit="nats", needs="likelihood")
 def rate(context: Context) -> float:
     """KL(q(z|x) ‖ p(z)): Alemi et al. (2018) draw distortion against it."""
-    return float(gaussian_kl(*context.posterior).sum(-1).double().mean())
+    return float(_terms(context)[1].sum(-1).double().mean())
+
+
+def _terms(context: Context) -> tuple[Tensor, Tensor]:
+    return elbo_terms(context, 1, "search", "draws")
 
 
 @goal("representation", "Linear probe accuracy", better="higher")

@@ -16,6 +16,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from aelab.losses import Batch
 from aelab.models import Autoencoder
 from aelab.nets.matmul import Dense, product
 
@@ -79,6 +80,18 @@ class _Buffers:
         ]
 
 
+def _is_dense(network: nn.Module) -> bool:
+    """Whether dense layers and one kind of activation alternate."""
+    layers = list(network) if isinstance(network, nn.Sequential) else []
+    activations = {type(layer) for layer in layers[1::2]}
+    return (
+        len(layers) % 2 == 1
+        and all(type(layer) is Dense for layer in layers[::2])
+        and len(activations) <= 1
+        and activations <= _ACTIVATIONS.keys()
+    )
+
+
 @final
 class FusedStep:
     """Forward and backward pass of reconstruction + weight · KL of a dense network, by hand.
@@ -95,22 +108,13 @@ class FusedStep:
             and "plain_loss" in vars(type(model))  # a subclass may compute another loss
             and model.architecture.likelihood == "bernoulli"
             and next(model.parameters()).device.type == "cpu"
-            and all(
-                type(layer) is (Dense if place % 2 == 0 else type(stack[1]))
-                for stack in (model.encoder, model.decoder)
-                for place, layer in enumerate(stack)
-            )
-            and all(
-                type(layer) in _ACTIVATIONS
-                for stack in (model.encoder, model.decoder)
-                for layer in list(stack)[1::2]
-            )
+            and all(_is_dense(network) for network in (model.encoder, model.decoder))
         )
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
-        self.gaussian = model.outputs_per_dimension == 2
-        stacks = [list(model.encoder), list(model.decoder)]
+        self.gaussian = "likelihood" in model.capabilities
+        stacks = [list(model.encoder.children()), list(model.decoder.children())]
         self.layers: list[Dense] = [m for s in stacks for m in s if isinstance(m, Dense)]
         self.head = len(stacks[0]) // 2  # index of the layer that gives the code
         self.activations = [
@@ -174,8 +178,9 @@ class FusedStep:
         return self.buffers[size]
 
     @torch.no_grad()
-    def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
+    def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch ``(T,)``."""
+        x_BD = batch.x
         b = self._buffers_for(len(x_BD))
         self._forward(b, x_BD, generator)
         sums = [self._reconstruction(b, x_BD)]

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from aelab.data.binarize import Batches, Protocol, freeze, prepare
 from aelab.data.dataset import Data
+from aelab.errors import AelabError
+from aelab.losses import Batch
 from aelab.models import Autoencoder
 from aelab.randomness import stream
 from aelab.training.optimizer import Adam
@@ -72,6 +74,9 @@ def fit_in_parts(
     )
     if start is None and config.mean_start:
         _start_at_mean(model, train_u8)
+    train_labels, validation_labels = (
+        torch.from_numpy(split.labels).to(device) for split in (data.train, data.validation)
+    )
     step = make_step(model)
     optimizer = Adam(
         step.named_parameters(), config.weight_decay,
@@ -82,10 +87,10 @@ def fit_in_parts(
         restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
         train, norm, seconds = yield from _train_epoch(
-            model, step, optimizer, present, config, seed, index, start, pause
+            model, step, optimizer, present, train_labels, config, seed, index, start, pause
         )
         start, trained = None, time.perf_counter()
-        validation = measure(model, validation_u8, seed, protocol, index + 1)
+        validation = measure(model, validation_u8, validation_labels, seed, protocol, index + 1)
         where = f"after epoch {index + 1}"
         if not math.isfinite(validation.total):
             raise not_finite("validation total", where, optimizer.rate)
@@ -107,7 +112,14 @@ def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
 
     Without it the first steps of a training do little else than to learn that the border is black.
     """
-    bias = [p for name, p in model.decoder.named_parameters() if name.endswith("bias")][-1]
+    biases = [p for name, p in model.decoder.named_parameters() if name.endswith("bias")]
+    pixels = images_u8[0].numel()
+    if not biases or biases[-1].numel() not in (1, pixels):
+        raise AelabError(
+            f"The decoder of the {model.title} does not end in a bias for each pixel or channel: "
+            "train it without mean_start."
+        )
+    bias = biases[-1]
     # Part by part as floats, which hold such sums exactly: a tenth of the time of one sum of ints.
     parts = images_u8.flatten(1).split(VALIDATION_BATCH)
     sum_D = torch.stack([part.float().sum(0) for part in parts]).long().sum(0)
@@ -121,6 +133,7 @@ def _train_epoch(
     step: Step,
     optimizer: Adam,
     present: Batches,
+    labels: Tensor,
     config: Training,
     seed: int,
     index: int,
@@ -150,7 +163,8 @@ def _train_epoch(
         began -= float(start.tensors[SECONDS])
     for number in range(first, len(batches)):
         at = index + number / len(batches)
-        sums_T = step(present(batches[number], generator), generator, at)
+        batch = Batch(present(batches[number], generator), labels[batches[number]])
+        sums_T = step(batch, generator, at)
         if not number:
             sums_ST = _room(sums_T, len(batches))
         sums_ST[number] = sums_T
@@ -198,7 +212,12 @@ def _read(
 
 @torch.inference_mode()
 def measure(
-    model: Autoencoder, images_u8: Tensor, seed: int, protocol: Protocol, epoch: float
+    model: Autoencoder,
+    images_u8: Tensor,
+    labels: Tensor,
+    seed: int,
+    protocol: Protocol,
+    epoch: float,
 ) -> Measured:
     """The training objective on other images, with the same draws every time it is asked."""
     device = images_u8.device
@@ -208,8 +227,10 @@ def measure(
     sums: dict[str, Tensor] = {}
     dimensions: dict[str, Tensor] = {}
     weights: Mapping[str, float] = {}
-    for batch in images_u8.split(VALIDATION_BATCH):
-        loss = model.loss(prepare(batch, protocol, generator), generator, epoch)
+    batches = (part.split(VALIDATION_BATCH) for part in (images_u8, labels))
+    for batch_u8, labels_B in zip(*batches, strict=True):
+        batch = Batch(prepare(batch_u8, protocol, generator), labels_B)
+        loss = model.loss(batch, generator, epoch)
         weights = loss.weights
         for name, term in loss.terms.items():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + term.to(exact).sum()

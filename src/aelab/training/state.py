@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aelab.errors import TrainingError
+from aelab.losses import Batch
 from aelab.models import Autoencoder
 from aelab.randomness import stream
 from aelab.training.optimizer import Adam
@@ -63,7 +64,7 @@ def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -
     like = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
     if state.step:
         pixels = torch.zeros(1, math.prod(model.architecture.image_size))
-        sums_T = step(pixels, stream(0), 0.0)
+        sums_T = step(Batch(pixels, torch.zeros(1, dtype=torch.int64)), stream(0), 0.0)
         like |= {
             ROWS: sums_T.expand(state.step, -1),
             NORMS: torch.zeros(len(range(0, state.step, NORM_EVERY))),

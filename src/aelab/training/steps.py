@@ -10,7 +10,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from aelab.losses import means, weighted_total
+from aelab.losses import Batch, means, weighted_total
 from aelab.models import Autoencoder
 from aelab.training.fast import FusedStep
 
@@ -37,7 +37,7 @@ class Step(Protocol):
         """Views of ``values``, shaped like a parameter, by the model's own names."""
         ...
 
-    def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
+    def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch, ``(T,)``."""
         ...
 
@@ -78,14 +78,14 @@ class AutogradStep:
         """The whole."""
         return {name: values}
 
-    def __call__(self, x_BD: Tensor, generator: torch.Generator, epoch: float) -> Tensor:
+    def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch ``(T,)``."""
-        loss = self.model.loss(x_BD, generator, epoch)
+        loss = self.model.loss(batch, generator, epoch)
         terms = means(loss.terms)
         self.model.zero_grad(set_to_none=True)
         weighted_total(terms, loss.weights).backward()
         self._terms, self.term_weights = tuple(terms), loss.weights
-        return torch.stack([term.detach() * len(x_BD) for term in terms.values()])
+        return torch.stack([term.detach() * len(batch.x) for term in terms.values()])
 
     def gradient_norm(self) -> Tensor:
         """Of the gradient that the last step left."""
