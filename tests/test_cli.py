@@ -1,33 +1,22 @@
 """The command line without a run: help, arguments, data, doctor, signals."""
 
-import contextlib
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aelab.cli.app import end_at_signals, main
+from aelab.cli.app import end_at_signals
 from aelab.cli.printing import print_examination
-from tests.processes import aelab
+from tests.processes import aelab, aelab_here, restored_signals
 
 
-@contextlib.contextmanager
-def restored_signals() -> Iterator[None]:
-    """Put back the signal handlers that the command sets."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def test_data_tells_what_is_here(tiny_folder: Path, tmp_path: Path) -> None:
-    [found] = json.loads(aelab("data", tiny_folder, "--json").stdout)
+def test_data_tells_what_is_here(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [found] = json.loads(aelab_here(capsys, "data", tiny_folder, "--json").stdout)
     assert found["source"] == "folder"
     assert set(found["sha256"]) == set(found["files"])
     here = aelab("data", env={"AELAB_CACHE": str(tmp_path)})
@@ -36,14 +25,14 @@ def test_data_tells_what_is_here(tiny_folder: Path, tmp_path: Path) -> None:
     assert f"not in {tmp_path}" in here.stdout
 
 
-def test_doctor_tells_what_is_installed() -> None:
-    done = aelab("doctor", "--json")
+def test_doctor_tells_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    done = aelab_here(capsys, "doctor", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == bool(found["problems"])
     assert found["packages"]["torch"].startswith("2.")
     assert "kagglehub" in found["extras"]["kaggle"]
     assert "cpu" in found["devices"]
-    assert "torch" in aelab("doctor").stdout
+    assert "torch" in aelab_here(capsys, "doctor").stdout
 
 
 def test_the_brackets_of_an_extra_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,11 +91,9 @@ def test_doctor_reports_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:
 def test_bad_input_is_one_sentence_and_a_code(
     words: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end, restored_signals():
-        main(words)
-    assert end.value.code == code
-    said = capsys.readouterr()
-    assert sentence in said.err + said.out
+    done = aelab_here(capsys, *words)
+    assert done.returncode == code
+    assert sentence in done.stderr + done.stdout
 
 
 def test_help_is_whole_and_does_not_load_torch() -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from aelab import Run, load_exported, load_model, load_run_data
-from tests.processes import EPOCHS, TINY, aelab, hear_interrupts
+from tests.processes import EPOCHS, TINY, aelab, aelab_here, hear_interrupts
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,11 @@ def test_the_resolved_experiment_runs_again_with_the_same_bits(
     assert first.metrics()["differences"] == again.metrics()["differences"]
 
 
-def test_resuming_a_finished_run_leaves_it_alone(finished: Path) -> None:
+def test_resuming_a_finished_run_leaves_it_alone(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (finished / "manifest.json").read_bytes()
-    assert aelab("resume", finished).returncode == 0
+    assert aelab_here(capsys, "resume", finished).returncode == 0
     assert (finished / "manifest.json").read_bytes() == before
 
 
@@ -91,19 +93,21 @@ def test_python_reads_what_the_command_wrote(finished: Path) -> None:
     np.testing.assert_allclose(run.arrays("vae-2")["codes"].std(0) > 0, [True, True])
 
 
-def test_show_and_report(finished: Path) -> None:
+def test_show_and_report(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = aelab("show", finished, env={"PYTHONIOENCODING": "cp1252"})  # a redirect on Windows
     assert shown.returncode == 0, shown.stderr
     assert "MSE per pixel" in shown.stdout
     assert "?ELBO" in shown.stdout
-    again = aelab("report", finished)
+    again = aelab_here(capsys, "report", finished)
     assert again.returncode == 0, again.stderr
 
 
-def test_json_is_the_whole_of_the_output_and_quiet_leaves_the_path(finished: Path) -> None:
-    printed = json.loads(aelab("show", finished, "--json").stdout)
+def test_json_is_the_whole_of_the_output_and_quiet_leaves_the_path(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = json.loads(aelab_here(capsys, "show", finished, "--json").stdout)
     assert printed == {"run": str(finished)} | Run(finished).metrics()
-    assert aelab("show", finished, "--quiet").stdout == f"{finished}\n"
+    assert aelab_here(capsys, "show", finished, "--quiet").stdout == f"{finished}\n"
 
 
 def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
@@ -136,18 +140,22 @@ def test_annealing_checks_every_vae_and_is_kept(finished: Path, tmp_path: Path) 
         assert copy.model(key).read_json("ais.json") == one
 
 
-def test_a_run_that_is_not_trained_is_not_evaluated(finished: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_not_trained_is_not_evaluated(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     Run(copy).model("ae-2").remove("weights.safetensors")
-    done = aelab("evaluate", copy)
+    done = aelab_here(capsys, "evaluate", copy)
     assert done.returncode == 4
     assert "no weights of ae-2, or damaged ones: run aelab resume first" in done.stderr
 
 
-def test_an_existing_out_is_refused_and_untouched(finished: Path, tiny_folder: Path) -> None:
+def test_an_existing_out_is_refused_and_untouched(
+    finished: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (finished / "manifest.json").read_bytes()
-    done = aelab("run", "--data", tiny_folder, "--out", finished, *TINY, *EPOCHS)
+    done = aelab_here(capsys, "run", "--data", tiny_folder, "--out", finished, *TINY, *EPOCHS)
     assert done.returncode == 4
     assert "exists: name another --out" in done.stderr
     assert (finished / "manifest.json").read_bytes() == before
@@ -171,24 +179,28 @@ def test_explore_serves_the_page_of_a_run(finished: Path) -> None:
         process.stdout.close()
 
 
-def test_export_writes_models_that_load_back(finished: Path, tmp_path: Path) -> None:
-    done = aelab(
-        "export", finished, "--format", "hub", "--models", "vae-2", "--out", tmp_path / "o"
+def test_export_writes_models_that_load_back(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = aelab_here(
+        capsys, "export", finished, "--format", "hub", "--models", "vae-2", "--out", tmp_path / "o"
     )
     assert done.stdout.splitlines() == [str(tmp_path / "o")]
     model, again = load_model(Run(finished), "vae-2"), load_exported(tmp_path / "o" / "vae-2")
     x = torch.rand(3, 784)
     assert torch.equal(model.reconstruct(x), again.reconstruct(x))
-    assert aelab("export", finished, "--models", "vae-7").returncode == 4
-    assert aelab("export", finished, "--out", tmp_path / "o").returncode == 2
+    assert aelab_here(capsys, "export", finished, "--models", "vae-7").returncode == 4
+    assert aelab_here(capsys, "export", finished, "--out", tmp_path / "o").returncode == 2
 
 
-def test_without_its_data_a_run_keeps_its_report(finished: Path, tmp_path: Path) -> None:
+def test_without_its_data_a_run_keeps_its_report(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = Run(shutil.copytree(finished, tmp_path / "run"))
     source = run.manifest()["source"]
     run.note(source=source | {"files": dict.fromkeys(source["files"], "/gone/file")})
     run.remove("explorer.html")
-    done = aelab("report", run.path)
+    done = aelab_here(capsys, "report", run.path)
     assert done.returncode == 0, done.stderr
     assert "explorer.html" not in (run.path / "report.html").read_text(encoding="utf-8")
-    assert aelab("explore", run.path, "--serve").returncode == 3
+    assert aelab_here(capsys, "explore", run.path, "--serve").returncode == 3
