@@ -1,1 +1,1 @@
-"""Speed against what a user would otherwise pick, and against the machine's limit: make bench."""
+"""Speed compared with other libraries and with the machine's limit: make bench."""

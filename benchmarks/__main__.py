@@ -12,11 +12,11 @@ from aelab.console.streams import console
 from benchmarks import growth, machine, quality, training, wait
 
 SECTIONS = ("training", "growth", "wait")
-APART = "quality"  # half an hour, and a page of its own
+APART = "quality"  # half an hour, with its own page
 
 
 def main() -> None:
-    """Parse, measure section by section, print and write."""
+    """Parse the arguments, run the sections, print and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--data", default="../shared/mnist", help="folder of MNIST's IDX files")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmark"), help="without suffix")
@@ -35,7 +35,7 @@ def main() -> None:
     found: dict[str, object] = {"machine": described, "images": images, "rounds": rounds}
 
     def keep() -> None:
-        """Write what is known so far: a fault in one section must not cost the others."""
+        """Write the results so far: a failure in one section must not lose the others."""
         wanted.out.parent.mkdir(parents=True, exist_ok=True)
         wanted.out.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
         wanted.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -44,33 +44,34 @@ def main() -> None:
         entries = training.compare(wanted.data, images, rounds, say)
         found["training"] = training.records(entries)
         lines += [
-            f"Seconds a model and epoch of {images:,} images: VAE 784-400-16, batch 64, Adam 1e-4. "
-            f"Medians of {rounds} interleaved rounds; a pair is two processes of one thread each, "
-            f"and its time is divided by two. −ELBO on validation after {rounds} epochs.",
-            "", training.table(entries), "", training.aims(entries), "",
+            f"Seconds per model and epoch of {images:,} images: VAE 784-400-16, batch 64, "
+            f"Adam 1e-4. Medians of {rounds} interleaved rounds; a pair is two processes of one "
+            f"thread each, and its time is divided by two. −ELBO on validation after {rounds} "
+            "epochs.",
+            "", training.table(entries), "", training.targets(entries), "",
         ]  # fmt: skip
         keep()
     if "growth" in wanted.only:
         grown = growth.grow(wanted.data, wanted.quick, say)
         found["growth"] = grown
         lines += [
-            "Growth of one epoch's time, and of peak memory, one thread (10,000 images but where "
-            "they are what grows; epochs: the sum; seeds: four epochs each, starting included):",
+            "Scaling of the time of one epoch and of peak memory, one thread (10,000 images unless "
+            "they vary; epochs: the sum; seeds: four epochs each, with process start):",
             "", growth.table(grown), "",
         ]  # fmt: skip
         keep()
     if "wait" in wanted.only:
         waited = wait.wait(wanted.data, wanted.quick, say)
         found["wait"] = waited
-        lines += ["The rest of a user's wait:", "", wait.table(waited), ""]
+        lines += ["Other waiting times:", "", wait.table(waited), ""]
         keep()
     if APART in wanted.only:
         raced = quality.race(wanted.data, 1 if wanted.quick else 5, say)
         found[APART] = [dataclasses.asdict(t) for t in raced]
         lines += [
-            "The recipe and the presets `fast-ae` and `fast-vae`: the loss on validation after the "
-            "last epoch (AE: reconstruction, VAE: −ELBO at β = 1), and the seconds of training, "
-            "validation included, one thread. Both of a seed were trained one after the other.",
+            "The recipe and the presets `fast-ae` and `fast-vae`: the validation loss after the "
+            "last epoch (AE: reconstruction, VAE: −ELBO at β = 1), and the seconds of training "
+            "with validation, one thread. Both of a seed were trained one after the other.",
             "", quality.table(raced), "",
         ]  # fmt: skip
         keep()

@@ -1,9 +1,9 @@
-"""How long the explorer takes to answer a move of the pointer: both decoders of the plane.
+"""Latency of a pointer move in the explorer: both decoders of the plane.
 
     python benchmarks/explorer.py RUN
 
-Needs Chromium and playwright. The clock is the page's own: from the pointer event to the pixels of
-every decoder, painted on their canvases.
+Needs Chromium and playwright. Timed by the page itself, from the pointer event to the
+pixels of every decoder on their canvases.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 
 MOVES = 200
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-# The views answer within the event, so a move has been drawn when dispatchEvent returns. A frame is
-# waited for between moves, as a browser gives one move a frame to a page.
+# The views decode within the event, so a move is drawn when dispatchEvent returns. Moves are one
+# frame apart, as a browser sends them.
 MEASURE = """async (moves) => {
   const { planes } = aelab.views.plane, [{ canvas }] = planes, box = canvas.getBoundingClientRect();
   const times = [];
@@ -44,8 +44,8 @@ def pointer_move(page: Path, moves: int = MOVES) -> dict[str, Any]:
         tab = browser.new_page(viewport={"width": 1280, "height": 800})
         tab.goto(f"{page.resolve().as_uri()}#view=plane")
         tab.wait_for_selector("html[data-ready]")
-        tab.wait_for_timeout(1_500)  # the grid behind the points has been decoded
-        times = tab.evaluate(MEASURE, moves)[20:]  # after the compiler has seen it
+        tab.wait_for_timeout(1_500)  # until the background is decoded
+        times = tab.evaluate(MEASURE, moves)[20:]  # without the warm-up of the JIT compiler
         version = browser.version
         browser.close()
     return {

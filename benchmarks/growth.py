@@ -1,4 +1,4 @@
-"""How time and memory grow with images, width, code, epochs, seeds and workers."""
+"""Scaling of time and memory with images, width, latent size, epochs, seeds and workers."""
 
 import json
 import os
@@ -29,13 +29,13 @@ UNITS = {
 
 
 def grow(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, list[dict[str, Any]]]:
-    """Train aelab's VAE at every place of every axis, each in fresh processes of one thread."""
+    """Train aelab's VAE at every value of every axis, in new processes of one thread."""
     found: dict[str, list[dict[str, Any]]] = {}
     for axis, places in AXES.items():
         for place in places[:3] if quick else places:
             say(f"{UNITS[axis]}: {place:,}")
             command = [sys.executable, "-m", "benchmarks.growth", folder, axis, str(place)]
-            # The first time what is loaded comes from the disk.
+            # The first run reads the libraries from disk and is discarded.
             for _ in range(1 if found.get(axis) else 2):
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
             found.setdefault(axis, []).append(json.loads(done.stdout))
@@ -43,7 +43,7 @@ def grow(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, list
 
 
 def table(found: dict[str, list[dict[str, Any]]]) -> str:
-    """A row for each place, and the exponents of time and of memory beyond the empty process."""
+    """A row for each value, and the exponent of the time for each axis."""
     rows = []
     for axis, places in found.items():
         sizes = [place["size"] for place in places]
@@ -74,7 +74,7 @@ def _measure(folder: str, axis: str, size: int) -> dict[str, Any]:
     if axis in ("hidden", "latent_dim"):
         setting = replace(setting, **{axis: size})
     contestant = AelabFit(repeated(folder, size if axis == "images" else 10_000), setting)
-    contestant.epoch()  # pages and caches are warm then, as in all but the first epoch of a run
+    contestant.epoch()  # warm up memory pages and caches
     seconds = []
     for _ in range(size if axis == "epochs" else 1 if size > 100_000 else 3):
         began = time.perf_counter()
@@ -88,7 +88,7 @@ def _measure(folder: str, axis: str, size: int) -> dict[str, Any]:
 
 
 def _pool(folder: str, seeds: int, workers: int) -> dict[str, float]:
-    """Four epochs of 10,000 images for each seed, as a study trains them: processes and all."""
+    """Four epochs of 10,000 images for each seed, in processes as in a study."""
     from aelab.runs.pool import Job, run_jobs
 
     jobs = [Job(f"seed {seed}", train, (folder, seed)) for seed in range(seeds)]

@@ -16,6 +16,6 @@ def data(folder: str) -> Data:
 
 
 def repeated(folder: str, count: int) -> Images:
-    """So many training images, repeated where there are fewer."""
+    """``count`` training images, repeated if there are fewer."""
     images = data(folder).train.images
     return np.ascontiguousarray(np.resize(images, (count, images.shape[1])))

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 
 class Worker:
-    """A contestant at work; ``absent`` says why it could not start."""
+    """A contestant's process; ``absent`` says why it could not start."""
 
     def __init__(self, name: str, data: str, images: int, cpus: Sequence[int]) -> None:
         self.process = subprocess.Popen(
@@ -21,7 +21,7 @@ class Worker:
         )  # fmt: skip
         self.absent = ""
         self.complaints: list[str] = []
-        # Read always, so that a library that talks much is never held up by a full pipe.
+        # Read continuously, so that a verbose library is never blocked by a full pipe.
         threading.Thread(target=self._drain, daemon=True).start()
 
     def _drain(self) -> None:
@@ -97,7 +97,7 @@ def tree(root: int) -> list[int]:
 
 
 def proportional_set(pid: int) -> float:
-    """Memory in GB, pages that are shared counted in parts (Pss)."""
+    """Memory in GB, with shared pages divided among processes (Pss)."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""The recipe and the presets that come to its validation loss sooner, side by side: make fast."""
+"""The recipe compared with the presets that reach its validation loss faster: make fast."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def train(send: Send, name: str, chosen: str, seed: int, folder: str) -> None:
 
 
 def race(folder: str, seeds: int, say: Callable[[str], None]) -> list[Trained]:
-    """Both of a pair for each seed in turn, one process at a time, so that both meet the same load.
+    """Train recipe and preset for each seed in turn, one process at a time, under the same load.
 
     Network, batch, objective and validation images are the same for both.
     """
@@ -60,7 +60,7 @@ def _heard(event: Event, say: Callable[[str], None]) -> Iterator[Trained]:
 
 
 def table(found: list[Trained]) -> str:
-    """A row a model and seed, and one of medians; the ratios are of a row's own two numbers."""
+    """A row per model and seed, and one of medians; ratios are those of the row's numbers."""
     rows = []
     for name, pair in PAIRS.items():
         both = [[t for t in found if (t.model, t.preset) == (name, chosen)] for chosen in pair]

@@ -1,7 +1,7 @@
-"""What Optuna costs a trial: everything of a trial of five epochs but the training itself.
+"""Overhead of Optuna per trial: everything in a trial of five epochs but the training.
 
 python benchmarks/search_overhead.py [TRIALS]   (a trial of five epochs on all of MNIST takes
-some ten to forty seconds; docs/hyperparameters.md puts the two beside each other)
+some ten to forty seconds; docs/hyperparameters.md compares the two)
 """
 
 import contextlib

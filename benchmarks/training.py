@@ -1,4 +1,4 @@
-"""Seconds an epoch of every contestant, interleaved, and what the weights are worth after it."""
+"""Seconds per epoch of every contestant, interleaved, and the quality of the trained weights."""
 
 import tempfile
 from collections.abc import Callable
@@ -23,30 +23,30 @@ TITLES = {
     "keras_fit": "Keras 3 on JAX, fit",
     "pythae_trainer": "pythae's trainer",
     "tutorial": "tutorial loop",
-    "floor:products": "floor: five matrix products",
-    "floor:torch_mm": "floor: the same by torch.mm",
-    "floor:adam": "floor: Adam's traffic",
-    "floor": "floor: both",
+    "floor:products": "lower bound: five matrix products",
+    "floor:torch_mm": "lower bound: the same by torch.mm",
+    "floor:adam": "lower bound: Adam's memory traffic",
+    "floor": "lower bound: both",
 }
-#: Which of a contestant's processes work, and the processors of each process.
+#: The processes of a contestant in each mode, and the processors of each process.
 WAYS = {"1 thread": ("first",), "2 threads": ("both",), "pair": ("first", "second")}
 PROCESSORS = {"first": [0], "second": [1], "both": [0, 1]}
 
 
 @dataclass
 class Entry:
-    """A contestant in one of the ways to use the machine."""
+    """A contestant in one mode."""
 
     name: str
     way: str
     workers: list[Worker]
-    seconds: list[float] = field(default_factory=list)  # a model and epoch, one for each round
+    seconds: list[float] = field(default_factory=list)  # per model and epoch, one for each round
     absent: str = ""
     negative_elbo: float | None = None
 
     @property
     def median(self) -> float | None:
-        """Seconds a model and epoch."""
+        """Seconds per model and epoch."""
         return median(self.seconds) if self.seconds else None
 
 
@@ -71,10 +71,10 @@ def compare(folder: str, images: int, rounds: int, say: Callable[[str], None]) -
             if any("absent" in answer for answer in answers):
                 entry.absent = next(str(a["absent"]) for a in answers if "absent" in a)
                 present = [other for other in present if other is not entry]
-            else:  # all of them end before the machine is free for the next
+            else:  # the slowest ends last
                 slowest = max(answer["seconds"] for answer in answers)
                 entry.seconds.append(slowest / len(answers))
-    say("measuring what was learnt")
+    say("evaluating the trained weights")
     with tempfile.TemporaryDirectory() as scratch:
         for entry in present:
             if entry.way == "2 threads":  # the only process that has trained ``rounds`` epochs
@@ -87,7 +87,7 @@ def compare(folder: str, images: int, rounds: int, say: Callable[[str], None]) -
 
 
 def _quality(worker: Worker, folder: str, path: Path) -> float | None:
-    """Validation −ELBO in nats, by aelab's own function, of what a worker has learnt."""
+    """Validation −ELBO in nats of a worker's weights, by aelab's own function."""
     worker.ask(str(path))
     if not worker.answer().get("saved"):
         return None
@@ -96,7 +96,7 @@ def _quality(worker: Worker, folder: str, path: Path) -> float | None:
 
 
 def negative_elbo(folder: str, weights: dict[str, torch.Tensor]) -> float:
-    """−ELBO in nats on MNIST's validation images, one posterior draw an image."""
+    """−ELBO in nats on MNIST's validation images, one posterior sample per image."""
     d = Setting().latent_dim
     model = preset("recipe", latent_dim=(d,)).build(f"vae-{d}")
     model.load_state_dict(weights)
@@ -106,7 +106,7 @@ def negative_elbo(folder: str, weights: dict[str, torch.Tensor]) -> float:
 
 
 def table(entries: list[Entry]) -> str:
-    """Rows of contestants; a column for each way, the ratios to aelab, the quality."""
+    """A row per contestant; seconds and ratio to aelab in each mode, and the quality."""
     found = {(entry.name, entry.way): entry for entry in entries}
     header = ["", *(f"{way}, s" for way in WAYS), *(f"{way}, ratio" for way in WAYS), "−ELBO, nats"]
     rows = []
@@ -126,7 +126,7 @@ def table(entries: list[Entry]) -> str:
 
 
 def records(entries: list[Entry]) -> list[dict[str, Any]]:
-    """The measured numbers, plain."""
+    """The results as plain records."""
     return [
         {"contestant": e.name, "way": e.way, "seconds": e.seconds, "median": e.median,
          "negative_elbo": e.negative_elbo, "absent": e.absent}
@@ -134,8 +134,8 @@ def records(entries: list[Entry]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def aims(entries: list[Entry]) -> str:
-    """The aims that the project set itself, with what was reached."""
+def targets(entries: list[Entry]) -> str:
+    """The project's targets and the results."""
     seconds = {(e.name, e.way): e.median for e in entries}
 
     def ratio(a: tuple[str, str], b: tuple[str, str]) -> float | None:
@@ -144,22 +144,24 @@ def aims(entries: list[Entry]) -> str:
 
     pair, one, two = (("aelab_fit", way) for way in ("pair", "1 thread", "2 threads"))
     wanted = [
-        ("tutorial loop, best use of the machine, by aelab's pair", "≥ 8",
+        ("tutorial loop (its fastest mode) / aelab, pair", "≥ 8",
          _least(ratio(("tutorial", way), pair) for way in ("2 threads", "pair"))),
-        ("pythae, best use of the machine, by aelab's pair", "≥ 4",
+        ("pythae (its fastest mode) / aelab, pair", "≥ 4",
          _least(ratio(("pythae_trainer", way), pair) for way in ("2 threads", "pair"))),
-        ("aelab's pair by JAX's pair", "≤ 1", ratio(pair, ("jax_scan", "pair"))),
-        ("aelab by JAX, two threads", "≤ 1.2", ratio(two, ("jax_scan", "2 threads"))),
-        ("aelab by the floor, one thread", "≤ 1.5", ratio(one, ("floor", "1 thread"))),
-        ("throughput of aelab's pair by one thread", "≥ 1.8", ratio(one, pair)),
+        ("aelab / JAX, pair", "≤ 1", ratio(pair, ("jax_scan", "pair"))),
+        ("aelab / JAX, two threads", "≤ 1.2", ratio(two, ("jax_scan", "2 threads"))),
+        ("aelab / lower bound, one thread", "≤ 1.5", ratio(one, ("floor", "1 thread"))),
+        ("aelab, one thread / aelab, pair", "≥ 1.8", ratio(one, pair)),
     ]  # fmt: skip
     rows = []
-    for what, aim, got in wanted:
-        sign, bound = aim.split()
-        met = got is not None and (got >= float(bound) if sign == "≥" else got <= float(bound))
-        rows.append([what, aim, "not measured" if got is None else f"{got:.2f}",
+    for what, target, result in wanted:
+        sign, bound = target.split()
+        met = result is not None and (
+            result >= float(bound) if sign == "≥" else result <= float(bound)
+        )
+        rows.append([what, target, "not measured" if result is None else f"{result:.2f}",
                      "met" if met else "missed"])  # fmt: skip
-    return markdown(["ratio", "aim", "measured", ""], rows)
+    return markdown(["ratio", "target", "result", ""], rows)
 
 
 def _least(values: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""The rest of a user's wait: help, first epoch, evaluation, report, and the memory of it all."""
+"""Other waiting times: help, first epoch, evaluation, report; and peak memory."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 
 def wait(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """Seconds of each wait, the slowest measures, and peak memory over all processes in GB."""
+    """Waiting times in seconds, the slowest metrics, and peak memory of all processes in GB."""
     say("aelab --help against import torch")
     help_, torch = (_seconds([sys.executable, *words]) for words in
                     (["-m", "aelab", "--help"], ["-c", "import torch"]))  # fmt: skip
@@ -30,7 +30,7 @@ def wait(folder: str, quick: bool, say: Callable[[str], None]) -> dict[str, Any]
         words += ["--ae.epochs", "2", "--vae.epochs", "2"]
         say("aelab run, two epochs of four models")
         first, whole, memory = _run([*words, "--out", str(run)])
-        say("evaluation, measure by measure")
+        say("evaluation, metric by metric")
         slowest = _measures(run)
         say("the report")
         report = _seconds([sys.executable, "-m", "aelab", "report", str(run)], times=1)

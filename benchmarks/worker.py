@@ -1,10 +1,9 @@
-"""The process of one contestant: told "epoch" it trains one and says how long that took.
+"""The process of one contestant: for each line "epoch" it trains an epoch and prints its time.
 
     python -m benchmarks.worker NAME DATA IMAGES CPUS
 
 NAME is a module of benchmarks.contestants, or module:start where it has several. CPUS, such as 0
-or 0,1, is where it runs and how many threads it may have; set before any library is loaded, so
-that it holds for all of them.
+or 0,1, sets the processors and the number of threads; it is applied before any library is loaded.
 """
 
 import json
@@ -13,12 +12,12 @@ import sys
 
 
 def main(name: str, folder: str, images: int, cpus: list[int]) -> None:
-    """Answer every line from standard input by a line of JSON."""
+    """Answer every line of standard input with a line of JSON."""
     os.sched_setaffinity(0, cpus)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(len(cpus))
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # a library that prints shall not disturb
+    os.dup2(2, 1)  # keep the output of libraries apart
 
     def say(answer: object) -> None:
         print(json.dumps(answer), file=answers, flush=True)

@@ -1,13 +1,15 @@
-"""What several tests need: tiny synthetic data, the real data where they are, no silent skips."""
+"""Shared fixtures: tiny synthetic data, MNIST if it is there; slow files first, no silent skips."""
 
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 import torch
@@ -30,11 +32,55 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+#: Files that take longest: they start first, so that no worker ends with a long one alone.
+SLOW_FILES = (
+    "test_cli_run.py", "test_study.py", "test_notebook.py", "test_explorer_views.py",
+    "test_cluster.py", "test_cli_training.py", "test_explorer_page.py", "test_search.py",
+    "test_gates.py", "test_readme.py", "test_repair.py", "test_trust.py", "test_report.py",
+    "test_generation.py",
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep pytest-xdist from starting the files with most tests first."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by SLOW_FILES."""
+    place = {name: number for number, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(SLOW_FILES)))
+
+
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all worker processes of a session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A copy of a folder that one worker process makes and the others wait for."""
+    folder = session_folder(tmp_path_factory) / name
+    finished = folder.with_suffix(".finished")
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            finished.touch()
+    return Path(shutil.copytree(folder, tmp_path_factory.mktemp(name) / name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of the user's cache is read or written; processes that tests start inherit it."""
+    """A cache of this session, so that the user's is neither read nor written.
+
+    All worker processes share it: each digit classifier is trained once.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AELAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("AELAB_CACHE", str(session_folder(tmp_path_factory) / "cache"))
         yield
 
 
@@ -105,7 +151,12 @@ def whole(ground: Ground) -> Run:
 @pytest.fixture(scope="session")
 def proved(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
     """A small search of the VAE with its proof, by the command line and a TOML file."""
-    place = tmp_path_factory.mktemp("proved")
+    folder = made_once(tmp_path_factory, "proved", lambda place: prove(place, tiny_folder))
+    return SearchFolder(folder / "out")
+
+
+def prove(place: Path, tiny_folder: Path) -> SearchFolder:
+    """Run the search of ``proved``."""
     (place / "search.toml").write_text(
         f'data = "{tiny_folder}"\nlatent_dim = [4]\nvalidation = 60\n[network]\nhidden = [32]\n'
         "[vae]\nepochs = 8\nlearning_rate = 1e-3\n[search]\ntrials = 30\ntrial_epochs = 3\n"

@@ -15,7 +15,7 @@ from benchmarks.contestants.tutorial import Tutorial
 from benchmarks.images import repeated
 from benchmarks.processes import PeakMemory, tree
 from benchmarks.table import exponent, markdown
-from benchmarks.training import PROCESSORS, TITLES, WAYS, Entry, aims, negative_elbo, table
+from benchmarks.training import PROCESSORS, TITLES, WAYS, Entry, negative_elbo, table, targets
 
 
 def entries(seconds: dict[str, float]) -> list[Entry]:
@@ -42,9 +42,9 @@ def test_ratios_are_to_aelab_and_what_is_absent_says_why() -> None:
     assert "Keras 3 on JAX, fit (not measured: No module named keras)" in rows
 
 
-def test_an_aim_is_met_or_missed_by_its_number() -> None:
-    met = aims(entries({"tutorial": 20.0, "aelab_fit": 1.0})).splitlines()
-    missed = aims(entries({"tutorial": 20.0, "aelab_fit": 5.0})).splitlines()
+def test_a_target_is_met_or_missed_by_its_number() -> None:
+    met = targets(entries({"tutorial": 20.0, "aelab_fit": 1.0})).splitlines()
+    missed = targets(entries({"tutorial": 20.0, "aelab_fit": 5.0})).splitlines()
     assert next(line for line in met if "tutorial" in line).endswith("| 20.00 | met |")
     assert next(line for line in missed if "tutorial" in line).endswith("| 4.00 | missed |")
 

@@ -1,17 +1,17 @@
-"""What the documentation says of the code, from the code."""
+"""Generated pages of the documentation agree with the code."""
 
 from pathlib import Path
 
-from tools.measures import PAGE, filled
+from tools.metrics import PAGE, filled
 from tools.results import page
 
 from aelab.report.study.results import load
 from tests.fake_study import make_study
 
 
-def test_the_page_of_measures_is_that_of_the_measures() -> None:
+def test_the_metrics_page_is_up_to_date() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert filled(page) == page, "make docs writes it anew"
+    assert filled(page) == page, "run make docs"
 
 
 def test_the_page_of_results_follows_the_study(tmp_path: Path) -> None:

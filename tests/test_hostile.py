@@ -1,6 +1,6 @@
 """A run folder from a stranger, every checksum right: no name leads out, nothing exhausts memory.
 
-Markup in what the pages show is in test_report.py and test_explorer.py too, in a browser.
+Markup in what the pages show is in test_report.py and test_explorer_page.py too, in a browser.
 """
 
 import io

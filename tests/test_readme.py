@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""The code and commands of the README work as printed."""
 
 import re
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import aelab
+from aelab import Run
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -16,21 +17,41 @@ PYTHON_USE = [block for block in BLOCKS if '"""' not in block.splitlines()[0]]
 NEW_FILES = [block for block in BLOCKS if block not in PYTHON_USE]
 
 
-def test_the_python_use_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples have run; ``output.txt`` is what they printed."""
     assert len(PYTHON_USE) == 2
-    script = tmp_path / "use.py"
-    # The loop is shown whole in the README; two epochs of it are enough here.
+    folder = tmp_path_factory.mktemp("readme")
+    script = folder / "use.py"
+    # Two epochs of the loop are enough here.
     loop = PYTHON_USE[1].replace(
         "terms)  # nats per image", "terms)\n    if epoch.index == 2: break"
     )
     assert "break" in loop
-    script.write_text(f"{PYTHON_USE[0].replace('5}', '2}')}\n{loop}")
+    script.write_text(f"{PYTHON_USE[0]}\n{loop}")
     done = subprocess.run(
-        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, script.name], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "'value':" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("2 {'reconstruction':")
+    (folder / "output.txt").write_text(done.stdout)
+    return folder
+
+
+def test_the_python_use_runs(folder: Path) -> None:
+    output = (folder / "output.txt").read_text()
+    assert "'value':" in output
+    assert output.splitlines()[-1].startswith("2 {'reconstruction':")
+
+
+def test_a_run_on_the_bundled_digits(folder: Path) -> None:
+    [path] = (folder / "runs").iterdir()
+    run = Run(path)
+    metrics = run.metrics()
+    assert metrics["data"]["counts"] == {"train": 4000, "validation": 500, "test": 500}
+    for key in ("ae-2", "vae-2"):  # above the minimum of grey images, below independent pixels
+        assert 45 < metrics["models"][key]["metrics"]["reconstruction_nll"]["value"] < 200
+        assert metrics["models"][key]["metrics"]["knn_accuracy"]["value"] > 0.2
+    assert "5,000 bundled digits" in (path / "report.html").read_text()
 
 
 def test_a_new_model_and_a_new_measure_are_one_file_each(tmp_path: Path, tiny_folder: Path) -> None:

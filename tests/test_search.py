@@ -23,7 +23,7 @@ from aelab.search.space import searched
 from aelab.search.storage import BudgetUsed, storage_at
 from aelab.search.trial import memory_told
 from aelab.search.trials import WORKER, create_study, load_study
-from tests.test_cli import aelab
+from tests.processes import aelab
 
 TRIALS = 20
 NO_PROOF = Proof(top=0)

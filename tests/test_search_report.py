@@ -23,7 +23,7 @@ from aelab.report.search.records import (
 )
 from aelab.report.style import svg
 from aelab.runs.search import SearchFolder
-from tests.test_cli import aelab
+from tests.processes import aelab
 from tests.test_report import CHROMIUM
 
 NATS = Measure("likelihood", "−ELBO", "nats", "lower", "", "")

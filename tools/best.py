@@ -1,4 +1,4 @@
-"""Write docs/best.md, and every trial as CSV, from searches: make best.
+"""Write docs/best.md and every trial as CSV from searches: make best.
 
     python tools/best.py SEARCH…
 
@@ -23,14 +23,13 @@ QUANTILE = 0.25  # of the trials, by value: what "good" means in the table of se
 
 
 def page(searches: list[SearchResults], before: str = "") -> str:
-    """What was searched, what was found, and how much of it holds, as Markdown.
+    """Search space, results and proof of each search, as Markdown.
 
-    ``before`` is the page as it was: what it says of other searches is kept.
+    ``before`` is the present page: its sections about other searches are kept.
     """
     head = (
-        "# The best settings, as found\n\n"
-        "Written by `make best` from the searches of `make search`; nothing here is typed by hand. "
-        "How a search goes stands in [hyperparameters.md](hyperparameters.md)."
+        "# Search results\n\nWritten by `make best` from the searches of `make search`. "
+        "[hyperparameters.md](hyperparameters.md) describes the search."
     )
     kept = re.split(r"^## (.*)\n\n", before, flags=re.MULTILINE)[1:]
     sections = dict(zip(kept[::2], map(str.strip, kept[1::2]), strict=True))
@@ -43,25 +42,25 @@ def page(searches: list[SearchResults], before: str = "") -> str:
 def _found(results: SearchResults) -> Iterator[str]:
     yield " ".join(finding.lead for finding in summary(results))
     yield (
-        f"The trials took {duration(results.manifest.get('seconds', 0.0))}; every one of them "
-        f"stands in [{csv_name(results)}]({csv_name(results)})."
+        f"The trials took {duration(results.manifest.get('seconds', 0.0))}; all of them "
+        f"are in [{csv_name(results)}]({csv_name(results)})."
     )
     yield _sensitivity(results)
     yield (
-        "Importance is the share of the variance among complete trials (fANOVA), and good are the "
+        'Importance is the share of the variance among complete trials (fANOVA); "good" are the '
         f"settings of the best {QUANTILE:.0%} of them."
     )
     if results.proof:
-        yield "### The proof"
+        yield "### Proof"
         yield _contenders(results, results.proof)
         for title, reason in results.proof.failed:
-            yield f"A fresh seed broke {title}: {reason}"
-        yield "On test, once; means over the seeds with Student's 95% intervals:"
+            yield f"{title} failed with a fresh seed: {reason}"
+        yield "On the test images, evaluated once; means over seeds with Student's 95% intervals:"
         yield _test(results, results.proof)
 
 
 def _sensitivity(results: SearchResults) -> str:
-    """Each setting: range, importance, what the best trials have, what the choice has."""
+    """Each setting: range, importance, values of the best trials, value of the chosen one."""
     shares = results.importances[0] or {}
     complete = [results.trials[n] for n in results.best]
     good = complete[: max(1, round(QUANTILE * len(complete)))]
@@ -109,7 +108,7 @@ def _test(results: SearchResults, proof: Proof) -> str:
 
 
 def csv_name(results: SearchResults) -> str:
-    """What the trials of a search are kept as."""
+    """The name of the CSV file of a search."""
     return f"search-{results.key}.csv"
 
 

@@ -1,8 +1,8 @@
-"""Write the golden run folder of this aelab's run format, which the tests must always open.
+"""Write the golden run folder of the current run format, which the tests open.
 
     make golden
 
-A format that is out is never written again: delete tests/golden/format-N by hand to renew it.
+A released format is never written again: delete tests/golden/format-N by hand to renew it.
 """
 
 import shutil
@@ -34,7 +34,7 @@ def digits(folder: Path) -> None:
 
 
 def golden(out: Path, work: Path) -> Run:
-    """A finished run of a pair, without what can be made again."""
+    """A finished run of a pair, without the files that can be made again."""
     digits(work / "digits")
     experiment = preset(
         data=str(work / "digits"), latent_dim=(2,), network={"hidden": (8,)}, validation=20,

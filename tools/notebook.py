@@ -24,7 +24,7 @@ def read(path: Path = NOTEBOOK) -> Any:
 
 
 def strip(path: Path = NOTEBOOK) -> bool:
-    """Take outputs, counts and an editor's notes out of the file; whether there were any."""
+    """Remove outputs, counts and editor metadata from the file; returns whether there were any."""
     notebook = read(path)
     before = nbformat.writes(notebook)
     for cell in notebook.cells:
@@ -42,7 +42,7 @@ def strip(path: Path = NOTEBOOK) -> bool:
 
 
 def execute(notebook: Any, seconds: int = 600) -> Any:
-    """Run every cell in the repository's root; raises at the first cell that does."""
+    """Run every cell in the repository's root; raises if a cell raises."""
     from nbclient import NotebookClient
 
     client = NotebookClient(
@@ -67,7 +67,7 @@ def markdown(notebook: Any) -> tuple[str, dict[str, bytes]]:
                 name = f"{len(images) + 1:02d}.png"
                 images[name] = base64.b64decode(data["image/png"])
                 parts.append(f"![Output of the cell above](images/lab/{name})")
-            elif output.output_type != "display_data":  # which is progress, with its speed
+            elif output.output_type != "display_data":  # progress bars
                 text = output.get("text") or data.get("text/plain", "")
                 parts.append(f"```text\n{text.rstrip()}\n```")
     return HEAD + "\n\n".join(parts) + "\n", images

@@ -1,4 +1,4 @@
-"""Write docs/NAME.md, and the numbers of every seed, from a study: make results.
+"""Write docs/NAME.md and the numbers of every seed from a study: make results.
 
 python tools/results.py STUDY NAME COMMAND…
 """
@@ -25,36 +25,36 @@ ALONG = ("mse", "negative_elbo", "kl", "active_units", "probe_accuracy", "covera
 
 
 def page(study: Study, name: str, commands: Iterable[str]) -> str:
-    """Everything that the study decided and measured, as Markdown."""
+    """The claims and metrics of a study, as Markdown."""
     found = load(study)
     blocks = [
         f"# Results of the preset {found.experiment['preset']}",
-        "Written by `make results` from the study that these commands made; nothing here is typed "
-        f"by hand. The numbers of every seed stand in [{name}.csv]({name}.csv).",
+        "Written by `make results` from the study of these commands. The numbers of every seed are "
+        f"in [{name}.csv]({name}.csv).",
         "\n".join(["```", *commands, "```"]),
         *map(_said, headline(found)),
-        "## The training",
+        "## Training",
         _training(study, found),
-        "What the validation total still lost in the last fifth of the epochs says whether the "
-        "curves had flattened.",
-        "## The claims",
-        "Δ is the mean of the paired differences with its 95% interval over seeds; how a claim is "
-        "decided stands in [studies.md](studies.md).",
+        "The decrease of the validation total in the last fifth of the epochs shows whether "
+        "training had converged.",
+        "## Claims",
+        "Δ is the mean of the paired differences with its 95% interval over seeds; "
+        "[studies.md](studies.md) defines the verdicts.",
         markdown(["", "claim", "Δ", "δ", "p, Holm", "verdict"], list(_claims(found))),
         "\n".join(f"- {_said(finding)}" for finding in conclusions(found)),
-        "## The measures",
-        f"Mean over the seeds, with the 95% interval of that mean; d = {found.latent_dim}. What "
-        "each one is stands in [measures.md](measures.md).",
+        "## Metrics",
+        f"Mean over the seeds, with the 95% interval of that mean; d = {found.latent_dim}. "
+        "[metrics.md](metrics.md) defines the metrics.",
         _measures(found),
-        "## Drawn images: sampler × model",
-        "Each sampler draws as many images as there are test images, and both are compared in the "
-        "features of the lab's digit classifier. The prior is a VAE's own; the Gaussian and the "
-        "mixture of ten are fitted to the training codes of either model.",
+        "## Samples: sampler × model",
+        "Each sampler generates as many images as there are test images; both are compared in the "
+        "features of the digit classifier. Only a VAE has a prior; the Gaussian and the mixture "
+        "of ten are fitted to the training codes of each model.",
         _samplers(found),
     ]
     for sweep in found.sweeps:
         blocks += [
-            f"## Along {sweep.title}",
+            f"## Sweep over {sweep.title}",
             _sweep(found, sweep),
             "\n".join(f"- {finding.lead}" for finding in course(found, sweep)),
         ]
@@ -90,7 +90,7 @@ def _training(study: Study, found: StudyResults) -> str:
                      config.schedule, str(epochs), number(last, 2),
                      number(before - last, 2)])  # fmt: skip
     return markdown(["", "learning rate", "batch", "schedule", "epochs", "validation total, nats",
-                     "of it gained in the last fifth"], rows)  # fmt: skip
+                     "decrease in the last fifth"], rows)  # fmt: skip
 
 
 def _samplers(found: StudyResults) -> str:

@@ -1,7 +1,7 @@
-"""Pictures of a run's pages in Chromium: make screenshots RUN=runs/…
+"""Screenshots of a run's pages in Chromium: make screenshots RUN=runs/…
 
 Writes {report,explorer-VIEW}-{desktop,phone}-{light,dark}.png (whole pages), and the README's
-pictures report.png and explorer.png.
+images report.png and explorer.png.
 """
 
 import sys
@@ -20,13 +20,13 @@ ARGUMENTS = [
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 PAGES = {"report": "report.html"} | {
     f"explorer-{view}": f"explorer.html#view={view}"
-    for view in ("plane", "sliders", "draw", "between", "bits")
+    for view in ("plane", "sliders", "draw", "interpolate", "kl")
 }
 README = {"report": "report.png", "explorer-plane": "explorer.png"}
 
 
 def main(run: Path, folder: Path) -> None:
-    """Take every picture."""
+    """Take every screenshot."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
@@ -39,13 +39,13 @@ def main(run: Path, folder: Path) -> None:
 
 
 def take(browser: Browser, address: str, size: str, scheme: str, name: str, folder: Path) -> None:
-    """One page in one size and one theme, once more for the README if it is wanted there."""
+    """One page in one size and one theme, and once more for the README if it is shown there."""
     width, height = SIZES[size]
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     page.goto(address)
     if name != "report":
         page.wait_for_selector("html[data-ready]")
-    page.wait_for_timeout(2_000)  # what fades in has faded in
+    page.wait_for_timeout(2_000)  # until animations end
     if (size, scheme) == ("desktop", "light") and name in README:
         page.screenshot(path=folder / README[name])
     page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)

@@ -1,8 +1,8 @@
-"""The contestants, one a file; each runs in a process of its own (benchmarks.worker).
+"""The contestants, one per file; each runs in its own process (benchmarks.worker).
 
-A contestant is made by ``start(images, setting)`` and has ``epoch()``, which trains one epoch and
-returns nothing, and ``weights()``, which gives what it learnt under the names of aelab's VAE, or
-None where there is nothing to compare.
+``start(images, setting)`` makes a contestant. It has ``epoch()``, which trains one epoch, and
+``weights()``, which returns its weights under the names of aelab's VAE, or None if there are none
+to compare.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NAMES = ("encoder.0", "encoder.2", "decoder.0", "decoder.2")  # of the layers of
 
 @dataclass(frozen=True)
 class Setting:
-    """What all contestants share: the VAE 784-400-d of the original recipe."""
+    """The settings of all contestants: the VAE 784-400-d of the original recipe."""
 
     latent_dim: int = 16
     hidden: int = 400

@@ -1,4 +1,4 @@
-"""What no implementation on these libraries can avoid: the large products, and Adam's traffic."""
+"""A lower bound for these libraries: the large products, and Adam's memory traffic."""
 
 from collections.abc import Callable
 from functools import partial

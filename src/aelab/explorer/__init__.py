@@ -1,4 +1,4 @@
-"""The latent explorer: one page that runs both models of a run in the browser."""
+"""The explorer: one page that runs the models of a run in the browser."""
 
 from aelab.explorer.build import build_explorer
 from aelab.explorer.serve import serve

@@ -1,4 +1,4 @@
-"""A run to one self-contained page that runs its networks: explorer.html."""
+"""Builds explorer.html: one self-contained page that runs the networks of a run."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from aelab.explorer.bundle import bundle
 from aelab.explorer.content import content
-from aelab.explorer.link import link
 from aelab.metrics import Context, obtain_classifier
 from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
 from aelab.report.results import Results, load
@@ -16,10 +16,17 @@ from aelab.runs.run import Run
 
 
 def build_explorer(run: Run, contexts: Mapping[str, Context]) -> Path:
-    """Write ``explorer.html`` of a measured run; gives its path.
+    """Write ``explorer.html`` of an evaluated run; the same run gives the same bytes.
 
-    ``contexts`` holds the trained models with the run's data, by key. The same run gives the same
-    bytes. Raises RunError if nothing has been measured yet.
+    Args:
+        run: The run.
+        contexts: The trained models with the run's data, by the model's key.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RunError: The run has no metrics yet.
     """
     results = load(run)
     first = next(iter(contexts.values()))
@@ -27,21 +34,20 @@ def build_explorer(run: Run, contexts: Mapping[str, Context]) -> Path:
     return run.write_explorer(render(results, content(results, contexts, classifier)))
 
 
-def render(results: Results, found: Mapping[str, Any]) -> str:
-    """The page, without any reading of data."""
+def render(results: Results, embedded: Mapping[str, Any]) -> str:
+    """The HTML of the page; reads no data."""
     style = shared_style() + text("aelab.explorer", "explorer.css")
-    theme, script = shared_script(), link(modules(), "main")
+    models = embedded["models"]
+    theme, script = shared_script(), bundle(modules(), "main")
     return (
         environment("aelab.explorer")
         .get_template("explorer.html.j2")
         .render(
             results=results,
-            has_plane=any(model["d"] == 2 for model in found["models"]),
-            has_prior_plane=any(
-                model["d"] == 2 and model["posterior"] for model in found["models"]
-            ),
-            has_posterior=any(model["posterior"] for model in found["models"]),
-            content=found,
+            has_plane=any(model["d"] == 2 for model in models),
+            has_prior_plane=any(model["d"] == 2 and model["posterior"] for model in models),
+            has_posterior=any(model["posterior"] for model in models),
+            content=embedded,
             style=Markup(style),
             theme=Markup(theme),
             script=Markup(script),

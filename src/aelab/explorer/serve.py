@@ -1,4 +1,4 @@
-"""One page on 127.0.0.1, for a browser at the other end of a tunnel, and nothing else."""
+"""Serves one page on 127.0.0.1, for a browser at the other end of an SSH tunnel."""
 
 import contextlib
 import io
@@ -13,14 +13,14 @@ from aelab.errors import AelabError
 
 ADDRESS = "127.0.0.1"
 PATHS = ("/", "/explorer.html")
-#: The only hosts that are answered: a page of another site may resolve its own name to 127.0.0.1.
-#: The port is any one, as a tunnel may begin at another.
+#: Other hosts are refused, because another site's name may resolve to 127.0.0.1 (DNS rebinding).
+#: Any port is accepted, because a tunnel may start at another port.
 HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?", re.IGNORECASE)
-IDLE_SECONDS = 30.0  # without a byte from or to a client, after which the connection is closed
+IDLE_SECONDS = 30.0  # a connection without traffic for so long is closed
 
 
 def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server that gives ``page``; raises AelabError if it cannot read or cannot listen."""
+    """A server of ``page``; raises AelabError if the page cannot be read or the port is in use."""
     try:
         content = page.read_bytes()
     except OSError as error:
@@ -54,14 +54,14 @@ def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()
                 if with_content:
-                    # In blocks, so that the timeout is of a block and not of the whole page.
+                    # In blocks, so that the timeout applies to each block.
                     shutil.copyfileobj(io.BytesIO(content), self.wfile)
 
         def version_string(self) -> str:
             return "aelab"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing: the terminal belongs to the person."""
+            """Log nothing."""
 
     try:
         return ThreadingHTTPServer((ADDRESS, port), Handler)
@@ -71,11 +71,11 @@ def make_server(page: Path, port: int = 0) -> ThreadingHTTPServer:
         ) from None
 
 
-def serve(page: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve ``page`` until interrupted; ``say`` is told the address."""
+def serve(page: Path, port: int, report: Callable[[str], None]) -> None:
+    """Serve ``page`` until interrupted; ``report`` gets the address."""
     with make_server(page, port) as server:
-        say(f"http://{ADDRESS}:{server.server_port}/ (until Ctrl-C)")
+        report(f"http://{ADDRESS}:{server.server_port}/ (until Ctrl-C)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            say("Done.")
+            report("Done.")

@@ -1,71 +1,63 @@
-// Codes as vectors: distances, neighbours, ways between them, draws from a sampler.
+// Codes as vectors: distances, neighbours, interpolation, and samples.
 
 /** The `count` codes (rows of `codes`) nearest to z, nearest first, as { index, distance }. */
-export function nearest(codes, z, count = 1, accept = () => true) {
+export function nearest(codes, z, count = 1) {
   const d = z.length, found = [];
   for (let i = 0, at = 0; at < codes.length; i++, at += d) {
-    let sum = 0;
-    for (let j = 0; j < d; j++) sum += (codes[at + j] - z[j]) ** 2;
-    if (found.length === count && sum >= found[count - 1].distance) continue;
-    if (!accept(i)) continue;
+    let squared = 0;
+    for (let j = 0; j < d; j++) squared += (codes[at + j] - z[j]) ** 2;
+    if (found.length === count && squared >= found[count - 1].distance) continue;
     let k = found.length;
-    while (k > 0 && found[k - 1].distance > sum) k--;
-    found.splice(k, 0, { index: i, distance: sum });
+    while (k > 0 && found[k - 1].distance > squared) k--;
+    found.splice(k, 0, { index: i, distance: squared });
     if (found.length > count) found.pop();
   }
   for (const one of found) one.distance = Math.sqrt(one.distance);
   return found;
 }
 
-/** Code i of rows of codes. */
+/** Whether z, of two dimensions, is within the radius of any code: outside of all is a hole. */
+export function isCovered({ codes, radius }, [x, y]) {
+  return radius.some((r, i) => Math.hypot(codes[2 * i] - x, codes[2 * i + 1] - y) <= r);
+}
+
+/** Row i of codes of d dimensions. */
 export const row = (codes, i, d) => codes.subarray(i * d, (i + 1) * d);
 
-/** The straight way: (1 − t) a + t b. */
-export const linear = (a, b, t) => a.map((v, j) => (1 - t) * v + t * b[j]);
+/** Linear interpolation: (1 − t) a + t b. */
+export const lerp = (a, b, t) => a.map((v, j) => (1 - t) * v + t * b[j]);
 
-/** Along the arc about the origin, the length changing evenly (Shoemake, 1985; White, 2016). */
-export function spherical(a, b, t) {
-  const la = length(a), lb = length(b);
-  if (!la || !lb) return linear(a, b, t);
-  let cosine = 0;
-  for (let j = 0; j < a.length; j++) cosine += (a[j] / la) * (b[j] / lb);
+/** Spherical interpolation; the norm is interpolated linearly (Shoemake, 1985; White, 2016). */
+export function slerp(a, b, t) {
+  const normA = norm(a), normB = norm(b);
+  if (!normA || !normB) return lerp(a, b, t);
+  const cosine = sum(a.map((v, j) => (v / normA) * (b[j] / normB)));
   const angle = Math.acos(Math.min(1, Math.max(-1, cosine)));
-  if (Math.sin(angle) < 1e-6) return linear(a, b, t);
+  if (Math.sin(angle) < 1e-6) return lerp(a, b, t);
   const p = Math.sin((1 - t) * angle) / Math.sin(angle), q = Math.sin(t * angle) / Math.sin(angle);
-  const radius = (1 - t) * la + t * lb;
-  return a.map((v, j) => radius * ((p * v) / la + (q * b[j]) / lb));
+  const radius = (1 - t) * normA + t * normB;
+  return a.map((v, j) => radius * ((p * v) / normA + (q * b[j]) / normB));
 }
 
-export function length(a) {
-  let sum = 0;
-  for (const v of a) sum += v * v;
-  return Math.sqrt(sum);
-}
+export const sum = (values) => values.reduce((total, v) => total + v, 0);
+const norm = (a) => Math.sqrt(sum(a.map((v) => v * v)));
+export const distance = (a, b) => norm(a.map((v, j) => v - b[j]));
 
-export const distance = (a, b) => length(a.map((v, j) => v - b[j]));
+/** The length of a path through points. */
+export const pathLength = (points) => sum(points.slice(1).map((point, i) => distance(points[i], point)));
 
-/** The length of the way through some points, one after another. */
-export function arc(points) {
-  let sum = 0;
-  for (let i = 1; i < points.length; i++) sum += distance(points[i - 1], points[i]);
-  return sum;
-}
-
-/** A draw from N(0, 1) by Box and Muller (1958). */
-export function normal() {
+/** A sample of N(0, 1); Box and Muller (1958). */
+function standardNormal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
 
-/** A new code from a sampler of content.py: a part by its weight, then mean + root · ε. */
-export function draw({ weights, means, roots }) {
-  let part = 0, left = Math.random();
-  while (part < weights.length - 1 && left > weights[part]) left -= weights[part++];
-  const mean = means[part], d = mean.length, noise = mean.map(normal);
-  return Float32Array.from(mean, (m, i) => {
-    for (let j = 0; j < d; j++) m += roots[part][i * d + j] * noise[j];
-    return m;
-  });
+/** A code from a sampler of content.py: a component by its weight, then mean + root · ε. */
+export function sampleFrom({ weights, means, roots }) {
+  let component = 0, remaining = Math.random();
+  while (component < weights.length - 1 && remaining > weights[component]) remaining -= weights[component++];
+  const mean = means[component], d = mean.length, noise = mean.map(standardNormal);
+  return Float32Array.from(mean, (m, i) => m + sum(noise.map((e, j) => roots[component][i * d + j] * e)));
 }
 
-/** z = μ + σ ε; Kingma and Welling (2014), section 2.4. */
-export const sample = ({ mean, deviation }) => mean.map((m, j) => m + deviation[j] * normal());
+/** A sample of the posterior, z = μ + σ ε; Kingma and Welling (2014), section 2.4. */
+export const samplePosterior = ({ mean, deviation }) => mean.map((m, j) => m + deviation[j] * standardNormal());

@@ -1,11 +1,11 @@
-// Networks in plain JavaScript, from the layer list of aelab.export: one function a kind of layer.
+// Networks in plain JavaScript, from the layer list of aelab.export: one function per kind of layer.
 //
-// A layer is prepared for the shape that it gets, [n] or [channels, height, width], and writes into
-// a buffer of its own, so that running a network allocates nothing. Weights have PyTorch's layout.
+// A layer is made for one input shape, [n] or [channels, height, width], and writes into its own
+// buffer, so that running a network allocates nothing. Weights have PyTorch's layout.
 
 const size = (shape) => shape.reduce((product, length) => product * length, 1);
 
-/** A network that maps `inputs` numbers to `outputs`. What run gives is overwritten by the next run. */
+/** A network of `inputs` numbers. The array that `run` returns is overwritten by the next run. */
 export function makeNetwork(layers, tensors, inputs) {
   let shape = [inputs];
   const steps = layers.map((layer) => {
@@ -52,7 +52,7 @@ function linear({ inputs, outputs, weight, bias }, _, tensors) {
   function apply(x) {
     let count = 0;
     for (let i = 0; i < inputs; i++) if (x[i] !== 0) live[count++] = i;
-    if (2 * count < inputs) return sparse(x, count); // an image is mostly background
+    if (2 * count < inputs) return sparse(x, count); // images are mostly background
     for (let o = 0, at = 0; o < outputs; o++) {
       let s0 = b[o], s1 = 0, s2 = 0, s3 = 0, i = 0;
       for (; i + 3 < inputs; i += 4, at += 4) {
@@ -66,7 +66,7 @@ function linear({ inputs, outputs, weight, bias }, _, tensors) {
   return { shape: [outputs], apply };
 }
 
-// The kernel's taps are the outer loops, so that the inner one runs along a row of the image.
+// The outer loops are over the kernel, so that the inner loop runs along a row of the image.
 function conv({ outputs, kernel, stride, padding, weight, bias }, [inputs, height, width], tensors) {
   const w = tensors[weight], b = bias ? tensors[bias] : new Float32Array(outputs);
   const [kh, kw] = kernel, [sh, sw] = stride, [ph, pw] = padding;
@@ -117,7 +117,7 @@ function everyTap(outputs, inputs, height, width, visit) {
   }
 }
 
-/** The places i in [0, count) for which i · stride + offset lies in [0, length). */
+/** The range of i in [0, count) for which i · stride + offset lies in [0, length). */
 function inside(offset, stride, count, length) {
   const first = Math.max(0, Math.ceil(-offset / stride));
   return [first, Math.max(first, Math.min(count, Math.floor((length - 1 - offset) / stride) + 1))];
@@ -142,7 +142,7 @@ function maxPool({ kernel, stride, ceil }, [channels, height, width]) {
   return { shape: [channels, h, v], apply };
 }
 
-/** A batch normalisation that has stopped learning: a factor and a summand for each channel. */
+/** Batch normalisation in evaluation mode: a factor and an offset per channel. */
 function scale({ weight, bias }, shape, tensors) {
   const w = tensors[weight], b = tensors[bias], area = size(shape) / shape[0];
   const y = new Float32Array(size(shape));

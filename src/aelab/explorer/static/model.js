@@ -1,8 +1,8 @@
-// A trained model: codes of images, pixels of codes, and their costs in nats.
+// A trained model: encoding, decoding, reconstruction loss and KL; and the digit classifier.
 import { makeNetwork } from "./inference.js";
 import { unpack, unpackAll } from "./unpack.js";
 
-/** The model of a record of content.py; its codes and radii are typed arrays. */
+/** A model from a record of content.py; its codes and radii become typed arrays. */
 export async function makeModel(record, pixels) {
   const encoder = makeNetwork(record.encoder.layers, await unpackAll(record.encoder.tensors), pixels);
   const decoder = makeNetwork(record.decoder.layers, await unpackAll(record.decoder.tensors), record.d);
@@ -13,8 +13,8 @@ export async function makeModel(record, pixels) {
     name: `${record.title} d = ${d}`,
     codes: await unpack(record.codes),
     radius: record.radius && await unpack(record.radius),
-    order: [...record.weight.keys()].sort((a, b) => record.weight[b] - record.weight[a]),
-    /** The code of an image: its mean, and with a posterior the standard deviations. */
+    order: [...record.weight.keys()].sort((a, b) => record.weight[b] - record.weight[a]), // most used first
+    /** The mean of the code of an image and, with a posterior, its standard deviations. */
     encode(x) {
       const out = encoder.run(x);
       return {
@@ -22,14 +22,14 @@ export async function makeModel(record, pixels) {
         deviation: record.posterior ? out.slice(d, 2 * d).map((v) => Math.exp(0.5 * v)) : null,
       };
     },
-    /** The pixels in [0, 1] that are shown for a code, written into `out`. */
+    /** The decoded pixels of a code, in [0, 1], written into `out`. */
     decode(z, out = new Float32Array(pixels)) {
       const logits = decoder.run(z);
       for (let i = 0; i < pixels; i++) out[i] = mean(logits[i]);
       return out;
     },
-    /** −log p(x|z) in nats. */
-    error(x, z) {
+    /** Reconstruction loss −log p(x|z) in nats. */
+    reconstructionLoss(x, z) {
       const logits = decoder.run(z);
       let sum = 0;
       for (let i = 0; i < pixels; i++) {
@@ -46,13 +46,13 @@ export function gaussianKL({ mean, deviation }) {
   return mean.map((m, j) => 0.5 * (m * m + deviation[j] ** 2 - 1) - Math.log(deviation[j]));
 }
 
-/** A classifier of a record of content.py: the probability of each class. */
-export async function makeJudge(record, pixels) {
+/** The digit classifier from a record of content.py. */
+export async function makeClassifier(record, pixels) {
   const network = makeNetwork(record.layers, await unpackAll(record.tensors), pixels);
   return {
     accuracy: record.accuracy,
     /** The most probable class of an image and its probability. */
-    tell(x) {
+    classify(x) {
       const logits = network.run(x);
       let best = 0, sum = 0;
       for (let k = 1; k < logits.length; k++) if (logits[k] > logits[best]) best = k;

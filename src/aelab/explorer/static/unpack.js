@@ -1,6 +1,6 @@
-// Packed arrays (pack.py) to typed arrays, by the browser's own decompressor.
+// Arrays packed by pack.py to typed arrays, decompressed by the browser.
 
-let halves; // the float32 value of each of the 65,536 float16 ones
+let halves; // the float32 values of all 65,536 float16 numbers
 
 function halfTable() {
   const table = new Float32Array(65536);
@@ -15,10 +15,10 @@ function halfTable() {
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%()*+-;=?@^_`{|}~,.:";
 const DIGITS = new Uint8Array(128);
-[...ALPHABET].forEach((letter, digit) => { DIGITS[letter.charCodeAt(0)] = digit; });
+[...ALPHABET].forEach((character, digit) => { DIGITS[character.charCodeAt(0)] = digit; });
 
-/** Four bytes of every five letters. */
-function bytesOf(text, length) {
+/** Base 85: five characters to four bytes. */
+function decodeBase85(text, length) {
   const bytes = new DataView(new ArrayBuffer((4 * text.length) / 5));
   for (let from = 0, to = 0; from < text.length; to += 4) {
     let word = 0;
@@ -30,7 +30,7 @@ function bytesOf(text, length) {
 
 /** The Float32Array or Uint8Array of a packed record. */
 export async function unpack({ kind, length, data }) {
-  const packed = new Blob([bytesOf(data, length)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const packed = new Blob([decodeBase85(data, length)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const planes = new Uint8Array(await new Response(packed).arrayBuffer());
   if (kind === "uint8") return planes;
   const width = Number(kind.slice("float".length)) / 8, count = planes.length / width;
@@ -40,12 +40,12 @@ export async function unpack({ kind, length, data }) {
     for (let i = 0; i < count; i++) values[i] = halves[planes[i] | (planes[count + i] << 8)];
     return values;
   }
-  const bytes = new Uint8Array(4 * count), low = 4 - width; // a float24 lacks the lowest byte
+  const bytes = new Uint8Array(4 * count), low = 4 - width; // float24 has no lowest byte
   for (let k = 0; k < width; k++) for (let i = 0; i < count; i++) bytes[4 * i + low + k] = planes[k * count + i];
   return new Float32Array(bytes.buffer);
 }
 
-/** Packed records by name to typed arrays by name. */
+/** Typed arrays by name from packed records by name. */
 export async function unpackAll(records) {
   const pairs = Object.entries(records).map(async ([name, record]) => [name, await unpack(record)]);
   return Object.fromEntries(await Promise.all(pairs));

@@ -1,99 +1,98 @@
-// What every model makes of a drawing: reconstruction, costs in nats, and where the code lies.
-import { button, h, number, onceAFrame, percent, tile, whenQuiet, who } from "./dom.js";
+// Every model's reconstruction of a drawing, its loss and KL in nats, and its code on the plane.
+import { samplePosterior, sum } from "./codes.js";
+import { button, debounce, definitions, h, imageTile, modelName, number, oncePerFrame, percent } from "./dom.js";
+import { makeDrawingCanvas } from "./drawing-canvas.js";
+import { makeSmallPlane } from "./latent-plane.js";
 import { gaussianKL } from "./model.js";
-import { makePad } from "./pad.js";
-import { makeMap } from "./plane.js";
-import { sample } from "./codes.js";
 
-const DRAWS = 6, CLOUD = 150;
-const total = (values) => values.reduce((sum, v) => sum + v, 0);
+const DECODED_SAMPLES = 6, PLANE_SAMPLES = 150;
 
 export function drawView(app, section) {
   const { data, drawing, state } = app;
-  const pad = makePad(drawing, data.size, app.say, () => { update(); keep(); });
-  const seen = tile(data.size, "Your drawing as the models see it");
-  section.querySelector(".sheet").append(
-    h("div", { class: "card paper" }, pad.canvas),
-    h("div", { class: "under" }, seen.canvas,
+  const editor = makeDrawingCanvas(drawing, data.size, app.announce, () => { update(); saveState(); });
+  const input = imageTile(data.size, "Your drawing as the models see it");
+  section.querySelector(".editor").append(
+    h("div", { class: "card canvas-card" }, editor.canvas),
+    h("div", { class: "model-input" }, input.canvas,
       h("p", { class: "muted" }, "as the models see it"),
       h("p", { class: "buttons" },
-        button("Undo", () => pad.undo()), button("Clear", () => pad.clear()), button("A test digit", copyOne))));
+        button("Undo", editor.undo), button("Clear", editor.clear), button("A test digit", copyRandomImage))));
 
-  const answers = app.models.map((model) => makeAnswer(app, model));
+  const cards = app.models.map((model) => makeReconstruction(app, model));
   const maps = app.models.filter((model) => model.d === 2)
-    .map((model) => makeMap(model, data, "On the plane of the", "Where the drawing lies on the plane of the"));
-  section.querySelector(".answers").append(...[...answers, ...maps].map((one) => one.element));
+    .map((model) => makeSmallPlane(model, data, "In the plane of the", "Code of the drawing in the plane of the"));
+  section.querySelector(".reconstructions").append(...[...cards, ...maps].map((one) => one.element));
 
-  const update = onceAFrame(() => {
-    const x = drawing.pixels(), empty = drawing.empty();
-    seen.paint(empty ? null : x);
-    for (const answer of answers) answer.show(empty ? null : x);
+  const update = oncePerFrame(() => {
+    const x = drawing.isEmpty() ? null : drawing.pixels();
+    input.paint(x);
+    for (const card of cards) card.show(x);
     for (const { model, plane } of maps) {
-      plane.marks = marksOf(answers.find((one) => one.model === model).code);
+      plane.marks = marksOf(cards.find((card) => card.model === model).code);
       plane.repaint();
     }
     describe();
   });
-  const describe = whenQuiet(() => {
-    for (const answer of answers) answer.describe();
-    if (!section.hidden) app.say(answers.map((one) => one.words()).join(". "));
+  const describe = debounce(() => {
+    for (const card of cards) card.describe();
+    if (!section.hidden) app.announce(cards.map((card) => card.summary).join(". "));
   }, 80);
-  const keep = () => state.keep(app.writeDrawing());
-  function copyOne() {
-    app.copy(Math.floor(Math.random() * data.count));
-    pad.repaint();
+  const saveState = () => state.update(app.drawingState());
+  function copyRandomImage() {
+    app.copyTestImage(Math.floor(Math.random() * data.count));
+    editor.repaint();
     update();
-    keep();
+    saveState();
   }
 
   return {
     show() {
-      app.readDrawing();
-      pad.repaint();
+      app.loadDrawing();
+      editor.repaint();
       update();
     },
   };
 }
 
-/** The code of a drawing, in the cloud of its posterior where there is one. */
+/** The code of a drawing and, with a posterior, samples of it. */
 function marksOf(code) {
   if (!code) return [];
   const mark = { kind: "code", z: code.mean, color: "#ffffff", radius: 4 };
   if (!code.deviation) return [mark];
-  return [{ kind: "cloud", points: Array.from({ length: CLOUD }, () => sample(code)) }, mark];
+  return [{ kind: "samples", points: Array.from({ length: PLANE_SAMPLES }, () => samplePosterior(code)) }, mark];
 }
 
-function makeAnswer(app, model) {
-  const { data } = app, image = tile(data.size, `Reconstruction of the ${model.name}`);
-  const facts = h("dl", { class: "pairs-of" });
-  const draws = Array.from({ length: model.posterior ? DRAWS : 0 }, () => tile(data.size, "A draw, decoded"));
-  const about = { class: "draws", role: "group", "aria-label": "Draws from the posterior" };
-  const strip = draws.length ? h("div", about, ...draws.map((one) => one.canvas)) : null;
-  let pixels = null, words = "";
-  const answer = {
+function makeReconstruction(app, model) {
+  const { data } = app, name = `Reconstruction of the ${model.name}`, image = imageTile(data.size, name);
+  const facts = h("dl", { class: "facts" });
+  const samples = Array.from({ length: model.posterior ? DECODED_SAMPLES : 0 }, () => imageTile(data.size, "A decoded sample"));
+  const label = { class: "samples", role: "group", "aria-label": "Decoded samples of the posterior" };
+  const strip = samples.length ? h("div", label, ...samples.map((one) => one.canvas)) : null;
+  let x = null, pixels = null;
+  const card = {
     model,
     code: null,
-    element: h("div", { class: "card answer" }, h("h2", {}, who(model)), image.canvas, facts, strip),
-    show(x) {
-      answer.code = x && model.encode(x);
-      pixels = x && model.decode(answer.code.mean);
+    summary: "",
+    element: h("div", { class: "card reconstruction" }, h("h2", {}, modelName(model)), image.canvas, facts, strip),
+    show(input) {
+      x = input;
+      card.code = x && model.encode(x);
+      pixels = x && model.decode(card.code.mean);
       image.paint(pixels);
-      for (const one of draws) one.paint(x && model.decode(sample(answer.code)));
-      answer.x = x;
+      for (const one of samples) one.paint(x && model.decode(samplePosterior(card.code)));
     },
     describe() {
-      words = "";
+      card.summary = "";
       facts.replaceChildren();
-      if (!pixels) return;
-      const { label, probability } = app.judge.tell(pixels), error = model.error(answer.x, answer.code.mean);
-      const verdict = `${data.names[label]} (${percent(probability)})`;
-      const rows = [["looks like", verdict], ["error", `${number(error, 1)} nats`]];
-      if (model.posterior) rows.push(["KL", `${number(total(gaussianKL(answer.code)), 1)} nats`]);
-      facts.append(...rows.flatMap(([term, fact]) => [h("dt", {}, term), h("dd", {}, fact)]));
-      image.canvas.setAttribute("aria-label", `Reconstruction of the ${model.name}: looks like ${data.names[label]}`);
-      words = `${model.name}: looks like ${data.names[label]}, error ${number(error, 0)} nats`;
+      if (!x) return;
+      const { label, probability } = app.classifier.classify(pixels), loss = model.reconstructionLoss(x, card.code.mean);
+      const className = data.names[label];
+      const rows = [["classified as", `${className} (${percent(probability)})`], ["loss", `${number(loss, 1)} nats`]];
+      if (model.posterior) rows.push(["KL", `${number(sum(gaussianKL(card.code)), 1)} nats`]);
+      facts.append(...definitions(rows));
+      image.canvas.setAttribute("aria-label", `${name}: classified as ${className}`);
+      card.summary = `${model.name}: classified as ${className}, loss ${number(loss, 0)} nats`;
     },
-    words: () => words,
   };
-  return answer;
+  return card;
 }

@@ -1,149 +1,146 @@
-// The planes side by side: one cursor, at the same place of each picture; they pan and zoom together.
-import { button, choice, h, number, onceAFrame, percent, swatch, tile, whenQuiet, who } from "./dom.js";
-import { makePlane } from "./plane.js";
-import { readIndices, readNumbers, writeNumbers } from "./state.js";
+// The latent planes side by side; cursor, pan and zoom are shared by all of them.
+import { button, buttonGroup, debounce, h, imageTile, modelName, number, oncePerFrame, percent, swatch } from "./dom.js";
+import { makePlane } from "./latent-plane.js";
+import { formatNumbers, parseIndices, parseNumbers } from "./url-state.js";
 
-const HELP = "Arrow keys point, Enter pins, plus and minus zoom, 0 goes home.";
+const HELP = "Arrow keys move the cursor, Enter pins it, plus and minus zoom, 0 resets the view.";
 
 export function planeView(app, section) {
   const { data, state } = app;
-  const kept = new Set(); // classes that stand out; empty is all
-  const shown = (i) => kept.size === 0 || kept.has(data.labels[i]);
-  let lead = null; // the plane that is pointed at; the others follow
+  const selected = new Set(); // highlighted classes; empty means all
+  const isHighlighted = (i) => selected.size === 0 || selected.has(data.labels[i]);
+  let active = null; // the plane that has the cursor; the others follow
 
   const planes = app.models.filter((model) => model.d === 2).map((model) => {
-    const look = makeLook(app, model);
+    const readout = makeReadout(app, model);
     const canvas = h("canvas", {
       class: "plane", tabindex: 0, role: "application", "aria-roledescription": "plane",
       "aria-label": `Latent plane of the ${model.title}: ${data.count} codes. ${HELP}`,
     });
     const plane = makePlane(canvas, model, data, {
-      shown,
+      isHighlighted,
       onCursor(_, pinned) {
-        lead = plane;
+        active = plane;
         for (const one of planes) one.plane.pinned = pinned;
-        follow();
-        keep();
+        followCursor();
+        saveState();
       },
       onView() {
-        for (const one of planes) if (one.plane !== plane) one.plane.toHome(plane.fromHome(), false);
-        follow();
-        keep();
+        for (const one of planes) if (one.plane !== plane) one.plane.setRelativeView(plane.relativeView(), false);
+        followCursor();
+        saveState();
       },
-      onSize: () => follow(),
+      onSize: followCursor,
     });
-    section.querySelector(".looks").append(look.element);
+    section.querySelector(".readouts").append(readout.element);
     section.querySelector(".planes").append(h("div", { class: "card" }, canvas));
-    return { plane, look };
+    return { plane, readout };
   });
 
-  const toggles = [["grid", "Decoded grid"], ["holes", "Holes"]].map(([name, label]) => {
-    return { name, button: button(label, () => { toggle(name, !planes[0].plane[name]); keep(); }) };
-  });
-  const zoom = (factor) => () => lead.zoom(factor, lead.toX(lead.cursor[0]), lead.toY(lead.cursor[1]));
+  const toggles = Object.fromEntries([["grid", "Decoded grid"], ["holes", "Holes"]].map(([name, label]) =>
+    [name, button(label, () => { setLayer(name, !planes[0].plane[name]); saveState(); })]));
+  const zoom = (factor) => () => active.zoom(factor, active.toX(active.cursor[0]), active.toY(active.cursor[1]));
   section.querySelector(".buttons").append(
-    ...toggles.map((one) => one.button),
+    ...Object.values(toggles),
     button("−", zoom(1 / 1.5), { "aria-label": "Zoom out" }), button("+", zoom(1.5), { "aria-label": "Zoom in" }),
-    button("Home", () => planes[0].plane.goHome()));
+    button("Reset view", () => planes[0].plane.resetView()));
 
-  const chips = choice("Show classes", [{ value: -1, label: "All" }, ...data.names.map((name, k) => ({
-    value: k, label: h("span", { class: "chip" }, swatch(data.colors[k]), name),
-  })).filter(({ value }) => data.members[value].length)], (k) => {
-    if (k < 0) kept.clear(); else if (!kept.delete(k)) kept.add(k);
-    press();
-    keep();
+  const classes = data.names.map((name, value) => ({ value, label: h("span", { class: "chip" }, swatch(data.colors[value]), name) }));
+  const items = [{ value: -1, label: "All" }, ...classes.filter(({ value }) => data.indicesByClass[value].length)];
+  const filter = buttonGroup("Highlight classes", items, (k) => {
+    if (k < 0) selected.clear(); else if (!selected.delete(k)) selected.add(k);
+    showSelection();
+    saveState();
   });
-  section.querySelector(".filter").append(...chips.element.children);
+  section.querySelector(".filter").append(...filter.element.children);
 
-  function press() {
-    chips.show((k) => (k < 0 ? kept.size === 0 : kept.has(k)));
-    for (const { plane } of planes) plane.changed();
+  function showSelection() {
+    filter.press((k) => (k < 0 ? selected.size === 0 : selected.has(k)));
+    for (const { plane } of planes) plane.repaintCodes();
   }
-  function toggle(name, on) {
+  function setLayer(name, on) {
     for (const { plane } of planes) { plane[name] = on; plane.repaint(); }
-    toggles.find((one) => one.name === name).button.setAttribute("aria-pressed", on);
+    toggles[name].setAttribute("aria-pressed", on);
   }
 
-  /** Bring every cursor to the place of the leading one, and decode there. */
-  function follow() {
-    if (!lead?.cursor || !lead.view.width) return;
-    const [right, down] = lead.shares(lead.cursor);
-    for (const { plane, look } of planes) {
+  /** Move every cursor to the relative position of the active one, and decode there. */
+  function followCursor() {
+    if (!active?.cursor || !active.view.width) return;
+    const [right, down] = active.toFractions(active.cursor);
+    for (const { plane, readout } of planes) {
       if (!plane.view.width) continue;
-      if (plane !== lead) plane.setCursor(plane.at(right * plane.view.width, down * plane.view.height));
-      look.decode(plane.cursor);
+      if (plane !== active) plane.setCursor(plane.at(right * plane.view.width, down * plane.view.height));
+      readout.decode(plane.cursor);
     }
     describe();
   }
-  const describe = onceAFrame(() => {
-    for (const { plane, look } of planes) if (plane.cursor) look.describe(plane);
-    speak();
+  const describe = oncePerFrame(() => {
+    for (const { plane, readout } of planes) if (plane.cursor) readout.describe(plane);
+    announce();
   });
-  const speak = whenQuiet(() => {
-    if (!section.hidden) app.say(planes.map(({ look }) => look.words()).join(". "));
+  const announce = debounce(() => {
+    if (!section.hidden) app.announce(planes.map(({ readout }) => readout.summary()).join(". "));
   }, 700);
 
-  const keep = whenQuiet(() => {
-    if (section.hidden || !lead) return;
-    const { plane } = planes[0], home = plane.fromHome();
-    state.keep({
-      at: lead.cursor && `${lead.model.key}:${writeNumbers(lead.cursor)}`,
-      pin: lead.pinned ? 1 : null,
-      zoom: Math.abs(home[2] - 1) + Math.abs(home[0]) + Math.abs(home[1]) > 1e-3 ? writeNumbers(home) : null,
-      only: kept.size ? [...kept].join(",") : null,
+  const saveState = debounce(() => {
+    if (section.hidden || !active) return;
+    const { plane } = planes[0], view = plane.relativeView();
+    state.update({
+      at: active.cursor && `${active.model.key}:${formatNumbers(active.cursor)}`,
+      pin: active.pinned ? 1 : null,
+      zoom: Math.abs(view[2] - 1) + Math.abs(view[0]) + Math.abs(view[1]) > 1e-3 ? formatNumbers(view) : null,
+      only: selected.size ? [...selected].join(",") : null,
       grid: plane.grid ? null : 0,
       holes: plane.holes ? null : 0,
     });
   }, 100);
 
   return {
-    /** Show what the state says; the tour sets it too. */
     show() {
       const [key, z] = (state.get("at") ?? "").split(":");
-      const found = planes.find((one) => one.plane.model.key === key), numbers = readNumbers(z, 2);
-      lead = (found ?? planes[0]).plane;
-      lead.setCursor(found && numbers ? numbers : Object.values(lead.model.places).at(-3) ?? [lead.home.x, lead.home.y]);
+      const found = planes.find((one) => one.plane.model.key === key), code = parseNumbers(z, 2);
+      active = (found ?? planes[0]).plane;
+      active.setCursor(found && code ? code : Object.values(active.model.places).at(-3) ?? [active.initial.x, active.initial.y]);
       for (const { plane } of planes) {
         plane.pinned = state.get("pin") === "1";
-        plane.toHome(readNumbers(state.get("zoom"), 3) ?? [0, 0, 1], false);
+        plane.setRelativeView(parseNumbers(state.get("zoom"), 3) ?? [0, 0, 1], false);
       }
-      kept.clear();
-      for (const k of readIndices(state.get("only"), data.names.length)) kept.add(k);
-      toggle("grid", state.get("grid") !== "0");
-      toggle("holes", state.get("holes") !== "0");
-      press();
-      follow();
+      selected.clear();
+      for (const k of parseIndices(state.get("only"), data.names.length)) selected.add(k);
+      setLayer("grid", state.get("grid") !== "0");
+      setLayer("holes", state.get("holes") !== "0");
+      showSelection();
+      followCursor();
     },
     planes: planes.map((one) => one.plane),
   };
 }
 
-/** What one decoder draws at the cursor, in words too. */
-function makeLook(app, model) {
+/** The decoded image at a plane's cursor, its class, and the nearest test image. */
+function makeReadout(app, model) {
   const { data } = app, name = `Decoded by the ${model.title}`;
-  const image = tile(data.size, name), neighbour = tile(data.size, "Nearest test digit");
+  const image = imageTile(data.size, name), neighbour = imageTile(data.size, "Nearest test image");
   const pixels = new Float32Array(data.size[0] * data.size[1]);
-  const where = h("span", {}), what = h("p", { class: "muted" }), place = h("p", { class: "muted" });
+  const position = h("span", {}), classified = h("p", { class: "muted" }), density = h("p", { class: "muted" });
   const caption = h("span", {});
-  let said = "";
+  let summary = "";
   return {
-    element: h("div", { class: "card look" }, image.canvas,
-      h("div", { class: "words" }, h("p", { class: "where" }, who(model, false), where), what, place),
-      h("div", { class: "near" }, neighbour.canvas, caption)),
+    element: h("div", { class: "card readout" }, image.canvas,
+      h("div", { class: "text" }, h("p", { class: "position" }, modelName(model, false), position), classified, density),
+      h("div", { class: "neighbour" }, neighbour.canvas, caption)),
     decode(z) { image.paint(model.decode(z, pixels)); },
     describe(plane) {
-      const { label, probability } = app.judge.tell(pixels), { inside, index, distance } = plane.look(plane.cursor);
-      const [x, y] = plane.cursor.map((v) => number(v));
-      const nearest = data.names[data.labels[index]];
-      where.textContent = ` (${x}, ${y})`;
-      what.textContent = `looks like ${data.names[label]}, ${percent(probability)} sure`;
-      const near = inside ? "among the codes" : h("span", { class: "hole" }, "no code near");
-      place.replaceChildren(near, h("span", { class: "more" }, ` · nearest ${number(distance)} away`));
-      neighbour.paint(data.image(index), `Nearest test digit: ${nearest}`);
+      const { label, probability } = app.classifier.classify(pixels), { covered, index, distance } = plane.describe(plane.cursor);
+      const [x, y] = plane.cursor.map((v) => number(v)), nearest = data.names[data.labels[index]];
+      position.textContent = ` (${x}, ${y})`;
+      classified.textContent = `classified as ${data.names[label]} (${percent(probability)})`;
+      const region = covered ? "among the codes" : "hole: no code near";
+      density.replaceChildren(h("span", { class: covered ? "" : "hole" }, region), h("span", { class: "more" }, ` · nearest ${number(distance)} away`));
+      neighbour.paint(data.image(index), `Nearest test image: ${nearest}`);
       caption.textContent = `nearest: ${nearest}`;
-      image.canvas.setAttribute("aria-label", `${name}: looks like ${data.names[label]}`);
-      said = `${model.title} at ${x}, ${y}: ${what.textContent}, ${inside ? "among the codes" : "no code near"}`;
+      image.canvas.setAttribute("aria-label", `${name}: classified as ${data.names[label]}`);
+      summary = `${model.title} at ${x}, ${y}: ${classified.textContent}, ${region}`;
     },
-    words: () => said,
+    summary: () => summary,
   };
 }

@@ -1,4 +1,4 @@
-"""Write the tables of docs/measures.md from the measures themselves: make docs."""
+"""Write the tables of docs/metrics.md from the registered metrics: make docs."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from aelab.metrics import METRICS
 from aelab.metrics.base import FAMILIES, Family, Metric
 from aelab.models import MODELS
 
-PAGE = Path(__file__).parents[1] / "docs" / "measures.md"
+PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 
 
 def defined_for(metric: Metric) -> str:
-    """What has everything that a metric needs."""
+    """The models and baselines that have all that a metric requires."""
     if metric.applies_to({"codes", "labels"}):
         return "any codes"
     if metric.applies_to({"codes", "pixels"}):
@@ -19,13 +19,13 @@ def defined_for(metric: Metric) -> str:
 
 
 def table(family: Family) -> str:
-    """A row for each measure of a family, and one for those that share a quantity."""
+    """A row for each metric of a family; metrics that share a quantity share a row."""
     groups: dict[str, list[Metric]] = {}
     for metric in METRICS.values():
         if metric.family == family:
             groups.setdefault(metric.quantity or metric.title, []).append(metric)
     rows = [
-        "| measure | name | unit | better | of | what |",
+        "| metric | name | unit | better | defined for | description |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for title, group in groups.items():
@@ -39,7 +39,7 @@ def table(family: Family) -> str:
 
 
 def filled(page: str) -> str:
-    """The page with the table of each family between its two marks."""
+    """The page with the table of each family between its two markers."""
     for family in FAMILIES:
         begin, end = f"<!-- {family} -->\n", f"<!-- end of {family} -->"
         before, _, rest = page.partition(begin)

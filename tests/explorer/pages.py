@@ -1,4 +1,4 @@
-"""Explorers of small models on the bundled digits, and a Chromium that opens them."""
+"""Explorer pages of small models on the bundled digits, and a browser to open them."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -24,8 +24,18 @@ SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 EPOCHS = 10
 
 
+VIEWS = ("plane", "sliders", "draw", "interpolate", "kl")
+NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
+
+
+def small(name: str, d: int) -> Autoencoder:
+    """An untrained model with one hidden layer of 12 units."""
+    architecture = Architecture(network=NETWORK, latent_dim=d)
+    return MODELS[name](architecture, MODELS[name].Config(), seed=0)
+
+
 def trained(data: Data) -> dict[str, Autoencoder]:
-    """A pair of both sizes, trained for a few seconds: enough to know a 7."""
+    """An AE and a VAE of both latent sizes, trained for a few seconds: enough to classify a 7."""
     settings = {"epochs": EPOCHS, "learning_rate": 1e-3}
     experiment = aelab.preset("quick", network={"hidden": (100,)}, ae=settings, vae=settings)
     models = {}
@@ -37,7 +47,7 @@ def trained(data: Data) -> dict[str, Autoencoder]:
 
 
 def untrained() -> dict[str, Autoencoder]:
-    """Every kind of layer that the lab's networks have, with weights as large as trained ones."""
+    """Models with every kind of layer, with weights as large as after training."""
     shapes: dict[str, tuple[Network, Likelihood]] = {
         "ae-16": (Network(kind="conv", hidden=(8, 16), activation="relu"), "bernoulli"),
         "vae-16": (Network(kind="conv", hidden=(6,), activation="gelu"), "continuous-bernoulli"),
@@ -57,7 +67,7 @@ def untrained() -> dict[str, Autoencoder]:
 
 
 def page_of(folder: Path, models: Mapping[str, Autoencoder], data: Data, **names: Any) -> FakeRun:
-    """A run whose explorer has been built; ``names`` replace facts about its data."""
+    """A run with an explorer; ``names`` replace facts about its data."""
     run = make_run(folder, epochs=1)
     run.measured["data"] |= {"label_names": list(data.label_names), **names}
     contexts = {key: Context(model=model, data=data, seed=0) for key, model in models.items()}
@@ -65,8 +75,14 @@ def page_of(folder: Path, models: Mapping[str, Autoencoder], data: Data, **names
     return run
 
 
+def explorer(run: FakeRun) -> Path:
+    """The path of a run's page."""
+    assert run.explorer is not None
+    return run.explorer
+
+
 def settle(page: Any, milliseconds: int = 350) -> None:
-    """Wait, by the page's own clock, until what it puts off has been done."""
+    """Wait, by the page's clock, until debounced work is done."""
     page.evaluate(
         """async (milliseconds) => {
           await new Promise((done) => setTimeout(done, milliseconds));
@@ -77,7 +93,7 @@ def settle(page: Any, milliseconds: int = 350) -> None:
 
 
 class Tab:
-    """A page in Chromium, and what it complained about or asked the network for."""
+    """A page in Chromium with its console messages and requests."""
 
     def __init__(self, browser: Any, path: Path, size: str = "desktop", **options: Any) -> None:
         width, height = SIZES[size]
@@ -92,7 +108,7 @@ class Tab:
         self.page.on("request", lambda request: self.requests.append(request.url))
 
     def go(self, state: str = "") -> Any:
-        """Open the page in a state; a fragment alone would not load it anew."""
+        """Open the page in a state; changing only the fragment would not reload it."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{state}")
         self.page.wait_for_selector("html[data-ready]")
@@ -100,7 +116,7 @@ class Tab:
         return self.page
 
     def check(self) -> None:
-        """Nothing was complained about, and nothing fetched but the file itself."""
+        """Fail on any console message and on any request but for the file itself."""
         assert self.problems == []
         assert {url.split("#")[0] for url in self.requests} <= {self.address, "about:blank"}
         self.page.close()

@@ -1,4 +1,4 @@
-"""How the explorer is made: linked modules, packed arrays, what it embeds, and how it is served."""
+"""How the explorer is built: bundled modules, packed arrays, embedded content, and its server."""
 
 import contextlib
 import http.client
@@ -25,27 +25,19 @@ from aelab.data.sources import load_data
 from aelab.errors import AelabError
 from aelab.explorer import build_explorer
 from aelab.explorer.build import modules
+from aelab.explorer.bundle import bundle
 from aelab.explorer.content import radii, root
-from aelab.explorer.link import link
 from aelab.explorer.pack import ALPHABET, SMALL, pack, pack_tensor, shortened
 from aelab.explorer.precision import kind_for
 from aelab.explorer.serve import make_server
 from aelab.metrics import Context
-from aelab.models import MODELS, Architecture, Autoencoder
-from aelab.nets.network import Network
+from aelab.models import MODELS, Architecture
 from aelab.report.build import render
 from aelab.report.results import load
 from aelab.report.svg import Inliner
 from aelab.runs.run import Run
-from tests.explorer_pages import page_of
+from tests.explorer.pages import page_of, small
 from tests.fake_run import FakeRun, make_run
-
-NETWORK = Network(kind="mlp", hidden=(12,), activation="tanh")
-
-
-def small(name: str, d: int) -> Autoencoder:
-    architecture = Architecture(network=NETWORK, latent_dim=d)
-    return MODELS[name](architecture, MODELS[name].Config(), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +107,13 @@ def test_a_model_that_is_more_than_its_networks_is_refused(
 
 
 class Residual(nn.Module):
-    """A layer that adds what it was given."""
+    """A layer with a skip connection."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.tanh(x)
 
 
-def test_a_model_that_the_page_cannot_run_costs_no_other_its_place(
-    tiny_data: Data, tmp_path: Path
-) -> None:
+def test_a_model_that_the_page_cannot_run_is_left_out(tiny_data: Data, tmp_path: Path) -> None:
     models = {f"{name}-{d}": small(name, d) for d in (16, 2) for name in ("ae", "vae")}
     encoder = models["vae-2"].encoder
     assert isinstance(encoder, nn.Sequential)
@@ -139,7 +129,7 @@ def test_a_model_that_the_page_cannot_run_costs_no_other_its_place(
 
 
 @pytest.mark.parametrize("kind", ["float16", "float24", "float32"])
-def test_what_is_left_of_a_packed_tensor(kind: Any) -> None:
+def test_the_precision_of_a_packed_tensor(kind: Any) -> None:
     values = np.random.default_rng(0).normal(0, 0.1, (200, 100)).astype(np.float32)
     assert values.size > SMALL
     values[np.abs(values) < 1e-3] = 0  # float16 has fewer digits there
@@ -158,7 +148,7 @@ def test_packed_text_needs_no_escape(data: bytes) -> None:
     assert len(set(ALPHABET)) == 85
 
 
-def test_weights_get_a_byte_more_only_where_the_page_would_differ() -> None:
+def test_weights_are_float24_only_if_float16_is_not_precise_enough() -> None:
     network = nn.Sequential(nn.Linear(300, 100))
     x = torch.rand(50, 300, generator=torch.Generator().manual_seed(0))
     assert kind_for(network, x, lambda y: y) == "float16"
@@ -179,28 +169,28 @@ def test_the_radius_of_a_code_is_the_distance_to_its_fifth_neighbour() -> None:
 
 
 def test_the_modules_become_one_script() -> None:
-    script = link(modules(), "main")
+    script = bundle(modules(), "main")
     assert not re.search(r"^(?:import|export) ", script, re.MULTILINE)
     assert script.count("const _inference = ") == 1
     assert script.index("const _inference") < script.index("const _model ")
 
 
-def test_linking_keeps_order_and_refuses_what_it_does_not_know() -> None:
+def test_bundling_keeps_order_and_refuses_other_forms() -> None:
     sources = {
         "a": 'import { one, two } from "./b-c.js";\none(two);',
         "b-c": 'import { three } from "./d.js";\nexport function one() {}\n'
         "export const two = three;",
         "d": "export const three = 3;",
     }
-    script = link(sources, "a")
+    script = bundle(sources, "a")
     assert re.findall(r"const (_\w+) =", script) == ["_d", "_b_c", "_a"]
     assert "const { one, two } = _b_c;" in script
     assert "return { one, two };" in script
-    with pytest.raises(AssertionError, match="circle"):
-        link(sources | {"d": 'import { one } from "./b-c.js";'}, "a")
+    with pytest.raises(AssertionError, match="circular"):
+        bundle(sources | {"d": 'import { one } from "./b-c.js";'}, "a")
     for form in ('import x from "./d.js";', "export default 3;", "export { three };"):
-        with pytest.raises(AssertionError, match="does not know"):
-            link(sources | {"d": form}, "a")
+        with pytest.raises(AssertionError, match="unsupported"):
+            bundle(sources | {"d": form}, "a")
 
 
 @pytest.fixture
@@ -223,7 +213,7 @@ def answer(port: int, path: str, host: str, method: str = "GET") -> http.client.
     return response
 
 
-def test_the_server_gives_one_page_to_its_own_name_only(port: int, html: str) -> None:
+def test_the_server_answers_its_own_host_only(port: int, html: str) -> None:
     for host in (f"127.0.0.1:{port}", "localhost:9999", "LOCALHOST", "LocalHost:1"):
         response = answer(port, "/", host)
         assert response.status == 200
@@ -244,7 +234,7 @@ def test_the_server_gives_one_page_to_its_own_name_only(port: int, html: str) ->
     assert 400 <= answer(port, "/", "localhost", "POST").status < 600
 
 
-def test_a_client_that_disconnects_or_is_idle_costs_nothing(
+def test_a_client_that_disconnects_or_is_idle_blocks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.modules[make_server.__module__], "IDLE_SECONDS", 0.2)
@@ -289,7 +279,7 @@ def test_no_path_leads_to_another_file(port: int, html: str) -> None:
     attempt()
 
 
-def test_a_port_in_use_is_told_in_one_sentence(run: FakeRun, port: int, tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(run: FakeRun, port: int, tmp_path: Path) -> None:
     assert run.explorer is not None
     with pytest.raises(AelabError, match="--port"):
         make_server(run.explorer, port)
