@@ -274,7 +274,6 @@ def test_metrics_are_replaced_all_together_even_if_the_process_dies(
 
 WAYS: dict[str, dict[str, object]] = {
     "an epoch": {},
-    "a step": {"checkpoint_minutes": 1e-9},
     "stopping early": {"vae": {"epochs": 30, "early_stopping": 3, "learning_rate": 0.1}},
 }
 

@@ -59,12 +59,7 @@ class Experiment(Config):
         "auto", description="Where to train: auto is CUDA where there is one, else the CPU."
     )
     checkpoint_epochs: int = Field(
-        1, ge=1, description="Keep a checkpoint after so many epochs, and at the end."
-    )
-    checkpoint_minutes: float | None = Field(
-        None,
-        gt=0,
-        description="Keep one after so many minutes instead, also in the middle of an epoch.",
+        1, ge=1, description="Write a checkpoint after so many epochs, and at the end."
     )
     network: Network = Field(Network(), description="The network that the models share.")
     evaluation: EvaluationSettings = Field(

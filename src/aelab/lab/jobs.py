@@ -34,7 +34,7 @@ from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study
 from aelab.training.checkpoints import (
-    Due,
+    before_sigterm,
     best_epoch,
     ended,
     keep_best,
@@ -42,8 +42,7 @@ from aelab.training.checkpoints import (
     newest_state,
     write_state,
 )
-from aelab.training.loop import fit_in_parts
-from aelab.training.records import Epoch, State
+from aelab.training.loop import fit
 from aelab.training.state import fits, load_weights
 
 CLASSIFIER = "classifier"  # the name of the job that makes it
@@ -214,57 +213,39 @@ def train(
     data: Data,
     folder: ModelFolder,
 ) -> None:
-    """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
+    """Train to the end, from the last checkpoint if there is one, and load the final weights."""
     config = experiment.training(experiment.by_key[key][0])
-    device = find_device(experiment.device)
-    start, rows, warnings = newest_state(folder, lambda state: fits(model, state, device))
+    state, rows, warnings = newest_state(folder, lambda state: fits(model, state))
     for text in warnings:
         send({"warning": text})
-    for place in folder.checkpoints():
-        if start is None or place > (start.epoch, start.step):  # damaged, or of no training
-            folder.drop_checkpoint(place)
-    if start:
-        send({"resumed": start.epoch, "step": start.step})
-    weights = start.tensors if start else {}
-    if not ended(rows, start, config):
-        weights = _walk(send, experiment, key, model, data, folder, start, rows)
-    load_weights(model, keep_chosen(folder, weights, config))
+    for number in folder.checkpoints():
+        if state is None or number > state.epoch:  # damaged, or of another training
+            folder.remove_checkpoint(number)
+    if state:
+        send({"resumed": state.epoch})
 
+    def save_last_epoch() -> None:
+        if state and state.epoch not in folder.checkpoints():
+            write_state(folder, state, rows[: state.epoch])
 
-def _walk(
-    send: Send,
-    experiment: Experiment,
-    key: str,
-    model: Autoencoder,
-    data: Data,
-    folder: ModelFolder,
-    start: State | None,
-    rows: list[dict[str, Any]],
-) -> Mapping[str, torch.Tensor]:
-    """Train to the end from ``start``, of which ``rows`` is the history; gives the last weights."""
-    config = experiment.training(experiment.by_key[key][0])
-    due = Due(experiment.checkpoint_epochs, experiment.checkpoint_minutes)
-    parts = fit_in_parts(
-        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start,
-        device=find_device(experiment.device), pause=due,
+    epochs = fit(
+        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=state,
+        device=find_device(experiment.device),
     )  # fmt: skip
-    with due.told_to_end():
-        for part in parts:
-            state = part.state if isinstance(part, Epoch) else part
-            if isinstance(part, Epoch):
-                rows.append(part.row())
-                if config.early_stopping and best_epoch(rows) == len(rows):
-                    keep_best(folder, state)
-                folder.write_history(rows)
-            over = ended(rows, state, config)
-            if over or due.at(state):
+    with before_sigterm(save_last_epoch):
+        for epoch in () if ended(rows, config) else epochs:
+            rows.append(epoch.row())
+            if config.early_stopping and best_epoch(rows) == len(rows):
+                keep_best(folder, epoch.state)
+            folder.write_history(rows)
+            state, over = epoch.state, ended(rows, config)
+            if over or epoch.index % experiment.checkpoint_epochs == 0:
                 write_state(folder, state, rows)
-                due.kept()
-            if isinstance(part, Epoch):
-                send({"epoch": part.index, "epochs": config.epochs, "row": rows[-1]})
-            if over or due.to_end:
+            send({"epoch": epoch.index, "epochs": config.epochs, "row": rows[-1]})
+            if over:
                 break
-    return state.tensors
+    assert state is not None
+    load_weights(model, keep_chosen(folder, state.tensors, config))
 
 
 def _measure_baseline(send: Send, path: Path, key: str, source: Source, again: bool) -> None:

@@ -61,8 +61,8 @@ def _find_damage(
         trained = folder.has("weights.safetensors") and "weights.safetensors" not in damaged
         name_and_size = experiment.by_key.get(folder.path.name)
         if name_and_size and trained and "history.jsonl" in damaged:
-            state, rows, _ = newest_state(folder)
-            if not ended(rows, state, experiment.training(name_and_size[0])):
+            _, rows, _ = newest_state(folder)
+            if not ended(rows, experiment.training(name_and_size[0])):
                 raise RunError(
                     f"{folder.path / 'history.jsonl'} is damaged, and no checkpoint has it: "
                     f"delete {folder.path} and aelab resume makes it anew."
@@ -87,17 +87,17 @@ def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> N
     state, rows, _ = newest_state(folder)
     if "history.jsonl" in lost and state and len(rows) == state.epoch:
         folder.write_history(rows)
-    if "weights.safetensors" in lost and state and ended(rows, state, config):
+    if "weights.safetensors" in lost and state and ended(rows, config):
         keep_chosen(folder, state.tensors, config)
 
 
 def _rewind_to_best(folder: ModelFolder) -> None:
     """Delete the checkpoints after the best epoch: training it again restores its lost weights."""
     _, rows, _ = newest_state(folder)
-    best = (best_epoch(rows), 0) if rows else (0, 0)
-    for place in folder.checkpoints():
-        if place > best:
-            folder.drop_checkpoint(place)
+    best = best_epoch(rows) if rows else 0
+    for epoch in folder.checkpoints():
+        if epoch > best:
+            folder.remove_checkpoint(epoch)
     state, _, _ = newest_state(folder)
-    if state and (state.epoch, state.step) == best:
+    if state and state.epoch == best:
         keep_best(folder, state)

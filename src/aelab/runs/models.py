@@ -16,7 +16,6 @@ from aelab.runs.folder import MOST_JSON, Folder
 MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 Arrays = dict[str, NDArray[Any]]
-Place = tuple[int, int]  # in a training: epochs done, and steps of the next one
 
 
 class ModelFolder(Folder):
@@ -38,24 +37,24 @@ class ModelFolder(Folder):
         lines = self.read("history.jsonl", MOST_JSON).splitlines()
         return [self._parsed("history.jsonl", line) for line in lines]
 
-    def checkpoints(self) -> list[Place]:
-        """Where in the training a checkpoint was kept, oldest first."""
+    def checkpoints(self) -> list[int]:
+        """The epochs after which a checkpoint was written, oldest first."""
         found = map(_CHECKPOINT.fullmatch, self.manifest()["files"])
-        return sorted((int(name["epoch"]), int(name["step"] or 0)) for name in found if name)
+        return sorted(int(name[1]) for name in found if name)
 
-    def write_checkpoint(self, place: Place, data: bytes) -> None:
-        """Keep a state (safetensors bytes), and delete those no longer needed."""
-        self.write(_checkpoint(place), data)
+    def write_checkpoint(self, epoch: int, data: bytes) -> None:
+        """Write a state (safetensors bytes), and delete those no longer needed."""
+        self.write(_checkpoint(epoch), data)
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            self.drop_checkpoint(old)
+            self.remove_checkpoint(old)
 
-    def checkpoint(self, place: Place) -> dict[str, Tensor]:
+    def checkpoint(self, epoch: int) -> dict[str, Tensor]:
         """The tensors of a checkpoint, verified."""
-        return self.tensors(_checkpoint(place))
+        return self.tensors(_checkpoint(epoch))
 
-    def drop_checkpoint(self, place: Place) -> None:
+    def remove_checkpoint(self, epoch: int) -> None:
         """Delete a checkpoint."""
-        self.remove(_checkpoint(place))
+        self.remove(_checkpoint(epoch))
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
         """Keep a part of a long measurement, so that an interrupt does not cost it."""
@@ -97,12 +96,11 @@ class ModelFolder(Folder):
             raise RunError(f"{path} does not hold arrays of aelab: {error}.") from None
 
 
-_CHECKPOINT = re.compile(r"checkpoints/epoch-(?P<epoch>\d+)(-step-(?P<step>\d+))?\.safetensors")
+_CHECKPOINT = re.compile(r"checkpoints/epoch-(\d+)\.safetensors")
 
 
-def _checkpoint(place: Place) -> str:
-    epoch, step = place
-    return f"checkpoints/epoch-{epoch:05d}" + f"-step-{step:07d}" * (step > 0) + ".safetensors"
+def _checkpoint(epoch: int) -> str:
+    return f"checkpoints/epoch-{epoch:05d}.safetensors"
 
 
 _BLOCKS = "blocks/"

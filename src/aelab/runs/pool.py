@@ -26,7 +26,7 @@ from aelab.errors import AelabError
 
 LONGEST_TEMPORARY = 70  # bytes; the path of a socket in it, at most 104 on macOS, takes 32 more
 MAIN = ("__main__", "__mp_main__")  # the name of a main module in its own process, in a worker
-SECONDS_TO_END = 30.0  # for the step that is being done, and for writing the state after it
+SECONDS_TO_END = 30.0  # for writing the state of the last whole epoch
 Send = Callable[[Any], None]
 Kind = Literal["started", "message", "done", "failed"]
 
@@ -53,7 +53,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time; ends when all have ended.
 
     When the caller leaves early (an interrupt), every process is sent SIGTERM, has time
-    to leave a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
+    to write a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
     """
     if workers < 1:
         raise AelabError(f"The number of workers must be at least 1, not {workers}.")
@@ -173,10 +173,6 @@ def _end(running: dict[Connection, tuple[Job, Any]]) -> None:
         process.terminate()
     deadline = time.monotonic() + SECONDS_TO_END
     for receiver, (_, process) in running.items():
-        # Whoever waits for room in its pipe can't leave a checkpoint, so all of them are heard out.
-        with contextlib.suppress(EOFError, OSError):
-            while (left := deadline - time.monotonic()) > 0 and receiver.poll(left):
-                receiver.recv()
         process.join(max(0.0, deadline - time.monotonic()))
         process.kill()
         process.join()

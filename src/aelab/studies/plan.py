@@ -18,7 +18,7 @@ from aelab.studies.sweep import BASE, Point
 
 # Not part of what makes two studies' runs comparable: they may grow from call to call, and the
 # data may move, for their checksums decide.
-_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes", "data"}
+_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "data"}
 Facts = dict[int | None, dict[str, Any]]  # by size of the training set, what the data are
 
 

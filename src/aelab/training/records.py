@@ -1,4 +1,4 @@
-"""What training gives after each epoch, and the state that it continues from."""
+"""What training yields after each epoch, and the state that it continues from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,6 @@ from torch import Tensor
 from aelab.losses import weighted_total
 
 NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
-# What a state from the middle of an epoch has beside weights and optimizer.
-ROWS, NORMS = "partway/rows", "partway/norms"
-NOISE, SECONDS = "partway/noise", "partway/seconds"
 
 
 @dataclass(frozen=True)
@@ -35,16 +32,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that training needs to go on after ``epoch`` epochs, as named tensors."""
+    """Everything that training needs to continue after ``epoch`` epochs, as named tensors."""
 
     epoch: int
     tensors: Mapping[str, Tensor]
-
-    @property
-    def step(self) -> int:
-        """The steps done of the epoch that follows."""
-        # A state that nobody has checked may have a single number there.
-        return self.tensors[ROWS].shape[:1].numel() if ROWS in self.tensors else 0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Model and optimizer as named tensors, and back."""
 
 import copy
-import math
 from collections.abc import Mapping
 
 import torch
@@ -9,9 +8,8 @@ from torch import Tensor
 
 from aelab.errors import TrainingError
 from aelab.models import Autoencoder
-from aelab.randomness import stream
 from aelab.training.optimizer import Adam
-from aelab.training.records import NOISE, NORM_EVERY, NORMS, ROWS, SECONDS, State
+from aelab.training.records import State
 from aelab.training.steps import Step, make_step
 
 
@@ -53,24 +51,15 @@ def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
     return found
 
 
-def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -> bool:
-    """Whether ``state`` has what a training of ``model`` on ``device`` would keep, by shape.
+def fits(model: Autoencoder, state: State) -> bool:
+    """Whether ``state`` has the tensors of a training of ``model``, by name, shape and kind.
 
-    A checksum says that a file is as it was written, not who wrote it, for what, and on what.
+    A checksum says that a file is as it was written, not which training wrote it.
     """
     twin = copy.deepcopy(model)
     step = make_step(twin)
-    like = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
-    if state.step:
-        pixels = torch.zeros(1, math.prod(model.architecture.image_size))
-        sums_T = step(pixels, stream(0), 0.0)
-        like |= {
-            ROWS: sums_T.expand(state.step, -1),
-            NORMS: torch.zeros(len(range(0, state.step, NORM_EVERY))),
-            NOISE: stream(0, device=device).get_state(),
-            SECONDS: torch.zeros(()),
-        }
-    return _shapes(like) == _shapes(state.tensors)
+    expected = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
+    return _shapes(expected) == _shapes(state.tensors)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
