@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aelab.experiment.presets import preset
-from aelab.training.loop import measure
+from aelab.training.loop import mean_loss
 from benchmarks.contestants import Setting
 from benchmarks.images import data
 from benchmarks.processes import Worker
@@ -101,7 +101,7 @@ def negative_elbo(folder: str, weights: dict[str, torch.Tensor]) -> float:
     model = preset("recipe", latent_dim=(d,)).build(f"vae-{d}")
     model.load_state_dict(weights)
     images = torch.from_numpy(data(folder).validation.images)
-    return measure(model, images, seed=0, protocol="grey", epoch=0).total
+    return mean_loss(model, images, seed=0, protocol="grey", epoch=0).total
 
 
 def table(entries: list[Entry]) -> str:

@@ -13,7 +13,7 @@ import torch
 from aelab.cli.commands import COMMANDS
 from aelab.errors import RunError
 from aelab.runs.creation import default_path
-from aelab.runs.folder import FORMAT, UNSEALED, Folder
+from aelab.runs.folder import FORMAT, FORMAT_1, Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
@@ -192,7 +192,7 @@ def test_another_format_is_refused_with_a_remedy(run: Run) -> None:
 
 def test_the_format_before_opens_and_is_sealed_by_the_next_write(run: Run) -> None:
     path = run.path / "manifest.json"
-    path.write_text(json.dumps(run.manifest() | {"format": UNSEALED}))
+    path.write_text(json.dumps(run.manifest() | {"format": FORMAT_1}))
     assert run.experiment()["models"] == ["ae"]
     run.note(status="finished")
     assert run.manifest()["format"] == FORMAT

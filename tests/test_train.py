@@ -12,9 +12,9 @@ from aelab.experiment.presets import preset
 from aelab.experiment.settings import Experiment
 from aelab.losses import Loss
 from aelab.models import MODELS, Autoencoder
-from aelab.training.loop import fit, measure
+from aelab.training.loop import fit, mean_loss
 from aelab.training.optimizer import Adam
-from aelab.training.records import Epoch, Measured, State
+from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
 
 SMALL = {"models": tuple(MODELS), "latent_dim": (4,), "network": {"hidden": (32,)}}
@@ -58,13 +58,13 @@ def test_weights_that_are_not_finite_are_never_a_state(
 ) -> None:
     """A loss is computed before its step, so the weights after the last step are checked too."""
 
-    def poisoned(model: Autoencoder, *arguments: Any) -> Measured:
-        measured = measure(model, *arguments)
+    def poisoned(model: Autoencoder, *arguments: Any) -> MeanLoss:
+        measured = mean_loss(model, *arguments)
         with torch.no_grad():
             next(model.parameters())[0, 0] = math.inf
         return measured
 
-    monkeypatch.setattr("aelab.training.loop.measure", poisoned)
+    monkeypatch.setattr("aelab.training.loop.mean_loss", poisoned)
     with pytest.raises(TrainingError, match=r"weights is not finite after epoch 1"):
         train(small(), "ae", tiny_data, 2)
 
@@ -97,7 +97,7 @@ def test_epoch_means_are_weighted_by_images_not_by_batches(tiny_data: Data) -> N
     epoch = train(experiment, "ae", tiny_data, 1)[0]
     model = experiment.build("ae-4")
     images = torch.from_numpy(tiny_data.train.images)
-    expected = measure(model, images, 0, "grey", 1.0)
+    expected = mean_loss(model, images, 0, "grey", 1.0)
     assert epoch.train.total == pytest.approx(expected.total, rel=1e-6)
 
 
@@ -105,7 +105,7 @@ def test_validation_does_not_depend_on_the_number_of_epochs_before(tiny_data: Da
     experiment = small()
     model = experiment.build("vae-4")
     images = torch.from_numpy(tiny_data.validation.images)
-    assert measure(model, images, 0, "grey", 1) == measure(model, images, 0, "grey", 2)
+    assert mean_loss(model, images, 0, "grey", 1) == mean_loss(model, images, 0, "grey", 2)
 
 
 def test_a_loss_that_is_not_finite_names_step_term_and_rate(
@@ -179,7 +179,7 @@ def test_adam_takes_parameters_of_any_shape_and_leaves_those_without_a_gradient(
     named = {name: torch.nn.Parameter(torch.zeros(shape)) for name, shape in
              (("scalar", ()), ("row", (6,)), ("table", (3, 2)), ("still", (3,)))}  # fmt: skip
     cuts = {"row": [slice(1, 3), slice(4, 5)], "table": [slice(None)], "still": [slice(None)]}
-    optimizer = Adam(named.items(), apart=lambda name: cuts.get(name, ()), multiple=0.5)
+    optimizer = Adam(named.items(), scaled_rows=lambda name: cuts.get(name, ()), lr_scale=0.5)
     for name in ("scalar", "row", "table"):
         named[name].grad = torch.ones_like(named[name])
     optimizer.step(0.1)

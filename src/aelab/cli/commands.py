@@ -47,7 +47,7 @@ def run(words: list[str]) -> None:
 
 def study(words: list[str]) -> None:
     """Train many paired seeds and decide claims; writes a study folder with report.html."""
-    from aelab.claims.rules import load_claims
+    from aelab.claims.claim import load_claims
     from aelab.studies.study import run_study
     from aelab.studies.sweep import parse as axes
 
@@ -161,13 +161,13 @@ def show(words: list[str]) -> None:
     """Print the results of a finished run, study or search."""
     from aelab.cli.search_tables import print_search
     from aelab.runs.search import SearchFolder
-    from aelab.runs.study import opened
+    from aelab.runs.study import open_folder
 
     path, output = parse(run_and(Output, show.__doc__), "show", words)
     if SearchFolder.is_at(path):
         print_search(SearchFolder(path), output)
     else:
-        _print_results(opened(path), output)
+        _print_results(open_folder(path), output)
 
 
 def presets(words: list[str]) -> None:
@@ -261,10 +261,10 @@ def _again(
     path: Path,
     doing: Evaluating | Resuming,
 ) -> None:
-    from aelab.runs.study import Study, opened
+    from aelab.runs.study import Study, open_folder
 
     workers = doing.workers or WORKERS
-    found = opened(path)
+    found = open_folder(path)
     if isinstance(found, Study):
         with _display(None, doing) as display:
             ended = of_study(path, workers, display.watch, doing.data)

@@ -1,4 +1,4 @@
-"""The folder of one trained model: checkpoints, history, weights, arrays and metrics."""
+"""The folder of one model: checkpoints, history, weights, arrays and metrics."""
 
 import io
 import json
@@ -19,19 +19,19 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class ModelFolder(Folder):
-    """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
+    """The folder of one model of a run: history, checkpoints, weights, metrics and arrays."""
 
     @property
     def remedy(self) -> str:
-        """The folder follows from the settings and the seed."""
-        return f"put a copy of it back, or delete {self.path} and aelab resume makes it anew"
+        """What can be done: settings and seed give the same model again."""
+        return f"put a copy of it back, or delete {self.path} and run aelab resume"
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
-        """Replace the history; a checkpoint has the rows up to it too."""
+        """Write the history; a checkpoint has the rows up to its epoch too."""
         self.write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def history(self) -> list[dict[str, Any]]:
-        """One row an epoch."""
+        """The history, one row per epoch."""
         if not self.has("history.jsonl"):
             return []
         lines = self.read("history.jsonl", MOST_JSON).splitlines()
@@ -57,13 +57,13 @@ class ModelFolder(Folder):
         self.remove(_checkpoint(epoch))
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
-        """Keep a part of a long measurement, so that an interrupt does not cost it."""
+        """Write a part of a long evaluation, so that an interrupt does not lose it."""
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         self.write(_block(name), buffer.getvalue())
 
     def block(self, name: str) -> NDArray[Any] | None:
-        """A part that was kept whole, or None."""
+        """A part that was written, or None."""
         try:
             values = np.load(io.BytesIO(self.read(_block(name))), allow_pickle=False)
         except RunError:
@@ -71,12 +71,12 @@ class ModelFolder(Folder):
         return np.asarray(values)
 
     def drop_blocks(self) -> None:
-        """Delete every part: the evaluation is complete."""
+        """Delete all parts; the evaluation is complete."""
         for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
             self.remove(name)
 
     def write_arrays(self, arrays: Arrays) -> None:
-        """Keep the arrays that figures and differences are made from."""
+        """Write the arrays that figures and differences are made from."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         self.write("arrays.npz", buffer.getvalue())

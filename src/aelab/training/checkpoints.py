@@ -49,9 +49,9 @@ def ended(rows: list[dict[str, Any]], config: Training) -> bool:
 
 
 def best_epoch(rows: list[dict[str, Any]]) -> int:
-    """The epoch (from 1) with the lowest validation total, among those with today's weights.
+    """The epoch (from 1) with the lowest validation total under the loss weights of the last one.
 
-    Totals under different weights, as in a KL warm-up, are different objectives.
+    Totals under other weights, as in a KL warm-up, are of another objective.
     """
     weights = rows[-1]["validation"]["weights"]
     comparable = [row for row in rows if row["validation"]["weights"] == weights]
@@ -59,15 +59,15 @@ def best_epoch(rows: list[dict[str, Any]]) -> int:
     return best
 
 
-def keep_best(folder: ModelFolder, state: State) -> None:
-    """Keep the weights of the best epoch so far, for a training that may stop early."""
+def write_best(folder: ModelFolder, state: State) -> None:
+    """Write the weights of the best epoch so far, for a training with early stopping."""
     folder.write("best.safetensors", _weights(state.tensors))
 
 
-def keep_chosen(
+def write_final(
     folder: ModelFolder, last: Mapping[str, Tensor], config: Training
 ) -> Mapping[str, Tensor]:
-    """Keep the weights that a training gives, those of its last or of its best epoch."""
+    """Write the final weights, those of the last epoch or, with early stopping, of the best one."""
     if config.early_stopping:
         last = folder.tensors("best.safetensors")
     folder.write("weights.safetensors", _weights(last))

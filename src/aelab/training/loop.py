@@ -17,12 +17,13 @@ from aelab.data.dataset import Data
 from aelab.models import Autoencoder
 from aelab.randomness import stream
 from aelab.training.optimizer import Adam
-from aelab.training.records import NORM_EVERY, Epoch, Measured, State
+from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
 from aelab.training.state import not_finite, restore, tensors_of
 from aelab.training.steps import Step, make_step
 
 VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
+NORM_EVERY = 8  # steps: the norm of the gradient takes 3% of a step
 LEAST_MEAN = 1e-3  # of a pixel that is always off: a bias further out is slow to come back
 
 
@@ -64,7 +65,7 @@ def fit(
     step = make_step(model)
     optimizer = Adam(
         step.named_parameters(), config.weight_decay,
-        apart=step.encoder_weights, multiple=config.encoder_rate,
+        scaled_rows=step.encoder_weights, lr_scale=config.encoder_rate,
     )  # fmt: skip
     present = Batches(train_u8, protocol)
     if start is not None:
@@ -72,7 +73,7 @@ def fit(
     for index in range(start.epoch if start else 0, config.epochs):
         train, norm, seconds = _train_epoch(model, step, optimizer, present, config, seed, index)
         trained = time.perf_counter()
-        validation = measure(model, validation_u8, seed, protocol, index + 1)
+        validation = mean_loss(model, validation_u8, seed, protocol, index + 1)
         where = f"after epoch {index + 1}"
         if not math.isfinite(validation.total):
             raise not_finite("validation total", where, optimizer.rate)
@@ -111,7 +112,7 @@ def _train_epoch(
     config: Training,
     seed: int,
     index: int,
-) -> tuple[Measured, float, float]:
+) -> tuple[MeanLoss, float, float]:
     """Train one epoch; its terms, mean gradient norm and seconds."""
     images, device = len(present.images_u8), present.images_u8.device
     order = torch.randperm(images, generator=stream(seed, "shuffle", index)).to(device)
@@ -142,15 +143,15 @@ def _train_epoch(
     seconds = time.perf_counter() - began
     terms = dict(zip(step.terms, (sums_ST.double().sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
-    measured = Measured(terms, dict(step.term_weights))
-    return measured, float(norms_S.double().mean()), seconds
+    losses = MeanLoss(terms, dict(step.term_weights))
+    return losses, float(norms_S.double().mean()), seconds
 
 
 @torch.inference_mode()
-def measure(
+def mean_loss(
     model: Autoencoder, images_u8: Tensor, seed: int, protocol: Protocol, epoch: float
-) -> Measured:
-    """The training objective on other images, with the same draws every time it is asked."""
+) -> MeanLoss:
+    """The training objective on other images, with the same noise at every call."""
     device = images_u8.device
     exact = torch.float32 if device.type == "mps" else torch.float64  # which MPS does not have
     generator = stream(seed, "validation", device=device)
@@ -166,7 +167,7 @@ def measure(
         for name, part in loss.per_dimension.items():
             dimensions[name] = dimensions.get(name, 0) + part.to(exact).sum(0)
     count = len(images_u8)
-    return Measured(
+    return MeanLoss(
         {name: float(value) / count for name, value in sums.items()},
         dict(weights),
         {name: (value / count).tolist() for name, value in dimensions.items()},

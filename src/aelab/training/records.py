@@ -8,11 +8,9 @@ from torch import Tensor
 
 from aelab.losses import weighted_total
 
-NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
-
 
 @dataclass(frozen=True)
-class Measured:
+class MeanLoss:
     """The objective on one split: means over images, in nats per image."""
 
     terms: Mapping[str, float]
@@ -25,7 +23,7 @@ class Measured:
         return weighted_total(self.terms, self.weights)
 
     def row(self) -> dict[str, Any]:
-        """The record as it stands in the history."""
+        """The record as a row of the history."""
         row = {"total": self.total, "terms": dict(self.terms), "weights": dict(self.weights)}
         return row | ({"per_dimension": dict(self.per_dimension)} if self.per_dimension else {})
 
@@ -43,8 +41,8 @@ class Epoch:
     """What one epoch did; ``state`` continues from its end."""
 
     index: int  # from 1
-    train: Measured
-    validation: Measured
+    train: MeanLoss
+    validation: MeanLoss
     learning_rate: float
     images_per_second: float
     gradient_norm: float  # mean over every eighth step and the last
@@ -52,7 +50,7 @@ class Epoch:
     state: State
 
     def row(self) -> dict[str, Any]:
-        """The record as it stands in the history."""
+        """The record as a row of the history."""
         return {
             "epoch": self.index,
             "train": self.train.row(),

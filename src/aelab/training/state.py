@@ -22,7 +22,7 @@ def not_finite(what: str, where: str, rate: float) -> TrainingError:
 
 
 def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> dict[str, Tensor]:
-    """Model and optimizer as named tensors, by the names of the model whatever step trains it.
+    """Model and optimizer as named tensors, by the model's names whatever step trains it.
 
     Raises TrainingError if a weight is not finite.
     """
@@ -41,7 +41,7 @@ def restore(model: Autoencoder, step: Step, optimizer: Adam, state: State) -> No
 
 
 def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
-    """Views of Adam's moments by parameter; of a step count itself, which its parts share."""
+    """Views of Adam's moments by parameter, and its step count, which all its parts share."""
     found: dict[str, Tensor] = {}
     for slot, tensors in optimizer.slots.items():
         for (name, parameter), values in zip(optimizer.parameters.items(), tensors, strict=True):
