@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aelab.experiment.presets import preset
-from aelab.training.loop import measure
+from aelab.training.loop import mean_loss
 from benchmarks.contestants import Setting
 from benchmarks.images import data
 from benchmarks.processes import Worker
@@ -102,7 +102,7 @@ def negative_elbo(folder: str, weights: dict[str, torch.Tensor]) -> float:
     model.load_state_dict(weights)
     split = data(folder).validation
     tensors = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    return measure(model, *tensors, seed=0, protocol="grey", epoch=0).total
+    return mean_loss(model, *tensors, seed=0, protocol="grey", epoch=0).total
 
 
 def table(entries: list[Entry]) -> str:

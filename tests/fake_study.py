@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from aelab.claims.rules import CLAIMS, Claim, frozen_hash
+from aelab.claims.claim import CLAIMS, Claim, frozen_hash
 from aelab.experiment.presets import preset
 from aelab.runs.run import Run
 from aelab.runs.study import Study
-from aelab.studies.aggregate import Entry, compose
+from aelab.studies.aggregate import compose
+from aelab.studies.plan import PlannedRun
 from aelab.studies.sweep import BASE, points
 
 TITLES = {"ae": "AE", "vae": "VAE", "noise": "Noisy AE", "pca": "PCA", "pixels": "Raw pixels"}
@@ -61,7 +62,7 @@ def make_study(
         for seed in range(seeds):
             kinds = base.baselines if seed == 0 and concerned == models else ()
             name = "/".join(part for part in (point.name, f"seed-{seed}") if part)
-            entry = Entry(name, point.setting, point.value, seed, concerned, kinds)
+            entry = PlannedRun(name, point.setting, point.value, seed, concerned, kinds)
             plan.append(entry)
             _make_run(study, entry, experiment, opposite, without, name in failed)
     study.note(plan=[dataclasses.asdict(entry) for entry in plan], status="finished")
@@ -76,7 +77,7 @@ def _data(train: int) -> dict[str, Any]:
 
 
 def _make_run(
-    study: Study, entry: Entry, experiment: Any, opposite: bool, without: Any, fails: bool
+    study: Study, entry: PlannedRun, experiment: Any, opposite: bool, without: Any, fails: bool
 ) -> None:
     settings = experiment.model_dump(mode="json") | {"seed": entry.seed, "models": entry.models}
     run = Run.create(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from aelab.claims.rules import frozen_hash
+from aelab.claims.claim import frozen_hash
 from aelab.data.dataset import Data
 from aelab.errors import AelabError
-from aelab.lab.jobs import describe
+from aelab.lab.data import describe
 from aelab.lab.run import run_lab
 from aelab.metrics import METRICS, Context, evaluate_baseline
 from aelab.metrics.baselines import Pca

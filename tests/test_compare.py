@@ -64,7 +64,7 @@ def test_columns_measures_and_differing_settings(tmp_path: Path) -> None:
     assert list(found.measures) == ["mse", "negative_elbo", "coverage"]
     assert found.notes == ()
     assert found.differing == {"seed": (0, 3), "vae.beta": (1.0, 4.0)}
-    assert found.as_json()["differing"]["vae.beta"] == [1.0, 4.0]
+    assert found.as_json()["differing"]["vae.beta"] == (1.0, 4.0)
 
 
 def test_a_smaller_training_set_and_other_sizes_may_be_compared(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_values_of_another_classifier_are_left_out(
         0.5, None, 0.5,
     ]  # fmt: skip
     assert [c.values["mse"] for c in found.columns[2:4]] == [0.01, 0.02]
-    assert found.as_json()["notes"] == [
+    assert found.notes == (
         "two was measured with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
-        "(SHA-256 abababababab): its values that depend on it are left out."
-    ]
+        "(SHA-256 abababababab): its values that depend on it are left out.",
+    )
     comparison_table(found)
     said = capsys.readouterr().out
     [row] = [line for line in said.splitlines() if "Coverage" in line]

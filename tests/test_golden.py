@@ -12,7 +12,7 @@ from aelab.experiment.presets import validate
 from aelab.lab.report import rebuild
 from aelab.runs.folder import FORMAT
 from aelab.runs.run import Run
-from aelab.runs.study import opened
+from aelab.runs.study import open_folder
 from aelab.training.state import load_weights
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,7 +22,7 @@ FORMATS = sorted(GOLDEN.iterdir())
 @pytest.fixture(params=FORMATS, ids=lambda path: path.name)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     path = shutil.copytree(request.param, tmp_path / request.param.name)
-    run = opened(path)
+    run = open_folder(path)
     assert isinstance(run, Run)
     return run
 

@@ -133,11 +133,11 @@ def test_a_checkpoint_without_a_history_is_passed_over(history: bytes, tmp_path:
     rows = [{"epoch": 1, "seconds": 1.0, "validation": {"total": 1.0, "weights": {}}}]
     write_state(folder, State(1, {"model/w": torch.ones(1)}), rows)
     bad = {"model/w": torch.zeros(1), "history": torch.tensor([*history], dtype=torch.uint8)}
-    folder.write_checkpoint((2, 0), safetensors.torch.save(bad))
+    folder.write_checkpoint(2, safetensors.torch.save(bad))
     state, found, [warning] = newest_state(folder)
     assert (state.epoch if state else None, found) == (1, rows)
     assert "The checkpoint of epoch 2 holds no history. Falling back" in warning
-    assert folder.checkpoints() == [(1, 0), (2, 0)]  # training removes it
+    assert folder.checkpoints() == [1, 2]  # training removes it
 
 
 def test_a_pipe_is_no_file(run: Run) -> None:

@@ -15,11 +15,10 @@ from aelab.config import registry
 from aelab.config.registry import load_plugins, registered_elsewhere
 from aelab.console.progress import Display, with_workers
 from aelab.errors import AelabError
-from aelab.lab.report import Watch
 from aelab.losses import Batch, Loss
 from aelab.metrics import METRICS
 from aelab.models import MODELS, Autoencoder
-from aelab.runs.pool import Event, check_workers
+from aelab.runs.pool import Event, Watch, check_workers
 
 
 class SparseAE(Autoencoder):

@@ -14,7 +14,7 @@ from aelab.errors import DataError, RunError, TrainingError
 from aelab.experiment.presets import validate
 from aelab.experiment.settings import Experiment
 from aelab.lab import run as lab
-from aelab.lab.jobs import load
+from aelab.lab.data import load
 from aelab.lab.jobs import train as train_model
 from aelab.lab.repair import repair
 from aelab.lab.report import explore, explorer_page, rebuild
@@ -128,7 +128,7 @@ def test_the_report_is_made_again_from_what_is_sound(copy: Run) -> None:
 def test_the_report_says_what_must_be_measured_again(copy: Run) -> None:
     harm(copy.model("pixels").path / "metrics.json")
     before = contents(copy)
-    with pytest.raises(RunError, match="holds no measures of pixels: aelab resume makes them"):
+    with pytest.raises(RunError, match="has no metrics of pixels: run aelab resume"):
         rebuild(copy.path)
     assert contents(copy) == before
 
@@ -219,8 +219,8 @@ def test_an_evaluation_that_fails_leaves_the_metrics_from_before(
         return {"pixels": "Out of memory."}
 
     before = contents(copy)
-    monkeypatch.setattr(lab, "_carry_out", fail)
-    with pytest.raises(TrainingError, match=r"pixels could not be evaluated, and .* keeps the"):
+    monkeypatch.setattr(lab, "run_all", fail)
+    with pytest.raises(TrainingError, match=r"pixels could not be evaluated, and .* keeps its old"):
         evaluate(copy.path)
     after = contents(copy)
     assert {path: after[path] for path in before} == before
@@ -274,7 +274,6 @@ def test_metrics_are_replaced_all_together_even_if_the_process_dies(
 
 WAYS: dict[str, dict[str, object]] = {
     "an epoch": {},
-    "a step": {"checkpoint_minutes": 1e-9},
     "stopping early": {"vae": {"epochs": 30, "early_stopping": 3, "learning_rate": 0.1}},
 }
 

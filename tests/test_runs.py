@@ -13,7 +13,7 @@ import torch
 from aelab.cli.commands import COMMANDS
 from aelab.errors import RunError
 from aelab.runs.creation import default_path
-from aelab.runs.folder import FORMAT, UNSEALED, Folder
+from aelab.runs.folder import FORMAT, FORMAT_1, Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
@@ -192,7 +192,7 @@ def test_another_format_is_refused_with_a_remedy(run: Run) -> None:
 
 def test_the_format_before_opens_and_is_sealed_by_the_next_write(run: Run) -> None:
     path = run.path / "manifest.json"
-    path.write_text(json.dumps(run.manifest() | {"format": UNSEALED}))
+    path.write_text(json.dumps(run.manifest() | {"format": FORMAT_1}))
     assert run.experiment()["models"] == ["ae"]
     run.note(status="finished")
     assert run.manifest()["format"] == FORMAT
@@ -234,17 +234,17 @@ def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
     for epoch in (1, 2, 3):
         state = State(epoch, {"x": torch.tensor([float(epoch)])})
         write_state(folder, state, history(epoch))
-    assert folder.checkpoints() == [(2, 0), (3, 0)]
+    assert folder.checkpoints() == [2, 3]
     assert len(list((folder.path / "checkpoints").iterdir())) == 2
     newest = max((folder.path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-1] + b"\x00")
     found, rows, warnings = newest_state(folder)
     assert found is not None
-    assert (found.epoch, found.step, len(rows)) == (2, 0, 2)
+    assert (found.epoch, len(rows)) == (2, 2)
     assert found.tensors["x"].item() == 2
     assert len(warnings) == 1
     assert newest.name in warnings[0]
-    assert folder.checkpoints() == [(2, 0), (3, 0)]  # finding one removes nothing
+    assert folder.checkpoints() == [2, 3]  # finding one removes nothing
 
 
 def test_arrays_and_history_round_trip(run: Run) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aelab.claims.rules import CLAIMS
+from aelab.claims.claim import CLAIMS
 from aelab.cli.commands import evaluate, report
 from aelab.console.progress import Display
 from aelab.errors import AelabError, DataError, RunError, TrainingError
@@ -32,16 +32,16 @@ from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study
 from aelab.search import Search, run_search
+from aelab.studies.execution import complete_run
 from aelab.studies.plan import missing
 from aelab.studies.study import (
-    _complete,
     evaluate_study,
     rebuild_study,
     report_study,
     resume_study,
     run_study,
 )
-from aelab.studies.sweep import BASE, parse, points, written
+from aelab.studies.sweep import BASE, format_value, parse, points
 from tests.fake_study import make_study
 
 EFFORT = {"draws": 50, "pairs": 20}
@@ -96,7 +96,7 @@ def test_a_seed_without_an_explorer_is_told(
     path = shutil.copytree(whole.run_path("seed-1"), tmp_path / "seed-1")
     monkeypatch.setattr("aelab.lab.report.explore", gone)
     said: list[dict[str, str]] = []
-    _complete(said.append, path)
+    complete_run(said.append, path)
     assert said == [{"phase": "reporting"}, {"warning": "No new explorer: The data have gone."}]
     assert Run(path).manifest()["status"] == "finished"
 
@@ -277,7 +277,7 @@ def test_a_run_that_cannot_be_repaired_stops_a_study_before_anything_is_changed(
     seed = study.run_path("seed-1")
     (seed / name).write_bytes((seed / name).read_bytes()[:-3])
     before = {p: p.read_bytes() for p in study.path.rglob("*") if p.is_file() and p.name != ".lock"}
-    said = f"{re.escape(name)} is damaged.* delete the folder {seed} and aelab resume {study.path} "
+    said = f"{re.escape(name)} is damaged.* delete the folder {seed} and train it again "
     for command in (rebuild_study, evaluate_study, resume_study):
         with pytest.raises(RunError, match=said):
             command(study.path)
@@ -385,7 +385,7 @@ def test_axes_are_parsed_and_checked() -> None:
     assert found[0].of(base).latent_dim == (2,)
     assert found[0].affects("ae")
     assert not found[1].affects("ae")
-    assert [written(v) for v in (None, 1.0, 0.1, 1234567.5, "relu")] == [
+    assert [format_value(v) for v in (None, 1.0, 0.1, 1234567.5, "relu")] == [
         "all", "1", "0.1", "1234567.5", "relu",
     ]  # fmt: skip
 

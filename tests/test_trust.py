@@ -16,14 +16,14 @@ import aelab
 from aelab.errors import RunError
 from aelab.lab.jobs import train_and_evaluate
 from aelab.runs.run import Run
-from aelab.training.checkpoints import Due
+from aelab.training.optimizer import Adam
 from tests.processes import wait_for_the_end_of_session
 from tests.torture import KEY, TRIALS, Ground, check_the_end, new_run
 
 TIMES = {
     "killed_at_a_failpoint": 8,
     "killed_at_a_moment": 3,
-    "told_to_end": 3,
+    "ended_by_sigterm": 3,
     "not_finite": 2,
     "full_disk": 4,
     "strange_checkpoint": 6,
@@ -116,18 +116,18 @@ def test_no_array_of_the_package_may_be_a_pickle() -> None:
         assert text.count("allow_pickle=False") == calls, path
 
 
-def test_whoever_is_told_to_end_leaves_the_step_it_is_at(
+def test_sigterm_writes_the_state_of_the_last_whole_epoch(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, asked, steps = new_run(ground, "told"), Due.__call__, count()
+    path, train_step, steps = new_run(ground, "stopped", checkpoint_epochs=9), Adam.step, count()
     heard: list[str] = []
 
-    def told(due: Due) -> bool:
-        if next(steps) == 8:  # six steps are an epoch
+    def step(optimizer: Adam, rate: float) -> None:
+        train_step(optimizer, rate)
+        if next(steps) == 14:  # six steps are an epoch
             os.kill(os.getpid(), signal.SIGTERM)
-        return asked(due)
 
-    monkeypatch.setattr(Due, "__call__", told)
+    monkeypatch.setattr(Adam, "step", step)
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
     try:
         with pytest.raises(SystemExit, match="143"):
@@ -135,8 +135,8 @@ def test_whoever_is_told_to_end_leaves_the_step_it_is_at(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == ["SIGTERM"]
-    assert Run(path).model(KEY).checkpoints() == [(1, 0), (1, 3)]
-    assert "within an epoch" in check_the_end(ground, path, [])
+    assert Run(path).model(KEY).checkpoints() == [2]
+    check_the_end(ground, path, [{"epoch": 2}])
 
 
 def test_sigterm_ends_with_143_and_no_orphan(tiny_folder: Path, tmp_path: Path) -> None:

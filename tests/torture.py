@@ -32,7 +32,8 @@ from aelab.data.sources import Source, resolve_data
 from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment.presets import experiment_of, merge, preset
 from aelab.experiment.settings import Experiment
-from aelab.lab.jobs import describe, train, train_and_evaluate
+from aelab.lab.data import describe
+from aelab.lab.jobs import train, train_and_evaluate
 from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
 from aelab.runs.run import Run
@@ -55,7 +56,7 @@ class Ground:
     source: Source
     weights: bytes
     history: list[dict[str, Any]]
-    points: dict[bool, int]  # failpoints that a run passes, with a checkpoint a step or an epoch
+    points: int  # failpoints that a run passes
     seconds: float  # that it takes
 
 
@@ -67,19 +68,15 @@ def prepare(folder: Path) -> Ground:
         data=str(folder / "digits"), vae={"epochs": EPOCHS}, evaluation={"pairs": 50},
     )  # fmt: skip
     source = resolve_data(experiment.data)
-    ground = Ground(folder, experiment, source, b"", [], {}, 0)
-    often = finish(ground, new_run(ground, "often", **OFTEN))[-1]["points"]
+    ground = Ground(folder, experiment, source, b"", [], 0, 0)
     path = new_run(ground, "reference")
     began = time.monotonic()
-    points = {False: finish(ground, path)[-1]["points"], True: often}
+    points = finish(ground, path)[-1]["points"]
     left = Run(path).model(KEY)
     return Ground(
         folder, experiment, source, left.read("weights.safetensors"), timeless(left.history()),
         points, time.monotonic() - began,
     )  # fmt: skip
-
-
-OFTEN = {"checkpoint_minutes": 1e-9}  # keeps a state after every step
 
 
 def new_run(ground: Ground, name: str | Path, **changes: Any) -> Path:
@@ -209,8 +206,6 @@ def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
     for name in left.manifest()["files"]:
         left.read(name)
     shutil.rmtree(path)
-    if resumed and resumed[0]["step"]:
-        return "resumed within an epoch, equal to the bit"
     return "resumed, equal to the bit"
 
 
@@ -219,25 +214,24 @@ def check_the_end(ground: Ground, path: Path, before: list[Any]) -> str:
 
 def killed_at_a_failpoint(ground: Ground, rng: Rng) -> str:
     """SIGKILL around a write, flush, rename or removal."""
-    often = bool(rng.random() < 0.5)
-    path = new_run(ground, f"killed-{rng.integers(2**60)}", **(OFTEN if often else {}))
-    before = listen(*start(ground, path, at=int(rng.integers(1, ground.points[often] + 1))))
+    path = new_run(ground, f"killed-{rng.integers(2**60)}")
+    before = listen(*start(ground, path, at=int(rng.integers(1, ground.points + 1))))
     return check_the_end(ground, path, before)
 
 
 def killed_at_a_moment(ground: Ground, rng: Rng) -> str:
     """SIGKILL at any time."""
-    often = OFTEN if rng.random() < 0.5 else {}
-    path = new_run(ground, f"moment-{rng.integers(2**60)}", **often)
+    path = new_run(ground, f"moment-{rng.integers(2**60)}")
     receiver, process = start(ground, path)
     before = some_moment(ground, rng, receiver)
     process.kill()
     return check_the_end(ground, path, before + listen(receiver, process))
 
 
-def told_to_end(ground: Ground, rng: Rng) -> str:
-    """SIGTERM at any time: whoever trains leaves the step it is at, and ends by the signal."""
-    path = new_run(ground, f"told-{rng.integers(2**60)}")
+def ended_by_sigterm(ground: Ground, rng: Rng) -> str:
+    """SIGTERM at any time: a training writes the last whole epoch, and ends by the signal."""
+    epochs = int(rng.integers(1, EPOCHS))
+    path = new_run(ground, f"ended-{rng.integers(2**60)}", checkpoint_epochs=epochs)
     receiver, process = start(ground, path)
     before = some_moment(ground, rng, receiver)
     process.terminate()
@@ -297,9 +291,7 @@ def full_disk(ground: Ground, rng: Rng) -> str:
 
 def strange_checkpoint(ground: Ground, rng: Rng) -> str:
     """A tensor of the newest checkpoint has another name, shape or kind, its checksum right."""
-    path = new_run(
-        ground, f"strange-{rng.integers(2**60)}", **(OFTEN if rng.random() < 0.5 else {})
-    )
+    path = new_run(ground, f"strange-{rng.integers(2**60)}")
     receiver, process = start(ground, path)
     heard = [receiver.recv() for _ in range(rng.integers(1, EPOCHS))]
     process.kill()
@@ -307,8 +299,8 @@ def strange_checkpoint(ground: Ground, rng: Rng) -> str:
     folder = Run(path).model(KEY)
     if not folder.checkpoints():  # it was killed before the first
         return check_the_end(ground, path, heard)
-    place = folder.checkpoints()[-1]
-    tensors = folder.checkpoint(place)
+    epoch = folder.checkpoints()[-1]
+    tensors = folder.checkpoint(epoch)
     name = str(rng.choice(sorted(tensors)))
     tensor = tensors.pop(name)
     kind = torch.float32 if tensor.dtype == torch.uint8 else torch.int64
@@ -317,7 +309,7 @@ def strange_checkpoint(ground: Ground, rng: Rng) -> str:
         "shape": {name: tensor[None].clone()}, "kind": {name: tensor.nan_to_num().to(kind)},
     }  # fmt: skip
     other = others[str(rng.choice(sorted(others)))]
-    folder.write_checkpoint(place, safetensors.torch.save(tensors | other))
+    folder.write_checkpoint(epoch, safetensors.torch.save(tensors | other))
     return check_the_end(ground, path, [])  # what the checkpoint before it had is all there is
 
 
@@ -344,7 +336,7 @@ def damaged_file(ground: Ground, rng: Rng) -> str:
 TRIALS: dict[str, Callable[[Ground, Rng], str]] = {
     trial.__name__: trial
     for trial in (
-        killed_at_a_failpoint, killed_at_a_moment, told_to_end, not_finite, full_disk,
+        killed_at_a_failpoint, killed_at_a_moment, ended_by_sigterm, not_finite, full_disk,
         strange_checkpoint, damaged_file, bad_idx, impossible_data, one_bad_copy, bad_toml,
     )
 }  # fmt: skip

@@ -8,13 +8,14 @@ from aelab.config.registry import load_plugins
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aelab.claims.rules import CLAIMS, Claim, claim, load_claims
+    from aelab.claims.claim import CLAIMS, Claim, claim, load_claims
     from aelab.data.dataset import Data, Split
     from aelab.data.sources import load_data
     from aelab.experiment.presets import PRESETS, load_toml, preset
     from aelab.experiment.settings import Experiment, model
     from aelab.export import load_exported
-    from aelab.lab.jobs import load_model, load_run_data
+    from aelab.lab.data import load_run_data
+    from aelab.lab.jobs import load_model
     from aelab.lab.report import explore, report_run
     from aelab.lab.run import evaluate, export_models, resume, run_lab
     from aelab.losses import Batch, Loss
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     from aelab.training.settings import Training
 
 _HOMES = {
-    "aelab.claims.rules": ("CLAIMS", "Claim", "claim", "load_claims"),
+    "aelab.claims.claim": ("CLAIMS", "Claim", "claim", "load_claims"),
     "aelab.data.dataset": ("Data", "Split"),
     "aelab.data.sources": ("load_data",),
     "aelab.experiment.presets": ("PRESETS", "load_toml", "preset"),
     "aelab.experiment.settings": ("Experiment", "model"),
     "aelab.export": ("load_exported",),
-    "aelab.lab.jobs": ("load_model", "load_run_data"),
+    "aelab.lab.data": ("load_run_data",),
+    "aelab.lab.jobs": ("load_model",),
     "aelab.lab.report": ("explore", "report_run"),
     "aelab.lab.run": ("evaluate", "export_models", "resume", "run_lab"),
     "aelab.losses": ("Batch", "Loss"),

@@ -1,12 +1,12 @@
 """The statistics over paired seeds: sign-flip test, its interval, effect size, Holm's correction.
 
-Test and interval are one thing seen from two sides. If the Δ of a seed is symmetric about θ, then
-each nonempty subset of the n seeds has its mean below θ with known frequency (Hartigan, 1969,
-"Using subsample values as typical values", JASA 64, theorem 1): the 2ⁿ − 1 subset means cut the
-line into 2ⁿ parts that hold θ equally often. The sign-flip test of θ = 0 counts the subset means
-beyond zero, the interval is between two of them; so the interval leaves out zero exactly when
-p ≤ .05. A t interval would assume normal seeds, a percentile bootstrap of ten is too short, and
-either could contradict the test.
+Test and interval come from the same sums. If the Δ of a seed is symmetric about θ, the 2ⁿ − 1
+means of the nonempty subsets of the n seeds cut the line into 2ⁿ parts that hold θ equally often
+(Hartigan, 1969, "Using subsample values as typical values", JASA 64, theorem 1). The sign-flip test
+of θ = 0 counts the subset means beyond zero, and the interval lies between two of them; so it
+excludes zero exactly when p ≤ .05. SciPy has the test (``permutation_test``, the oracle in our
+tests) but not the interval. A t interval would assume normal seeds, a percentile bootstrap of ten
+seeds is too short, and either could contradict the test.
 
 Shape legend: N seeds, S subsets of them.
 """
@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Paired:
-    """The Δ of each seed, and what follows from them."""
+    """The Δ of each seed, and their statistics."""
 
     deltas: tuple[float, ...]
 
@@ -100,9 +101,9 @@ class Paired:
         sums_S, sizes_S = self._subsets
         parts = len(sums_S)
         outside = max(1, math.floor(LEVEL / 2 * parts))  # parts of the line left out on each side
-        kept = sizes_S > 0
-        ends = [outside - 1, int(kept.sum()) - outside]
-        low, high = np.partition(sums_S[kept] / sizes_S[kept], ends)[ends]
+        nonempty = sizes_S > 0
+        ends = [outside - 1, int(nonempty.sum()) - outside]
+        low, high = np.partition(sums_S[nonempty] / sizes_S[nonempty], ends)[ends]
         return Interval(float(low), float(high), 1 - 2 * outside / parts)
 
     @property
@@ -122,11 +123,9 @@ class Paired:
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
     """Adjusted p of each hypothesis by name; Holm (1979), a step-down Bonferroni correction."""
-    adjusted: dict[str, float] = {}
-    largest = 0.0
-    for place, name in enumerate(sorted(p, key=lambda name: p[name])):
-        largest = max(largest, min(1.0, (len(p) - place) * p[name]))
-        adjusted[name] = largest
+    names = sorted(p, key=lambda name: p[name])
+    steps = [min(1.0, (len(p) - place) * p[name]) for place, name in enumerate(names)]
+    adjusted = dict(zip(names, accumulate(steps, max), strict=True))
     return {name: adjusted[name] for name in p}
 
 

@@ -150,12 +150,12 @@ def show(path: RunFolder, output: Printed) -> None:
     """Print the results of a finished run, study or search."""
     from aelab.cli.search_tables import print_search
     from aelab.runs.search import SearchFolder
-    from aelab.runs.study import opened
+    from aelab.runs.study import open_folder
 
     if SearchFolder.is_at(path):
         print_search(SearchFolder(path), output)
     else:
-        _print_results(opened(path), output)
+        _print_results(open_folder(path), output)
 
 
 @command
@@ -235,9 +235,9 @@ def _repeat(
     path: Path,
     options: Evaluating | Resuming,
 ) -> None:
-    from aelab.runs.study import opened
+    from aelab.runs.study import open_folder
 
-    found, workers = opened(path), options.workers or WORKERS
+    found, workers = open_folder(path), options.workers or WORKERS
     if isinstance(found, aelab.Study):
         with _display(None, options) as display:
             study = of_study(path, workers, display.watch, options.data)

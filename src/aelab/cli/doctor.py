@@ -102,7 +102,7 @@ def look_at_data(source: str | None, say: Callable[[str], None]) -> list[dict[st
 
 def _look(source: str, say: Callable[[str], None]) -> dict[str, Any]:
     from aelab.data.sources import resolve_data
-    from aelab.lab.jobs import describe
+    from aelab.lab.data import describe
 
     found = resolve_data(source, on_progress=say)
     data = found.load()

@@ -80,9 +80,7 @@ class Display:
         elif "epoch" in content:
             self._epoch(event.job, content)
         elif "resumed" in content:
-            epochs, steps = content["resumed"], content["step"]
-            position = f"step {steps} of epoch {epochs + 1}" if steps else f"epoch {epochs}"
-            self.console.print(f"{event.job}: resumed after {position}.")
+            self.console.print(f"{event.job}: resumed after epoch {content['resumed']}.")
         elif "warning" in content:
             self.errors.print(f"{event.job}: {content['warning']}", style="yellow")
         else:

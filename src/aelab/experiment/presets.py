@@ -103,10 +103,14 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+_RETIRED = ("checkpoint_minutes",)  # settings of older versions, which no longer do anything
+
+
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
     """The Experiment of plain settings; a mistake is reported in one sentence."""
+    present = {name: value for name, value in settings.items() if name not in _RETIRED}
     try:
-        return experiment_type().model_validate(settings)
+        return experiment_type().model_validate(present)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
 

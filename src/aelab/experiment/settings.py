@@ -61,11 +61,6 @@ class Experiment(Config):
     checkpoint_epochs: int = Field(
         1, ge=1, description="Epochs between checkpoints; the last epoch has one, too."
     )
-    checkpoint_minutes: float | None = Field(
-        None,
-        gt=0,
-        description="Keep one after so many minutes instead, also in the middle of an epoch.",
-    )
     network: Network = Field(Network(), description="The network that the models share.")
     evaluation: EvaluationSettings = Field(
         EvaluationSettings(), description="The size of the evaluation."

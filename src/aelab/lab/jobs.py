@@ -1,22 +1,19 @@
-"""What is done for a run in processes of their own: training, measuring, checking one model."""
+"""What worker processes do for a run: train a model, evaluate it, check its likelihood."""
 
 import dataclasses
-import math
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from aelab.config.device import find_device, measuring_device
-from aelab.data.cache import require_cache
 from aelab.data.dataset import Data
-from aelab.data.idx import printable
-from aelab.data.sources import Source, resolve_data
-from aelab.errors import DataError, RunError
+from aelab.data.sources import Source
+from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
+from aelab.lab.data import load, load_run_data, require_same_data
 from aelab.metrics import (
     Context,
     Evaluation,
@@ -24,79 +21,23 @@ from aelab.metrics import (
     evaluate_baseline,
     health,
     obtain_classifier,
-    require_components,
 )
 from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Job, Send
 from aelab.runs.run import Run
-from aelab.runs.search import SearchFolder
-from aelab.runs.study import Study
 from aelab.training.checkpoints import (
-    Due,
+    before_sigterm,
     best_epoch,
     ended,
-    keep_best,
-    keep_chosen,
     newest_state,
+    write_best,
+    write_final,
     write_state,
 )
-from aelab.training.loop import fit_in_parts
-from aelab.training.records import Epoch, State
+from aelab.training.loop import fit
 from aelab.training.state import fits, load_weights
-
-CLASSIFIER = "classifier"  # the name of the job that makes it
-
-
-def load(source: Source, experiment: Experiment) -> Data:
-    """The data of an experiment, from where they are."""
-    return source.load(
-        seed=experiment.split_seed,
-        validation=experiment.validation,
-        train_size=experiment.train_size,
-    )
-
-
-def load_run_data(run: Run, data: str | None = None) -> Data:
-    """The data of a run, verified against what it was trained on; see :func:`find_data`."""
-    return find_data(run, data)[1]
-
-
-def find_data(folder: Run | Study | SearchFolder, data: str | None = None) -> tuple[Source, Data]:
-    """Where the data of a run, study or search are, and the data.
-
-    Args:
-        folder: The run, study or search.
-        data: Where its data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
-
-    Raises:
-        DataError: If they cannot be read, or their checksums are not those in the manifest.
-    """
-    source = Source(**folder.manifest()["source"])
-    if data is not None:
-        source = resolve_data(data)
-    elif source.files and not all(map(os.path.exists, source.files.values())):
-        raise DataError(
-            f"The data of {folder.path} are no longer in "
-            f"{printable(Path(next(iter(source.files.values()))).parent)}: name the folder that "
-            "they have moved to by --data."
-        )
-    found = load(source, experiment_of(folder))
-    same_data(folder, found)
-    return source, found
-
-
-def require_possible(experiment: Experiment, data: Mapping[str, Any]) -> None:
-    """Raise AelabError if a run of these settings cannot be evaluated here, on these data.
-
-    ``data`` are the facts of :func:`describe`.
-    """
-    require_cache()
-    experiment.require_packages()
-    pixels = math.prod(data["image_size"])
-    for d in experiment.latent_dim if "pca" in experiment.baselines else ():
-        require_components(d, data["counts"]["train"], pixels)
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
@@ -116,46 +57,38 @@ def load_model(run: Run, key: str) -> Autoencoder:
     return model.eval()
 
 
-def describe(data: Data) -> dict[str, Any]:
-    """The facts about the data that a run carries."""
-    return {
-        "name": data.name,
-        "source": data.source,
-        "why": data.why,
-        "split": data.split,
-        "sha256": data.sha256,
-        "label_names": list(data.label_names),
-        "image_size": list(data.image_size),
-        "counts": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
-    }
+def classifier_job(run: Run, source: Source, label: str = "") -> Job:
+    """The job that trains the digit classifier of a run's data, unless it is in the cache.
 
-
-def same_data(folder: Run | Study | SearchFolder, data: Data) -> None:
-    """Raise DataError if the folder was made with other data."""
-    if folder.manifest()["data"]["sha256"] != data.sha256:
-        raise DataError(
-            f"{data.name} is not the data of {folder.path}: the checksums differ; name the folder "
-            "of the same files by --data."
-        )
+    It takes a minute once, while the first model trains; models that need it wait for it.
+    """
+    return Job(f"{label}classifier", _obtain_classifier, (run.path, source))
 
 
 def jobs(
     run: Run, experiment: Experiment, source: Source, label: str = "", again: bool = False
 ) -> list[Job]:
-    """What trains and measures the models of ``run``; ``label`` tells runs in one pool apart.
+    """The jobs that train and evaluate the models of a run, and evaluate its baselines.
 
-    ``again`` measures all models anew, beside the metrics they have (see ``Run.staging``).
+    Args:
+        run: The run.
+        experiment: Its experiment.
+        source: Where its data are.
+        label: Prefix of the jobs' names, where several runs share a pool.
+        again: Evaluate the trained models again, beside their metrics (see ``Run.staging``).
     """
-    # It takes a minute once, while the first model trains; those that need it wait for each other.
-    classifier = Job(f"{label}{CLASSIFIER}", _obtain_classifier, (run.path, source))
-    models = [
-        Job(label + key, train_and_evaluate, (run.path, key, source, again))
-        for key in experiment.by_key
+    left_out = untrained(run, experiment.by_key) if again else ()
+    models = [(key, train_and_evaluate) for key in experiment.by_key if key not in left_out]
+    baselines = [(key, _evaluate_baseline) for key in experiment.baseline_keys]
+    return [
+        Job(label + key, function, (run.path, key, source, again))
+        for key, function in (*models, *baselines)
     ]
-    return [classifier, *models] + [
-        Job(label + key, _measure_baseline, (run.path, key, source, again))
-        for key in experiment.baseline_keys
-    ]
+
+
+def untrained(run: Run, keys: Iterable[str]) -> list[str]:
+    """Those of the models ``keys`` that have no weights, or damaged ones."""
+    return [key for key in keys if not run.model(key).sound("weights.safetensors")]
 
 
 def _obtain_classifier(send: Send, path: Path, source: Source) -> None:
@@ -166,44 +99,41 @@ def _obtain_classifier(send: Send, path: Path, source: Source) -> None:
 def train_and_evaluate(
     send: Send, path: Path, key: str, source: Source, again: bool = False
 ) -> None:
-    """The job of a model: train it if it is not, from its last checkpoint, and measure it."""
+    """The job of a model: train it, from its last checkpoint, unless that is done; evaluate it."""
     run = Run(path)
     folder = run.model(key)
-    measured = run.staging(key) if again else folder
+    target = run.staging(key) if again else folder
     experiment = experiment_of(run)
-    if measured.sound("metrics.json", "arrays.npz") and folder.has("weights.safetensors"):
+    if target.sound("metrics.json", "arrays.npz") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
-    same_data(run, data)
+    require_same_data(run, data)
     model = experiment.build(key, data.image_size)
     if folder.has("weights.safetensors"):
         load_weights(model, folder.tensors("weights.safetensors"))
     else:
         train(send, experiment, key, model, data, folder)
-    if not again and folder.has("metrics.json"):  # only the weights were lost: the same again
+    if not again and folder.has("metrics.json"):  # only the weights were lost, and are the same
         return
     model.to(measuring_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
-        experiment, model, data, blocks=measured, report=lambda text: send({"phase": text})
+        experiment, model, data, blocks=target, report=lambda text: send({"phase": text})
     )
     evaluation = evaluate_model(context)
     history = folder.history()
     name, d = experiment.by_key[key]
-    _keep(
-        measured,
-        evaluation,
-        {
-            "model": name,
-            "title": MODELS[name].title,
-            "latent_dim": d,
-            "parameters": model.parameter_count,
-            "epochs": len(history),
-            "seconds": sum(row["seconds"] for row in history),
-            "status": "finished",
-            "health": health(context, evaluation.metrics, history),
-        },
-    )
+    facts = {
+        "model": name,
+        "title": MODELS[name].title,
+        "latent_dim": d,
+        "parameters": model.parameter_count,
+        "epochs": len(history),
+        "seconds": sum(row["seconds"] for row in history),
+        "status": "finished",
+        "health": health(context, evaluation.metrics, history),
+    }
+    _write_evaluation(target, evaluation, facts)
 
 
 def train(
@@ -214,65 +144,47 @@ def train(
     data: Data,
     folder: ModelFolder,
 ) -> None:
-    """Run the loop with its checkpoints and early stopping; end with the chosen weights."""
+    """Train to the end, from the last checkpoint if there is one, and load the final weights."""
     config = experiment.training(experiment.by_key[key][0])
-    device = find_device(experiment.device)
-    start, rows, warnings = newest_state(folder, lambda state: fits(model, state, device))
+    state, rows, warnings = newest_state(folder, lambda state: fits(model, state))
     for text in warnings:
         send({"warning": text})
-    for place in folder.checkpoints():
-        if start is None or place > (start.epoch, start.step):  # damaged, or of no training
-            folder.drop_checkpoint(place)
-    if start:
-        send({"resumed": start.epoch, "step": start.step})
-    weights = start.tensors if start else {}
-    if not ended(rows, start, config):
-        weights = _walk(send, experiment, key, model, data, folder, start, rows)
-    load_weights(model, keep_chosen(folder, weights, config))
+    for number in folder.checkpoints():
+        if state is None or number > state.epoch:  # damaged, or of another training
+            folder.remove_checkpoint(number)
+    if state:
+        send({"resumed": state.epoch})
 
+    def save_last_epoch() -> None:
+        if state and state.epoch not in folder.checkpoints():
+            write_state(folder, state, rows[: state.epoch])
 
-def _walk(
-    send: Send,
-    experiment: Experiment,
-    key: str,
-    model: Autoencoder,
-    data: Data,
-    folder: ModelFolder,
-    start: State | None,
-    rows: list[dict[str, Any]],
-) -> Mapping[str, torch.Tensor]:
-    """Train to the end from ``start``, of which ``rows`` is the history; gives the last weights."""
-    config = experiment.training(experiment.by_key[key][0])
-    due = Due(experiment.checkpoint_epochs, experiment.checkpoint_minutes)
-    parts = fit_in_parts(
-        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=start,
-        device=find_device(experiment.device), pause=due,
+    epochs = fit(
+        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=state,
+        device=find_device(experiment.device),
     )  # fmt: skip
-    with due.told_to_end():
-        for part in parts:
-            state = part.state if isinstance(part, Epoch) else part
-            if isinstance(part, Epoch):
-                rows.append(part.row())
-                if config.early_stopping and best_epoch(rows) == len(rows):
-                    keep_best(folder, state)
-                folder.write_history(rows)
-            over = ended(rows, state, config)
-            if over or due.at(state):
+    with before_sigterm(save_last_epoch):
+        for epoch in () if ended(rows, config) else epochs:
+            rows.append(epoch.row())
+            if config.early_stopping and best_epoch(rows) == len(rows):
+                write_best(folder, epoch.state)
+            folder.write_history(rows)
+            state, over = epoch.state, ended(rows, config)
+            if over or epoch.index % experiment.checkpoint_epochs == 0:
                 write_state(folder, state, rows)
-                due.kept()
-            if isinstance(part, Epoch):
-                send({"epoch": part.index, "epochs": config.epochs, "row": rows[-1]})
-            if over or due.to_end:
+            send({"epoch": epoch.index, "epochs": config.epochs, "row": rows[-1]})
+            if over:
                 break
-    return state.tensors
+    assert state is not None
+    load_weights(model, write_final(folder, state.tensors, config))
 
 
-def _measure_baseline(send: Send, path: Path, key: str, source: Source, again: bool) -> None:
+def _evaluate_baseline(send: Send, path: Path, key: str, source: Source, again: bool) -> None:
     run = Run(path)
     folder = run.staging(key) if again else run.model(key)
     if folder.sound("metrics.json", "arrays.npz"):
         return
-    send({"phase": "measuring"})
+    send({"phase": "evaluating"})
     experiment = experiment_of(run)
     name, _, d = key.partition("-")
     size = int(d) if d else None
@@ -280,11 +192,11 @@ def _measure_baseline(send: Send, path: Path, key: str, source: Source, again: b
         name, size, load(source, experiment), experiment.seed, experiment.pixels
     )
     title = {"pca": "PCA", "pixels": "Raw pixels"}[name]
-    _keep(folder, evaluation, {"title": title, "latent_dim": size})
+    _write_evaluation(folder, evaluation, {"title": title, "latent_dim": size})
 
 
-def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) -> None:
-    """Write arrays first: metrics.json is what says that a model has been evaluated."""
+def _write_evaluation(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) -> None:
+    """Write the arrays first: a model that has metrics.json has been evaluated."""
     per_image = {f"per_image/{name}": values for name, values in evaluation.per_image.items()}
     folder.write_arrays(evaluation.arrays | per_image)
     metrics = {
@@ -296,7 +208,7 @@ def _keep(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) ->
 
 
 def anneal(send: Send, path: Path, key: str) -> None:
-    """The job of checking the likelihood of a model that makes images."""
+    """The job that checks the likelihood bound of a model by annealed importance sampling."""
     run = Run(path)
     context = Context.of(
         experiment_of(run), load_model(run, key), load_run_data(run),

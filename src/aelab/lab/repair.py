@@ -1,7 +1,8 @@
 """Repair of a damaged run folder: each damaged file is reported by name and never used.
 
-Files that follow from others are deleted, so that a resume makes them again; history and weights
-come from the last checkpoint, which holds both. Nothing can replace experiment.json or a manifest.
+Files that can be made from others are deleted, so that a resume makes them again. History and
+weights come from the last checkpoint, which holds both. Nothing can replace experiment.json or a
+manifest.
 """
 
 from collections.abc import Callable
@@ -11,15 +12,15 @@ from aelab.experiment.settings import Experiment
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
-from aelab.training.checkpoints import best_epoch, ended, keep_best, keep_chosen, newest_state
+from aelab.training.checkpoints import best_epoch, ended, newest_state, write_best, write_final
 from aelab.training.settings import Training
 
 Warn = Callable[[str], None]
 # What happens without these files of a model; any other file is made again.
 _REPLACEABLE = {
-    "checkpoints/": "The checkpoint before it serves, if one is needed.",
+    "checkpoints/": "The checkpoint before it is used, if one is needed.",
     "best.safetensors": "It is found again, if it is needed.",
-    "blocks/": "That part is measured again.",
+    "blocks/": "That part is evaluated again.",
     "ais.json": "aelab evaluate --ais makes it again.",
 }
 
@@ -35,7 +36,7 @@ def repair(run: Run, experiment: Experiment, warn: Warn) -> None:
     """Delete the damaged files of a run with a warning for each, and restore what a checkpoint has.
 
     A run that lacks a file afterwards is no longer marked as finished: a resume makes it again. The
-    caller must be the run's only writer. Raises RunError, before anything is changed, if nothing
+    caller must hold the lock of the run. Raises RunError, before anything is changed, if nothing
     can replace a damaged file.
     """
     of_run, of_models = _find_damage(run, experiment)
@@ -45,7 +46,7 @@ def repair(run: Run, experiment: Experiment, warn: Warn) -> None:
         if name_and_size := experiment.by_key.get(folder.path.name):
             _from_checkpoint(folder, lost, experiment.training(name_and_size[0]))
         if "arrays.npz" in lost and folder.has("metrics.json"):
-            folder.remove("metrics.json")  # the two are measured together
+            folder.remove("metrics.json")  # the two are made together
         missed |= {name for name in lost if not name.startswith(tuple(_REPLACEABLE))}
     if missed:
         run.note(status="running")
@@ -61,11 +62,11 @@ def _find_damage(
         trained = folder.has("weights.safetensors") and "weights.safetensors" not in damaged
         name_and_size = experiment.by_key.get(folder.path.name)
         if name_and_size and trained and "history.jsonl" in damaged:
-            state, rows, _ = newest_state(folder)
-            if not ended(rows, state, experiment.training(name_and_size[0])):
+            _, rows, _ = newest_state(folder)
+            if not ended(rows, experiment.training(name_and_size[0])):
                 raise RunError(
                     f"{folder.path / 'history.jsonl'} is damaged, and no checkpoint has it: "
-                    f"delete {folder.path} and aelab resume makes it anew."
+                    f"delete {folder.path}, and aelab resume makes it again."
                 )
     return run.damaged(), of_models
 
@@ -87,17 +88,17 @@ def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> N
     state, rows, _ = newest_state(folder)
     if "history.jsonl" in lost and state and len(rows) == state.epoch:
         folder.write_history(rows)
-    if "weights.safetensors" in lost and state and ended(rows, state, config):
-        keep_chosen(folder, state.tensors, config)
+    if "weights.safetensors" in lost and state and ended(rows, config):
+        write_final(folder, state.tensors, config)
 
 
 def _rewind_to_best(folder: ModelFolder) -> None:
     """Delete the checkpoints after the best epoch: training it again restores its lost weights."""
     _, rows, _ = newest_state(folder)
-    best = (best_epoch(rows), 0) if rows else (0, 0)
-    for place in folder.checkpoints():
-        if place > best:
-            folder.drop_checkpoint(place)
+    best = best_epoch(rows) if rows else 0
+    for epoch in folder.checkpoints():
+        if epoch > best:
+            folder.remove_checkpoint(epoch)
     state, _, _ = newest_state(folder)
-    if state and (state.epoch, state.step) == best:
-        keep_best(folder, state)
+    if state and state.epoch == best:
+        write_best(folder, state)

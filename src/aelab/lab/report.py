@@ -1,4 +1,4 @@
-"""Collect what the jobs of a run have measured; build its report and explorer."""
+"""Collect the metrics of a run; build its report and explorer."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,18 +10,21 @@ import numpy as np
 from aelab.errors import AelabError, RunError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
-from aelab.lab.jobs import find_data, load_model
+from aelab.lab.data import find_data
+from aelab.lab.jobs import load_model
 from aelab.lab.repair import repair
 from aelab.metrics import METRICS, Context, paired_differences
 from aelab.runs.folder import FORMAT
-from aelab.runs.pool import Event
+from aelab.runs.pool import Event, Watch, ignore
 from aelab.runs.run import Run
 
-Watch = Callable[[Event], None]
+# What metrics.json says about each metric.
+_DESCRIPTION = ("title", "unit", "better", "family", "description", "panel", "quantity", "sampler",
+                "at", "classifier")  # fmt: skip
 
 
 def explore(run: Run, data: str | None = None) -> Path:
-    """(Re)build the explorer of a measured run, which needs its data; gives the page's path.
+    """Build the explorer of an evaluated run, which needs its data; gives the page's path.
 
     ``data`` is where the data are now, if they have moved.
     """
@@ -39,7 +42,10 @@ def explore(run: Run, data: str | None = None) -> Path:
 
 
 def explorer_page(run: Run, data: str | None = None) -> Path:
-    """The run's explorer, built first (and the report again, which links to it) if need be."""
+    """The run's explorer; it is built if it is missing or damaged, and the report that links to it.
+
+    ``data`` is where the data are now, if they have moved.
+    """
     if data is not None or run.explorer is None or "explorer.html" in run.damaged():
         with run.lock():
             explore(run, data)
@@ -48,31 +54,31 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
     return run.explorer
 
 
-def complete(run: Run, experiment: Experiment, watch: Watch = lambda event: None) -> None:  # noqa: ARG005
-    """Collect what the jobs have measured, build the report, and call the run finished."""
+def complete(run: Run, experiment: Experiment, watch: Watch = ignore) -> None:
+    """Collect the metrics, build the report, and mark the run as finished."""
     run.write_json("metrics.json", collect(run, experiment))
     report_run(run, watch)
     run.note(status="finished")
 
 
-def report_run(run: Run, watch: Watch = lambda event: None) -> Path:  # noqa: ARG005
-    """(Re)build figures and report from what the run has written, and the explorer beside it."""
-    from aelab.report import build_report  # matplotlib is slow to load, and workers don't need it
+def report_run(run: Run, watch: Watch = ignore) -> Path:
+    """Build figures and report from the files of the run, and the explorer if it has its data."""
+    from aelab.report import build_report  # matplotlib is slow to load, and workers do not need it
 
     watch(Event("report", "started"))
     try:
         explore(run)
-    except AelabError as error:  # the data have gone: the report needs only what the run wrote
+    except AelabError as error:  # such as data that have moved, which the report does not need
         watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
     path = build_report(run)
     watch(Event("report", "done"))
     return path
 
 
-def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG005
-    """Build the report of a measured run again; what is damaged is reported and made again.
+def rebuild(path: Path, watch: Watch = ignore) -> Run:
+    """Build the report of an evaluated run again; damaged files are reported and made again.
 
-    Raises RunError if that takes measuring.
+    Raises RunError if that takes an evaluation.
     """
     run = Run(path)
     experiment = experiment_of(run)
@@ -80,9 +86,7 @@ def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG0
         keys = [*experiment.by_key, *experiment.baseline_keys]
         missing = [k for k in keys if not run.model(k).sound("metrics.json", "arrays.npz")]
         if missing:
-            raise RunError(
-                f"{path} holds no measures of {', '.join(missing)}: aelab resume makes them."
-            )
+            raise RunError(f"{path} has no metrics of {', '.join(missing)}: run aelab resume.")
         repair(run, experiment, warner(watch))
         if run.has("metrics.json") and run.manifest().get("status") == "finished":
             report_run(run, watch)
@@ -92,12 +96,12 @@ def rebuild(path: Path, watch: Watch = lambda event: None) -> Run:  # noqa: ARG0
 
 
 def warner(watch: Watch) -> Callable[[str], None]:
-    """What passes a warning about the run folder on to ``watch``."""
+    """A function that passes a warning about the run folder on to ``watch``."""
     return lambda text: watch(Event("run folder", "message", {"warning": text}))
 
 
 def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
-    """Everything measured, in one record: the content of the run's metrics.json."""
+    """All metrics of a run: the content of its metrics.json."""
     models = {key: run.model(key).read_json("metrics.json") for key in experiment.by_key}
     baselines = {key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys}
     values = {key: _per_image(run, key) for key in (*models, *baselines)}
@@ -106,18 +110,7 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
         "data": run.manifest()["data"],
         "protocol": experiment.pixels,
         "measures": {
-            name: {
-                "title": metric.title,
-                "unit": metric.unit,
-                "better": metric.better,
-                "family": metric.family,
-                "description": metric.description,
-                "panel": metric.panel,
-                "quantity": metric.quantity,
-                "sampler": metric.sampler,
-                "at": metric.at,
-                "classifier": metric.classifier,
-            }
+            name: {field: getattr(metric, field) for field in _DESCRIPTION}
             for name, metric in METRICS.items()
             if metric.asked(experiment.evaluation)
         },

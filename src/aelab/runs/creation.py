@@ -1,4 +1,4 @@
-"""New folders of runs, studies and searches, and what kind an existing one is."""
+"""New folders of runs, studies and searches, and the kind of an existing one."""
 
 import errno
 import shutil
@@ -20,13 +20,13 @@ _COMMANDS = {
 
 
 def kind_of(path: Path) -> str | None:
-    """What a folder is: "run", "study", "search", or None if it is none of these."""
+    """The kind of a folder: "run", "study", "search", or None if it is none of these."""
     manifest = Folder(path).manifest()
     return manifest.get("kind", "run") if "experiment.json" in manifest["files"] else None
 
 
 def require_kind(path: Path, kind: str) -> None:
-    """Raise RunError unless a folder is a "run", "study" or "search", as ``kind`` says."""
+    """Raise RunError unless a folder is of this kind."""
     found = kind_of(path)
     if found is None:
         raise RunError(f"{path} is not a {kind} folder: name one that aelab {kind} has made.")
@@ -45,7 +45,7 @@ def create_folder(
         if default:
             path = default_path(default)
         elif path.exists():
-            raise RunError(f"{path} exists: name another --out, or go on with it by aelab resume.")
+            raise RunError(f"{path} exists: name another --out, or resume it by aelab resume.")
         path.parent.mkdir(parents=True, exist_ok=True)
         made = temporary_path(path)
         made.mkdir()
@@ -67,7 +67,7 @@ def create_folder(
 
 
 def require_space(path: Path, needed: int) -> None:
-    """Refuse to begin what the disk has no room for: ``needed`` bytes, in a folder to be made."""
+    """Raise RunError if the disk has no room for ``needed`` bytes in a folder to be made."""
     try:
         there = next(parent for parent in path.absolute().parents if parent.exists())
         free = shutil.disk_usage(there).free
@@ -82,7 +82,7 @@ def require_space(path: Path, needed: int) -> None:
 
 
 def default_path(preset: str) -> Path:
-    """``runs/<date>-<preset>``, with a number when the day already has one."""
+    """``runs/<date>-<preset>``, with a number if that exists."""
     stem = Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d}-{preset}"
     path, count = stem, 1
     while path.exists():

@@ -1,22 +1,22 @@
-"""Versions and machine: what a number can depend on beside the experiment."""
+"""Versions and machine, which results can depend on."""
 
 import os
 import platform
 from importlib.metadata import version
 from typing import Any
 
-from aelab.nets import matmul as products
+from aelab.nets import matmul
 
 
 def environment() -> dict[str, Any]:
-    """What a number can depend on beside the experiment."""
+    """Versions and machine, as a manifest holds them."""
     return {
         "aelab": version("aelab"),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "matrix_products": products.library(),
+        "matrix_products": matmul.library(),
         "cpus": os.cpu_count(),
         "threads_per_model": 1,
     }

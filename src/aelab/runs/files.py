@@ -10,7 +10,7 @@ from aelab.errors import RunError
 
 
 def content(path: Path, most: int | None) -> bytes:
-    """The bytes of a plain file; a pipe or a device could block or never end."""
+    """The bytes of a plain file, at most ``most``; a pipe or a device could block or never end."""
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "it is not a plain file")
@@ -20,7 +20,7 @@ def content(path: Path, most: int | None) -> bytes:
 
 
 def temporary_path(path: Path) -> Path:
-    """A new name beside ``path``. What ``tempfile`` creates ignores the umask."""
+    """A new name in the folder of ``path``; what ``tempfile`` creates ignores the umask."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 

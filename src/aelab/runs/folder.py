@@ -1,11 +1,11 @@
 """Folders whose files are written whole or not at all, and verified when they are read.
 
-Every file is written to a temporary name, flushed to the disk and renamed, and its SHA-256 stands
-in the manifest of its folder; reading checks it. The manifest ends in a checksum of itself. One
-writer a folder: the parent process writes the run's own files, each worker those of its model.
+Every file is written to a temporary name, flushed to the disk and renamed. Its SHA-256 is in the
+manifest of the folder, and reading checks it; the manifest ends in a checksum of itself. A folder
+has one writer: the parent process writes the files of a run, each worker those of its model.
 
-A folder may come from a stranger: no name in it leads to a file outside, and what it holds is
-bounded before it is unpacked or parsed.
+A folder may come from a stranger: no name in it leads to a file outside, and the size of its
+content is limited before it is unpacked or parsed.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from aelab.errors import RunError
 from aelab.runs.files import content, write_atomically
 
 FORMAT = 2
-UNSEALED = 1  # the format before: no checksum of the manifest, no history in checkpoints
+FORMAT_1 = 1  # had no checksum of the manifest, and no history in checkpoints
 MOST_JSON = 2**26  # bytes; parsed it takes up to twenty times as much memory
 RUNS = "runs"  # the folder of a study's runs
 
@@ -55,36 +55,36 @@ class Folder:
             return {"format": FORMAT, "files": {}}
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             raise RunError(f"{path} is damaged or unreadable: {self.remedy}.") from None
-        if form not in (UNSEALED, FORMAT):
+        if form not in (FORMAT_1, FORMAT):
             raise RunError(
-                f"{path} says run format {form}, and this aelab reads {UNSEALED} and {FORMAT}: "
+                f"{path} says run format {form}, and this aelab reads {FORMAT_1} and {FORMAT}: "
                 f"open it with the version that wrote it ({_writer(manifest)}) or a newer one."
             )
-        if form != UNSEALED and raw != _sealed(raw.rpartition(_SEAL)[0]):
+        if form != FORMAT_1 and raw != _with_checksum(raw.rpartition(_CHECKSUM)[0]):
             raise RunError(f"{path} is damaged: {self.remedy}.")
         manifest.pop("sha256", None)
         return manifest
 
     @property
     def remedy(self) -> str:
-        """What can be done where the manifest itself is damaged."""
+        """What the user can do if the manifest is damaged."""
         for folder in self.path.absolute().parents:
             if folder.name == RUNS and (folder.parent / "claims.json").is_file():
                 return (
-                    f"put a copy of it back, or delete the folder {self.path} and aelab resume "
-                    f"{folder.parent} trains it again"
+                    f"put a copy of it back, or delete the folder {self.path} and train it again "
+                    f"by aelab resume {folder.parent}"
                 )
-        return "put a copy of it back, for nothing else says what the folder held"
+        return "put a copy of it back; it cannot be made again"
 
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest."""
         content = self.manifest() | facts | {"format": FORMAT}
         body = json.dumps(content, indent=1).encode().removesuffix(b"\n}")
-        write_atomically(self.path / "manifest.json", _sealed(body))
+        write_atomically(self.path / "manifest.json", _with_checksum(body))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only writer. Raises RunError that names the process that is one already."""
+        """Be the only writer. Raises RunError, with the name of the process, if there is one."""
         path = self.path / ".lock"
         lock = filelock.FileLock(path, timeout=0)
         try:
@@ -94,7 +94,7 @@ class Folder:
             raise RunError(f"{self.path} is in use by {holder}.") from None
         except OSError as error:
             raise RunError(f"Cannot write in {self.path}: {error.strerror}.") from None
-        with lock:  # the system lets go of it when the process dies; what the file says is news
+        with lock:  # the system releases it when the process dies
             path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
             try:
                 yield
@@ -102,10 +102,10 @@ class Folder:
                 lock.release()
 
     def write(self, name: str, data: bytes) -> Path:
-        """Write a file whole and enter its SHA-256.
+        """Write a file whole, and its SHA-256 to the manifest.
 
-        What replaces a file is announced first: between the rename and the entry, a process that
-        dies leaves the new file beside the old entry, and either is whole.
+        The SHA-256 of a file that replaces another is written ahead: if the process dies after the
+        rename and before the entry, the new file is valid beside the old entry.
         """
         path = self.own(name)
         make_folder(path.parent)
@@ -117,11 +117,11 @@ class Folder:
         return path
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write text as UTF-8; what is no text in it, from a folder's name, becomes ``?``."""
+        """Write text as UTF-8; bytes that are none, from a folder's name, become ``?``."""
         return self.write(name, text.encode(errors="replace"))
 
     def read(self, name: str, most: int | None = None) -> bytes:
-        """The bytes of a file, if they are the ones that were written, and ``most`` of them."""
+        """The bytes of a file, at most ``most``. Raises RunError unless they are as written."""
         path = self.own(name)
         try:
             data = content(path, most)
@@ -134,14 +134,14 @@ class Folder:
         return data
 
     def own(self, name: str) -> Path:
-        """Where a file or folder of that name is. Raises RunError if that is not in this one."""
+        """The path of a file or folder in this one. Raises RunError if it leads outside."""
         path = self.path / name
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
             raise RunError(f"{path} leads out of its folder, and nothing is read or written there.")
         return path
 
     def damaged(self) -> dict[str, str]:
-        """The files that are not what was written, each with a sentence that says so."""
+        """The files that are not as they were written, each with a sentence."""
         found = {}
         for name in self.manifest()["files"]:
             self.own(name)
@@ -156,14 +156,14 @@ class Folder:
         return name in self.manifest()["files"]
 
     def sound(self, *names: str) -> bool:
-        """Whether files of these names are there, as they were written."""
+        """Whether files of these names exist, as they were written."""
         try:
             return all(self.has(name) and self.read(name) is not None for name in names)
         except RunError:
             return False
 
     def remove(self, name: str) -> None:
-        """Take a file out of the manifest, then off the disk."""
+        """Delete a file, from the manifest first."""
         path, files = self.own(name), self.manifest()["files"]
         files.pop(name, None)
         self.note(files=files)
@@ -187,29 +187,32 @@ class Folder:
         data = self.read(name)
         try:
             found: dict[str, Tensor] = safetensors.torch.load(data)
-        except (safetensors.SafetensorError, ValueError, KeyError):  # its own hash is no proof
+        except (safetensors.SafetensorError, ValueError, KeyError):  # whatever its checksum says
             raise RunError(f"{self.path / name} holds no tensors: {self.remedy}.") from None
         return found
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write JSON; a NaN or an infinity is a mistake of ours and raises."""
+        """Write JSON. Raises ValueError for a NaN or an infinity."""
         self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 class CacheFolder(Folder):
-    """Something made once for many runs; ``key`` is the hash of what it was made from."""
+    """The folder of something made once for many runs.
+
+    ``kind`` says what it is, and ``key`` is a hash of what it was made from.
+    """
 
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(cache_path() / kind / key[:16])
 
     @property
     def remedy(self) -> str:
-        """What is in a cache can be made again."""
+        """What the user can do: the content of a cache is made again."""
         return f"delete the folder {self.path}"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until nobody else makes it; whoever comes second finds it made."""
+        """Wait until no other process makes it."""
         lock = filelock.FileLock(self.path / ".lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -233,12 +236,12 @@ def make_folder(path: Path) -> None:
         raise RunError(f"Cannot make the folder {path}: {error.strerror}.") from None
 
 
-_SEAL = b',\n "sha256": '
+_CHECKSUM = b',\n "sha256": '
 
 
-def _sealed(body: bytes) -> bytes:
+def _with_checksum(body: bytes) -> bytes:
     """A manifest that ends in the checksum of all that comes before it."""
-    return body + _SEAL + b'"%s"\n}' % hashlib.sha256(body).hexdigest().encode()
+    return body + _CHECKSUM + b'"%s"\n}' % hashlib.sha256(body).hexdigest().encode()
 
 
 def _writer(manifest: Mapping[str, Any]) -> str:

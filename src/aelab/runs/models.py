@@ -1,4 +1,4 @@
-"""The folder of one trained model: checkpoints, history, weights, arrays and metrics."""
+"""The folder of one model: checkpoints, history, weights, arrays and metrics."""
 
 import io
 import json
@@ -16,55 +16,54 @@ from aelab.runs.folder import MOST_JSON, Folder
 MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 Arrays = dict[str, NDArray[Any]]
-Place = tuple[int, int]  # in a training: epochs done, and steps of the next one
 
 
 class ModelFolder(Folder):
-    """What one model of a run has left: history, checkpoints, weights, metrics and arrays."""
+    """The folder of one model of a run: history, checkpoints, weights, metrics and arrays."""
 
     @property
     def remedy(self) -> str:
-        """The folder follows from the settings and the seed."""
-        return f"put a copy of it back, or delete {self.path} and aelab resume makes it anew"
+        """What can be done: settings and seed give the same model again."""
+        return f"put a copy of it back, or delete {self.path} and run aelab resume"
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
-        """Replace the history; a checkpoint has the rows up to it too."""
+        """Write the history; a checkpoint has the rows up to its epoch too."""
         self.write("history.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def history(self) -> list[dict[str, Any]]:
-        """One row an epoch."""
+        """The history, one row per epoch."""
         if not self.has("history.jsonl"):
             return []
         lines = self.read("history.jsonl", MOST_JSON).splitlines()
         return [self._parsed("history.jsonl", line) for line in lines]
 
-    def checkpoints(self) -> list[Place]:
-        """Where in the training a checkpoint was kept, oldest first."""
+    def checkpoints(self) -> list[int]:
+        """The epochs after which a checkpoint was written, oldest first."""
         found = map(_CHECKPOINT.fullmatch, self.manifest()["files"])
-        return sorted((int(name["epoch"]), int(name["step"] or 0)) for name in found if name)
+        return sorted(int(name[1]) for name in found if name)
 
-    def write_checkpoint(self, place: Place, data: bytes) -> None:
-        """Keep a state (safetensors bytes), and delete those no longer needed."""
-        self.write(_checkpoint(place), data)
+    def write_checkpoint(self, epoch: int, data: bytes) -> None:
+        """Write a state (safetensors bytes), and delete those no longer needed."""
+        self.write(_checkpoint(epoch), data)
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            self.drop_checkpoint(old)
+            self.remove_checkpoint(old)
 
-    def checkpoint(self, place: Place) -> dict[str, Tensor]:
+    def checkpoint(self, epoch: int) -> dict[str, Tensor]:
         """The tensors of a checkpoint, verified."""
-        return self.tensors(_checkpoint(place))
+        return self.tensors(_checkpoint(epoch))
 
-    def drop_checkpoint(self, place: Place) -> None:
+    def remove_checkpoint(self, epoch: int) -> None:
         """Delete a checkpoint."""
-        self.remove(_checkpoint(place))
+        self.remove(_checkpoint(epoch))
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
-        """Keep a part of a long measurement, so that an interrupt does not cost it."""
+        """Write a part of a long evaluation, so that an interrupt does not lose it."""
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         self.write(_block(name), buffer.getvalue())
 
     def block(self, name: str) -> NDArray[Any] | None:
-        """A part that was kept whole, or None."""
+        """A part that was written, or None."""
         try:
             values = np.load(io.BytesIO(self.read(_block(name))), allow_pickle=False)
         except RunError:
@@ -72,12 +71,12 @@ class ModelFolder(Folder):
         return np.asarray(values)
 
     def drop_blocks(self) -> None:
-        """Delete every part: the evaluation is complete."""
+        """Delete all parts; the evaluation is complete."""
         for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
             self.remove(name)
 
     def write_arrays(self, arrays: Arrays) -> None:
-        """Keep the arrays that figures and differences are made from."""
+        """Write the arrays that figures and differences are made from."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         self.write("arrays.npz", buffer.getvalue())
@@ -97,12 +96,11 @@ class ModelFolder(Folder):
             raise RunError(f"{path} does not hold arrays of aelab: {error}.") from None
 
 
-_CHECKPOINT = re.compile(r"checkpoints/epoch-(?P<epoch>\d+)(-step-(?P<step>\d+))?\.safetensors")
+_CHECKPOINT = re.compile(r"checkpoints/epoch-(\d+)\.safetensors")
 
 
-def _checkpoint(place: Place) -> str:
-    epoch, step = place
-    return f"checkpoints/epoch-{epoch:05d}" + f"-step-{step:07d}" * (step > 0) + ".safetensors"
+def _checkpoint(epoch: int) -> str:
+    return f"checkpoints/epoch-{epoch:05d}.safetensors"
 
 
 _BLOCKS = "blocks/"

@@ -1,7 +1,7 @@
 """Jobs in processes of their own, a few at a time, with messages back to the parent.
 
-A pool of the standard library dies as a whole with one of its workers; here a worker that dies
-fails its own job, by name, and the others go on.
+A pool of the standard library breaks when one of its workers dies. Here that fails one job, by
+name, and the others continue.
 """
 
 import contextlib
@@ -26,8 +26,9 @@ from aelab.errors import AelabError
 
 LONGEST_TEMPORARY = 70  # bytes; the path of a socket in it, at most 104 on macOS, takes 32 more
 MAIN = ("__main__", "__mp_main__")  # the name of a main module in its own process, in a worker
-SECONDS_TO_END = 30.0  # for the step that is being done, and for writing the state after it
+SECONDS_TO_END = 30.0  # for writing the state of the last whole epoch
 Send = Callable[[Any], None]
+Watch = Callable[["Event"], None]
 Kind = Literal["started", "message", "done", "failed"]
 
 
@@ -42,18 +43,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """Something a job said; ``failed`` carries a sentence."""
+    """What happened in a job; the content of ``failed`` is a sentence."""
 
     job: str
     kind: Kind
     content: Any = None
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
-    """Run the jobs in order, ``workers`` at a time; ends when all have ended.
+def ignore(event: Event) -> None:
+    """The ``watch`` of a caller that wants no events."""
 
-    When the caller leaves early (an interrupt), every process is sent SIGTERM, has time
-    to leave a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
+
+def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
+    """Run the jobs in order, ``workers`` at a time, and yield what happens until all have ended.
+
+    When the generator is closed early (an interrupt), every process is sent SIGTERM, has time to
+    write a last checkpoint, and is then killed. Raises AelabError if ``workers`` is below 1.
     """
     if workers < 1:
         raise AelabError(f"The number of workers must be at least 1, not {workers}.")
@@ -73,7 +78,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
                     target=_work, args=(sender, job, tuple(modules)), name=f"aelab {job.name}",
                     daemon=True,
                 )  # fmt: skip
-                with _surroundings(modules):
+                with _environment_of_workers(modules):
                     process.start()
                 sender.close()
                 running[receiver] = (job, process)
@@ -83,7 +88,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
                 job, process = running[receiver]
                 try:
                     event: Event = receiver.recv()
-                except EOFError:  # it died without a word
+                except EOFError:  # it died
                     process.join()
                     event = Event(job.name, "failed", _death(job.name, process.exitcode))
                 if event.kind in ("done", "failed"):
@@ -95,10 +100,21 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
         _end(running)
 
 
+def run_all(jobs: Sequence[Job], workers: int, watch: Watch) -> dict[str, str]:
+    """Run the jobs to their end, each event passed to ``watch``; why those failed that did."""
+    failures: dict[str, str] = {}
+    with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
+        for event in events:
+            if event.kind == "failed":
+                failures[event.job] = event.content
+            watch(event)
+    return failures
+
+
 def check_workers() -> None:
     """Check, before anything is written, that jobs can run.
 
-    Raises AelabError if there is no place for their sockets, or if what is registered here cannot
+    Raises AelabError if there is no folder for their sockets, or if what is registered here cannot
     be imported there.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
@@ -140,13 +156,13 @@ def _socket_folder() -> str:
 
 
 @contextlib.contextmanager
-def _surroundings(modules: Collection[str]) -> Iterator[None]:
-    """What a process that is started meanwhile inherits from this one.
+def _environment_of_workers(modules: Collection[str]) -> Iterator[None]:
+    """Set what a process that is started within it inherits.
 
-    One thread, so that results don't depend on the number of workers or cores: libraries read the
-    number when they are loaded, that is, in the fork server, which starts with the first process.
-    The main module is hidden, for the process would import it and a script without a guard would
-    start itself again; unless something is registered in it.
+    One thread, so that results do not depend on the number of workers or cores: libraries read the
+    number when they are loaded, in the fork server, which starts with the first process. The main
+    module is hidden unless something is registered in it: the process would import it, and a script
+    without a guard would start itself again.
     """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     changed = {**dict.fromkeys(names, "1"), "AELAB_SOCKETS": _socket_folder()}
@@ -173,10 +189,6 @@ def _end(running: dict[Connection, tuple[Job, Any]]) -> None:
         process.terminate()
     deadline = time.monotonic() + SECONDS_TO_END
     for receiver, (_, process) in running.items():
-        # Whoever waits for room in its pipe can't leave a checkpoint, so all of them are heard out.
-        with contextlib.suppress(EOFError, OSError):
-            while (left := deadline - time.monotonic()) > 0 and receiver.poll(left):
-                receiver.recv()
         process.join(max(0.0, deadline - time.monotonic()))
         process.kill()
         process.join()
@@ -184,36 +196,36 @@ def _end(running: dict[Connection, tuple[Job, Any]]) -> None:
 
 
 def _work(sender: Connection, job: Job, modules: Sequence[str]) -> None:
-    for name in ("SIGINT", "SIGHUP"):  # the parent decides what they mean; Windows has no SIGHUP
+    for name in ("SIGINT", "SIGHUP"):  # for the parent to handle; Windows has no SIGHUP
         if number := getattr(signal, name, None):
             signal.signal(number, signal.SIG_IGN)
     import torch
     from threadpoolctl import threadpool_limits
 
-    def say(kind: Kind, content: Any = None) -> None:
+    def send(kind: Kind, content: Any = None) -> None:
         try:
             sender.send(Event(job.name, kind, content))
-        except BrokenPipeError:  # the parent has gone, or was interrupted before it knew of us
+        except BrokenPipeError:  # the parent has ended, or was interrupted before it knew of us
             sys.exit(1)
 
     torch.set_num_threads(1)
-    threadpool_limits(1)  # in case the caller has started the fork server, with other surroundings
+    threadpool_limits(1)  # in case the caller has started the fork server itself
     try:
         load_plugins()
         for name in set(modules) - set(MAIN):  # a main module has been imported before
             importlib.import_module(name)
-        job.function(lambda content: say("message", content), *job.arguments)
+        job.function(lambda content: send("message", content), *job.arguments)
     except AelabError as error:
-        say("failed", str(error))
+        send("failed", str(error))
     except Exception as error:
-        traceback.print_exc()  # once; what is reported and kept is one line
-        say("failed", " ".join(f"{job.name}: {type(error).__name__}: {error}".split()))
+        traceback.print_exc()  # here only; what is reported is one line
+        send("failed", " ".join(f"{job.name}: {type(error).__name__}: {error}".split()))
     else:
-        say("done")
+        send("done")
 
 
 def _death(name: str, code: int | None) -> str:
     how = (
         f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
     )
-    return f"The process of {name} {how}; what it had saved is kept, aelab resume goes on."
+    return f"The process of {name} {how}; what it had saved is kept: run aelab resume."

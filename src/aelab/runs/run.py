@@ -7,27 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from aelab.errors import RunError
-from aelab.runs.creation import create_folder, require_kind
 from aelab.runs.environment import environment
 from aelab.runs.folder import Folder, make_folder
 from aelab.runs.models import Arrays, ModelFolder
+from aelab.runs.results import ResultFolder
 from aelab.runs.summary import summary
 
 _STAGING = "evaluation.part"  # a new evaluation of a run, until it is complete
 _STAGED = "evaluation"  # a complete one, until it has replaced the one before
 
 
-class Run(Folder):
-    """A run folder."""
+class Run(ResultFolder):
+    """The folder of a run."""
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(Path(path))
-        require_kind(self.path, "run")
+    kind = "run"
 
     @classmethod
     def create(cls, path: Path, experiment: Mapping[str, Any], **facts: Any) -> "Run":
         """Make the folder; one that exists is never overwritten."""
-        return cls(create_folder(path, {"experiment.json": experiment}, **facts))
+        return cls.make(path, {"experiment.json": experiment}, **facts)
 
     def _repr_html_(self) -> str | None:
         """The table of results, for a notebook, once there are any."""
@@ -37,12 +35,8 @@ class Run(Folder):
             return None
         return html
 
-    def experiment(self) -> dict[str, Any]:
-        """The resolved experiment, as plain settings."""
-        return self.read_json("experiment.json")
-
     def metrics(self) -> dict[str, Any]:
-        """Everything measured; see docs/run-folder.md for its shape."""
+        """All metrics; docs/run-folder.md describes their shape."""
         return self.read_json("metrics.json")
 
     def model_keys(self) -> list[str]:
@@ -55,23 +49,23 @@ class Run(Folder):
         return ModelFolder(self.own(f"models/{key}"))
 
     def model_folders(self) -> list[ModelFolder]:
-        """The folders of all models and baselines that have left something."""
+        """The folders of all models and baselines that exist."""
         found = sorted((self.path / "models").glob("*/"))
         return [ModelFolder(self.own(f"models/{path.name}")) for path in found]
 
     def staging(self, key: str) -> ModelFolder:
-        """Where a new evaluation of a model is kept until that of every model is complete."""
+        """Where a new evaluation of a model is written until that of every model is complete."""
         return ModelFolder(self.own(f"{_STAGING}/{key}"))
 
     def begin_evaluation(self) -> None:
         """Begin a new evaluation, or continue one that was interrupted under the same versions."""
-        folder, here, there = Folder(self.own(_STAGING)), environment(), None
+        folder, before = Folder(self.own(_STAGING)), None
         with contextlib.suppress(RunError):
-            there = folder.manifest().get("environment")
-        if there != here:
+            before = folder.manifest().get("environment")
+        if before != environment():
             shutil.rmtree(folder.path, ignore_errors=True)
             make_folder(folder.path)
-            folder.note(environment=here)
+            folder.note(environment=environment())
 
     def end_evaluation(self) -> None:
         """Replace the metrics of each model by those of a new evaluation, which is complete."""
@@ -79,10 +73,10 @@ class Run(Folder):
         self.adopt_evaluation()
 
     def adopt_evaluation(self) -> None:
-        """Replace the metrics by those of a complete evaluation, if one waits.
+        """Replace the metrics by those of a complete evaluation, if there is one.
 
-        The rename above decides: a process that dies in here leaves this to the next writer. The
-        run's own metrics.json stays as it was, so the run counts as unfinished.
+        The rename in ``end_evaluation`` decides: if the process dies in here, the next writer does
+        the rest. The run's own metrics.json is still the old one, so the run is unfinished.
         """
         staged = self.own(_STAGED)
         if not staged.is_dir():
@@ -92,7 +86,7 @@ class Run(Folder):
             new, old = ModelFolder(self.own(f"{_STAGED}/{path.name}")), self.model(path.name)
             for name in ("arrays.npz", "metrics.json"):
                 old.write(name, new.read(name))
-        staged.rename(self.own(_STAGING))  # half removed it must not be taken for complete
+        staged.rename(self.own(_STAGING))  # so that a half removed one does not count as complete
         shutil.rmtree(self.own(_STAGING))
 
     def history(self, key: str) -> list[dict[str, Any]]:
@@ -103,23 +97,15 @@ class Run(Folder):
         """The arrays of one model."""
         return self.model(key).arrays()
 
-    def write_figure(self, name: str, data: bytes) -> Path:
-        """Keep a figure file."""
-        return self.write(f"figures/{name}", data)
-
-    def write_report(self, html: str) -> Path:
-        """Keep the report."""
-        return self.write_text("report.html", html)
-
     @property
     def explorer(self) -> Path | None:
         """The explorer, if it has been built."""
         return self.path / "explorer.html" if self.has("explorer.html") else None
 
     def write_explorer(self, html: str) -> Path:
-        """Keep the explorer."""
+        """Write the explorer."""
         return self.write_text("explorer.html", html)
 
     def export_path(self, form: str) -> Path:
-        """Where models go that are written for other programs, unless a place is named."""
+        """Where models are exported to, unless a path is given."""
         return self.path / "exports" / form

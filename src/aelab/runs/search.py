@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aelab.runs.creation import create_folder, kind_of, require_kind
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
+from aelab.runs.results import ResultFolder
 
 
 class TrialFolders:
@@ -20,17 +20,10 @@ class TrialFolders:
         return ModelFolder(Folder(self.path).own(f"trial-{number:04d}"))
 
 
-class SearchFolder(Folder):
+class SearchFolder(ResultFolder):
     """The folder of a search: settings, the database of trials, results, proof and report."""
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(Path(path))
-        require_kind(self.path, "search")
-
-    @staticmethod
-    def is_at(path: Path) -> bool:
-        """Whether there is one."""
-        return kind_of(path) == "search"
+    kind = "search"
 
     @classmethod
     def create(
@@ -38,7 +31,7 @@ class SearchFolder(Folder):
     ) -> "SearchFolder":
         """Make the folder; one that exists is never overwritten."""
         contents = {"search.json": search, "experiment.json": experiment}
-        return cls(create_folder(path, contents, kind="search", **facts))
+        return cls.make(path, contents, **facts)
 
     @property
     def database(self) -> Path:
@@ -53,10 +46,6 @@ class SearchFolder(Folder):
     def search(self) -> dict[str, Any]:
         """The settings of the search."""
         return self.read_json("search.json")
-
-    def experiment(self) -> dict[str, Any]:
-        """The experiment that the search starts from."""
-        return self.read_json("experiment.json")
 
     def results(self) -> dict[str, Any]:
         """The trials and what they say; see docs/hyperparameters.md for the shape."""
@@ -82,11 +71,3 @@ class SearchFolder(Folder):
     def write_proof(self, proof: Mapping[str, Any]) -> None:
         """Keep the proof."""
         self.write_json("proof.json", proof)
-
-    def write_figure(self, name: str, data: bytes) -> Path:
-        """Keep a figure file."""
-        return self.write(f"figures/{name}", data)
-
-    def write_report(self, html: str) -> Path:
-        """Keep the report."""
-        return self.write_text("report.html", html)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-# The measures of the table in the terminal; the report has all of them.
+# The measures in this table; the report has all of them.
 SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_units",
          "knn_accuracy", "probe_accuracy")  # fmt: skip
 
@@ -21,8 +21,7 @@ def summary(metrics: Mapping[str, Any]) -> Table:
             f"{data['name']}: {data['counts']['test']:,} test images, {metrics['protocol']} pixels",
             "table.title",
         ),
-        caption="Two fixed models of one seed: this compares them, and decides nothing about the "
-        "methods.",
+        caption="Two fixed models of one seed: this compares the models, not the methods.",
     )
     table.add_column("d", justify="right")
     table.add_column("measure")
@@ -49,7 +48,7 @@ def summary(metrics: Mapping[str, Any]) -> Table:
 
 
 def _best(values: dict[str, float], better: str | None) -> str | None:
-    """The name of the better value, when there are two to compare and a direction."""
+    """The name of the best value, if there are several and a direction."""
     if better is None or len(values) < 2:
         return None
     return (min if better == "lower" else max)(values, key=lambda name: values[name])

@@ -9,10 +9,9 @@ from typing import Any
 from aelab.console.progress import with_workers
 from aelab.data.sources import Source, resolve_data
 from aelab.errors import RunError, TrainingError
-from aelab.lab.jobs import load
-from aelab.lab.report import Watch
+from aelab.lab.data import load
 from aelab.runs.creation import kind_of
-from aelab.runs.pool import Event, Job, run_jobs
+from aelab.runs.pool import Event, Job, Watch, run_jobs
 from aelab.search.config import Search
 from aelab.search.progress import SearchDisplay
 from aelab.search.storage import storage_at

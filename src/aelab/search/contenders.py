@@ -10,7 +10,7 @@ from aelab.data.sources import Source
 from aelab.errors import TrainingError
 from aelab.experiment.presets import preset, validate
 from aelab.experiment.settings import Experiment
-from aelab.lab.jobs import load
+from aelab.lab.data import load
 from aelab.metrics import METRICS, Context
 from aelab.runs.pool import Send
 from aelab.runs.search import SearchFolder

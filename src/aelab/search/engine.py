@@ -16,11 +16,10 @@ from aelab.data.sources import Source, resolve_data
 from aelab.errors import RunError, TrainingError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
-from aelab.lab.jobs import describe, find_data, load
-from aelab.lab.report import Watch
+from aelab.lab.data import describe, find_data, load
 from aelab.metrics import METRICS
 from aelab.runs.creation import default_path, require_space
-from aelab.runs.pool import Event, Job, run_jobs
+from aelab.runs.pool import Event, Job, Watch, run_jobs
 from aelab.runs.search import SearchFolder
 from aelab.search.addresses import file_address, without_password
 from aelab.search.config import Search

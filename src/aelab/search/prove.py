@@ -15,9 +15,8 @@ from scipy import stats
 
 from aelab.data.sources import Source
 from aelab.errors import TrainingError
-from aelab.lab.report import Watch
 from aelab.metrics import METRICS
-from aelab.runs.pool import Event, Job, run_jobs
+from aelab.runs.pool import Event, Job, Watch, run_jobs
 from aelab.runs.search import SearchFolder
 from aelab.search.config import Search
 from aelab.search.contenders import (

@@ -18,7 +18,7 @@ from aelab.data.sources import Source
 from aelab.errors import AelabError, RunError
 from aelab.experiment.presets import validate
 from aelab.experiment.settings import Experiment
-from aelab.lab.jobs import load
+from aelab.lab.data import load
 from aelab.runs.pool import Send
 from aelab.runs.search import TrialFolders
 from aelab.search.config import Search

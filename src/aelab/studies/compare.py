@@ -1,7 +1,7 @@
-"""Any runs side by side, as far as their numbers may stand in one column."""
+"""Models of several runs side by side, if their numbers are comparable."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ from aelab.config.base import flatten
 from aelab.errors import AelabError
 from aelab.runs.run import Run
 
-# What must be the same for two numbers to be about the same thing. The training set may differ in
-# size: a smaller one is part of the larger one, and the test images stay.
+# What must be the same for two numbers to be comparable. The training sets may differ in size: a
+# smaller one is part of the larger one, and the test images are the same.
 _SAME = {
     "pixels": "data protocol",
     "likelihood": "reconstruction term",
@@ -27,7 +27,7 @@ _SAME_DATA = {
 class Column:
     """A model of a run; a value is None where the measure is not defined.
 
-    What was not measured, or not with the classifier of the other columns, has no value.
+    A measure that is missing was not evaluated, or not with the classifier of the first run.
     """
 
     run: str
@@ -40,31 +40,26 @@ class Column:
 class Comparison:
     """Models of several runs, measure by measure, and the settings in which the runs differ."""
 
-    columns: tuple[Column, ...]
-    measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
-    differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
     runs: tuple[str, ...]
-    notes: tuple[str, ...]  # why values are left out
+    differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
+    measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...]  # why values are missing
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "runs": list(self.runs),
-            "differing": {name: list(values) for name, values in self.differing.items()},
-            "measures": {name: dict(measure) for name, measure in self.measures.items()},
-            "columns": [
-                {"run": c.run, "model": c.model, "title": c.title, "values": dict(c.values)}
-                for c in self.columns
-            ],
-            "notes": list(self.notes),
-        }
+        """Plain dicts and tuples."""
+        return asdict(self)
 
 
 def compare(*paths: Path | str) -> Comparison:
-    """Put the models of measured runs side by side.
+    """Put the models of evaluated runs side by side.
 
-    Raises AelabError, which names what differs, if their numbers are not about the same images
-    under the same protocol.
+    Args:
+        paths: At least two run folders.
+
+    Raises:
+        AelabError: If the numbers are not of the same images under the same protocol; the sentence
+            names what differs.
     """
     if len(paths) < 2:
         raise AelabError("A comparison needs at least two runs.")
@@ -72,22 +67,24 @@ def compare(*paths: Path | str) -> Comparison:
     metrics = [run.metrics() for run in runs]
     experiments = [run.experiment() for run in runs]
     names = _names([run.path for run in runs])
-    for name, experiment, measured in zip(names[1:], experiments[1:], metrics[1:], strict=True):
-        _check((names[0], name), (experiments[0], experiment), (metrics[0], measured))
-    measures = {name: m for measured in metrics for name, m in measured["measures"].items()}
-    # Older runs do not say which metrics depend on the classifier; most of them are of generation.
+    facts = [_facts(*each) for each in zip(experiments, metrics, strict=True)]
+    for name, other in zip(names[1:], facts[1:], strict=True):
+        _require_comparable((names[0], name), (facts[0], other))
+    measures = {name: m for record in metrics for name, m in record["measures"].items()}
+    # Older runs do not say which measures depend on the classifier; most of those of generation do.
     dependent = {
         name
-        for measured in metrics
-        for name, m in measured["measures"].items()
+        for record in metrics
+        for name, m in record["measures"].items()
         if m.get("classifier", m.get("family") == "generation")
     }
     columns: list[Column] = []
     notes: dict[str, str] = {}
     reference = ""
-    for name, measured in zip(names, metrics, strict=True):
-        for key, entry in measured["models"].items():
-            values, classifier = _values(entry["metrics"]), _classifier(entry)
+    for name, record in zip(names, metrics, strict=True):
+        for key, entry in record["models"].items():
+            values = {n: e and e["value"] for n, e in entry["metrics"].items()}
+            classifier = _classifier(entry)
             reference = reference or classifier
             if classifier != reference:
                 values = {n: v for n, v in values.items() if v is None or n not in dependent}
@@ -96,13 +93,13 @@ def compare(*paths: Path | str) -> Comparison:
                     f"{names[0]} ({reference}): its values that depend on it are left out."
                 )
             columns.append(Column(name, key, entry["title"], values))
-    shown = {n: m for n, m in measures.items() if any(c.values.get(n) is not None for c in columns)}
+    known = {n: m for n, m in measures.items() if any(c.values.get(n) is not None for c in columns)}
     differing = differences(experiments)
-    return Comparison(tuple(columns), shown, differing, tuple(names), tuple(notes.values()))
+    return Comparison(tuple(names), differing, known, tuple(columns), tuple(notes.values()))
 
 
 def _classifier(entry: Mapping[str, Any]) -> str:
-    """The digit classifier that a model was measured with: the start of its weights' hash."""
+    """The digit classifier that a model was evaluated with: the start of its weights' hash."""
     facts = entry.get("generation", {}).get("classifier")
     return f"SHA-256 {facts['sha256'][:12]}" if facts else "unknown"
 
@@ -115,10 +112,6 @@ def differences(experiments: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any
     return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
 
 
-def _values(metrics: Mapping[str, Mapping[str, Any] | None]) -> dict[str, float | None]:
-    return {name: None if found is None else found["value"] for name, found in metrics.items()}
-
-
 def _names(paths: Sequence[Path]) -> list[str]:
     """The folders' names, or their paths where two have the same one."""
     short = [path.resolve().name for path in paths]
@@ -128,20 +121,15 @@ def _names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _check(
-    names: tuple[str, str],
-    experiments: tuple[Mapping[str, Any], Mapping[str, Any]],
-    metrics: tuple[Mapping[str, Any], Mapping[str, Any]],
-) -> None:
-    """Refuse numbers that are not about the same thing; the sentence names the first reason."""
-    facts = [
-        {what: experiment[name] for name, what in _SAME.items()}
-        | {
-            what: measured["data"].get(name, measured["data"]["counts"].get(name))
-            for name, what in _SAME_DATA.items()
-        }
-        for experiment, measured in zip(experiments, metrics, strict=True)
-    ]
+def _facts(experiment: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What numbers depend on, by what it is called."""
+    data = metrics["data"]
+    of_data = {what: data.get(key, data["counts"].get(key)) for key, what in _SAME_DATA.items()}
+    return {what: experiment[key] for key, what in _SAME.items()} | of_data
+
+
+def _require_comparable(names: tuple[str, str], facts: tuple[dict[str, Any], ...]) -> None:
+    """Raise AelabError if two runs differ in their facts; the sentence names the first one."""
     for what, first in facts[0].items():
         if (second := facts[1][what]) != first:
             values = "" if isinstance(first, Mapping) else f" ({first} and {second})"

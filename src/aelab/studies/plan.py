@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aelab.config.base import flatten
@@ -10,97 +11,118 @@ from aelab.data.sources import Source
 from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of, validate
 from aelab.experiment.settings import Experiment
-from aelab.lab import jobs as work
-from aelab.lab import run as lab
+from aelab.lab.data import describe, load, require_possible
+from aelab.lab.run import bytes_of_run
 from aelab.runs.study import Study
-from aelab.studies.aggregate import Entry
 from aelab.studies.sweep import BASE, Point
 
-# Not part of what makes two studies' runs comparable: they may grow from call to call, and the
-# data may move, for their checksums decide.
-_GROWING = {"models", "baselines", "preset", "checkpoint_epochs", "checkpoint_minutes", "data"}
-Facts = dict[int | None, dict[str, Any]]  # by size of the training set, what the data are
+# Settings that may change when a study is extended: it may grow, and its data may move, for their
+# checksums are compared.
+_MAY_CHANGE = {"models", "baselines", "preset", "checkpoint_epochs", "data"}
+DataFacts = dict[int | None, dict[str, Any]]  # facts about the data by size of the training set
 
 
-def facts_of(base: Experiment, plan: Iterable[Entry], source: Source, data: Data) -> Facts:
-    """What the data of each size of training set are. Raises AelabError if a run is impossible."""
-    facts = {base.train_size: work.describe(data)}
-    for entry in plan:
-        experiment = experiment_at(base, entry)
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study: its point on an axis, its seed and its models."""
+
+    name: str
+    setting: str | None
+    value: Any
+    seed: int
+    models: tuple[str, ...]
+    baselines: tuple[str, ...]
+
+    @property
+    def point(self) -> Point:
+        """Its point on the axis."""
+        return Point(self.setting, self.value)
+
+
+def plan_of(study: Study) -> list[PlannedRun]:
+    """The runs that a study has planned."""
+    return [
+        PlannedRun(**record | {name: tuple(record[name]) for name in ("models", "baselines")})
+        for record in study.manifest().get("plan", [])
+    ]
+
+
+def data_facts(
+    base: Experiment, plan: Iterable[PlannedRun], source: Source, data: Data
+) -> DataFacts:
+    """Describe the data of each training set size. Raises AelabError if a run is impossible."""
+    facts = {base.train_size: describe(data)}
+    for planned in plan:
+        experiment = experiment_at(base, planned)
         if experiment.train_size not in facts:
-            facts[experiment.train_size] = work.describe(work.load(source, experiment))
-        work.require_possible(experiment, facts[experiment.train_size])
+            facts[experiment.train_size] = describe(load(source, experiment))
+        require_possible(experiment, facts[experiment.train_size])
     return facts
 
 
-def bytes_of(base: Experiment, plan: Sequence[Entry], data: Data) -> int:
+def bytes_of(base: Experiment, plan: Sequence[PlannedRun], data: Data) -> int:
     """About what the runs of ``plan`` take on disk; a network that does not fit fails here."""
-    kinds = Counter((entry.point, entry.models) for entry in plan)
+    kinds = Counter((planned.point, planned.models) for planned in plan)
     return sum(
-        count * lab.bytes_of_run(point.of(base).model_copy(update={"models": models}), data)
+        count * bytes_of_run(point.of(base).model_copy(update={"models": models}), data)
         for (point, models), count in kinds.items()
     )
 
 
 def require_same_settings(study: Study, experiment: Experiment) -> Experiment:
     """The settings of the study. Raises RunError if ``experiment`` differs in one that counts."""
-    kept = experiment_of(study).settled()
-    there, here = (flatten(each.model_dump(mode="json")) for each in (kept, experiment))
+    own = experiment_of(study).settled()
+    there, here = (flatten(each.model_dump(mode="json")) for each in (own, experiment))
     differing = [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
         for name in dict.fromkeys([*there, *here])
-        if name not in _GROWING and there.get(name) != here.get(name)
+        if name not in _MAY_CHANGE and there.get(name) != here.get(name)
     ]
     if differing:
         raise RunError(
             f"{study.path} holds a study of other settings ({'; '.join(differing)}): name another "
             "--out."
         )
-    return kept
-
-
-def plan_of(study: Study) -> list[Entry]:
-    """The runs that a study has planned."""
-    return [Entry.of(record) for record in study.manifest().get("plan", [])]
+    return own
 
 
 def missing(
-    plan: Sequence[Entry], base: Experiment, places: Iterable[Point], seeds: Iterable[int]
-) -> list[Entry]:
-    """The runs that are still to be planned, so that every model has every seed at every place.
+    plan: Sequence[PlannedRun], base: Experiment, points: Iterable[Point], seeds: Iterable[int]
+) -> list[PlannedRun]:
+    """The runs that ``plan`` lacks, so that every model has every seed at every point.
 
-    A model that a setting does not concern is trained at the base only, and a baseline, which has
+    A model that a setting does not affect is trained at the base only, and a baseline, which has
     no seed, only once.
     """
-    covered = {(e.point.name, e.seed, model) for e in plan for model in e.models}
-    measured = {key for e in plan for key in _baselines(e.point.of(base), e.baselines)}
-    names = {entry.name for entry in plan}
+    covered = {(p.point.name, p.seed, model) for p in plan for model in p.models}
+    evaluated = {key for p in plan for key in _baselines(p.point.of(base), p.baselines)}
+    names = {planned.name for planned in plan}
     found = []
-    for point in places:
+    for point in points:
         experiment = point.of(base)
-        concerned = [m for m in base.models if point == BASE or point.affects(m)]
+        affected = [m for m in base.models if point == BASE or point.affects(m)]
         for seed in seeds:
-            models = tuple(m for m in concerned if (point.name, seed, m) not in covered)
+            models = tuple(m for m in affected if (point.name, seed, m) not in covered)
             if not models:
                 continue
             name = "/".join(part for part in (point.name, f"seed-{seed}") if part)
             if name in names:
                 name += "-" + "-".join(models)
             wanted = _baselines(experiment, base.baselines)
-            fresh = tuple(kind for key, kind in wanted.items() if key not in measured)
-            measured |= wanted.keys()
-            found.append(Entry(name, point.setting, point.value, seed, models, fresh))
+            fresh = tuple(kind for key, kind in wanted.items() if key not in evaluated)
+            evaluated |= wanted.keys()
+            found.append(PlannedRun(name, point.setting, point.value, seed, models, fresh))
     return found
 
 
 def _baselines(experiment: Experiment, kinds: Iterable[str]) -> dict[tuple[Any, ...], str]:
-    """The baselines at a place: what decides their numbers, and their kind."""
+    """The kinds of baselines of an experiment, by what their numbers depend on."""
     sizes = {"pca": experiment.latent_dim, "pixels": ()}
     return {(kind, sizes[kind], experiment.train_size): kind for kind in kinds}
 
 
-def experiment_at(base: Experiment, entry: Entry) -> Experiment:
+def experiment_at(base: Experiment, planned: PlannedRun) -> Experiment:
     """The experiment of one run of a study."""
-    settings = entry.point.of(base).model_dump(mode="json")
-    own = {"seed": entry.seed, "models": entry.models, "baselines": entry.baselines}
-    return validate(settings | own, entry.name)
+    settings = planned.point.of(base).model_dump(mode="json")
+    own = {"seed": planned.seed, "models": planned.models, "baselines": planned.baselines}
+    return validate(settings | own, planned.name)

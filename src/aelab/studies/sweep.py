@@ -1,4 +1,4 @@
-"""What a study varies beside the seed: one setting at a time, away from the study's experiment."""
+"""The axes of a study: one setting varied at a time, away from the study's own experiment."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from aelab.models import MODELS
 
 @dataclass(frozen=True)
 class Point:
-    """A place on an axis; without a setting it is the study's experiment itself, the base."""
+    """A value of a setting; without a setting, the study's own experiment, the base."""
 
     setting: str | None = None
     value: Any = None  # plain JSON
@@ -24,14 +24,14 @@ class Point:
         """Such as ``vae.beta=0.5``; empty for the base."""
         if self.setting is None:
             return ""
-        return f"{self.setting.replace('_', '-')}={written(self.value)}"
+        return f"{self.setting.replace('_', '-')}={format_value(self.value)}"
 
     def affects(self, model: str) -> bool:
-        """Whether a model is another one here than at the base."""
+        """Whether a model is not the same as at the base."""
         return self.setting is not None and owner(self.setting) in (None, model)
 
     def of(self, base: Experiment) -> Experiment:
-        """The experiment at this place."""
+        """The experiment at this point."""
         if self.setting is None:
             return base
         settings = base.model_dump(mode="json")
@@ -46,27 +46,28 @@ BASE = Point()
 
 
 def owner(setting: str) -> str | None:
-    """The model whose own setting it is; None for one that all models share."""
+    """The model that a setting belongs to; None if all models share it."""
     table, dot, _ = setting.partition(".")
     return table if dot and table in MODELS else None
 
 
-def written(value: Any) -> str:
-    """A value as a flag has it; no limit is "all"."""
+def format_value(value: Any) -> str:
+    """A value as a flag has it; None, which is no limit, is "all"."""
     if value is None:
         return "all"
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
-def parse(words: Sequence[str]) -> dict[str, list[Any]]:
-    """The axes of ``--vary``, such as ``latent-dim=2,4,8``; AelabError if that is not one."""
+def parse(arguments: Sequence[str]) -> dict[str, list[Any]]:
+    """The axes of ``--vary``, such as ``latent-dim=2,4,8``. AelabError if one is wrong."""
     axes: dict[str, list[Any]] = {}
-    for word in words:
-        setting, equals, values = word.partition("=")
+    for argument in arguments:
+        setting, equals, values = argument.partition("=")
         if not (setting and equals and values):
             raise AelabError(
-                f"--vary {word} is no axis: write a setting and its values, as in vae.beta=0.5,1,4."
+                f"--vary {argument} is no axis: write a setting and its values, as in "
+                "vae.beta=0.5,1,4."
             )
         axes.setdefault(_plain(setting), []).extend(map(_value, values.split(",")))
     return axes
@@ -86,10 +87,9 @@ def _plain(setting: str) -> str:
 
 
 def points(base: Experiment, axes: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """The places of every axis but the base itself, each once.
+    """The points of every axis, each once, without the base, which is part of every axis.
 
-    The base is part of every axis without being named. Raises AelabError for a setting that cannot
-    be varied or a value that it cannot have.
+    Raises AelabError for a setting that cannot be varied or a value that it cannot have.
     """
     found: dict[str, Point] = {}
     for name, values in axes.items():
@@ -98,8 +98,8 @@ def points(base: Experiment, axes: Mapping[str, Sequence[Any]]) -> list[Point]:
         for value in values:
             experiment = Point(setting, value).of(base)
             if experiment != base:
-                kept = flatten(experiment.model_dump(mode="json"))[setting]
-                point = Point(setting, kept[0] if isinstance(kept, list) else kept)
+                valid = flatten(experiment.model_dump(mode="json"))[setting]
+                point = Point(setting, valid[0] if isinstance(valid, list) else valid)
                 found[point.name] = point
     return list(found.values())
 

@@ -1,14 +1,13 @@
-"""The one training loop: a generator of plain records, one an epoch.
+"""The one training loop: a generator of plain records, one per epoch.
 
-Progress, early stopping, pruning and checkpoints live in whoever iterates. Whatever is random in
-an epoch is drawn from streams named after the seed and the epoch, so that a loop started from a
-saved state walks the same path, to the bit, as one that was never stopped. A state from the middle
-of an epoch adds the steps done, what they measured, and where the stream of noise has come to.
+Progress, early stopping, pruning and checkpoints belong to the caller that iterates. All random
+numbers of an epoch come from generators seeded by the experiment's seed and the epoch, so a loop
+that starts from a saved state gives the same weights, to the bit, as one that was never stopped.
 """
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,13 +19,14 @@ from aelab.losses import Batch
 from aelab.models import Autoencoder
 from aelab.randomness import stream
 from aelab.training.optimizer import Adam
-from aelab.training.records import NOISE, NORM_EVERY, NORMS, ROWS, SECONDS, Epoch, Measured, State
+from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
 from aelab.training.state import not_finite, restore, tensors_of
 from aelab.training.steps import Step, make_step
 
 VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
-LEAST_MEAN = 1e-3  # of a pixel that is always off: what is further out is slow to come back
+NORM_EVERY = 8  # steps: the norm of the gradient takes 3% of a step
+LEAST_MEAN = 1e-3  # of a pixel that is always off: a bias further out is slow to come back
 
 
 def fit(
@@ -42,28 +42,18 @@ def fit(
     """Train ``model`` in place and yield a record after every epoch.
 
     The images stay uint8 in memory, on the device; a batch is converted when it is used.
-    Raises :class:`TrainingError` at the end of an epoch in which a term was not finite.
-    """
-    parts = fit_in_parts(
-        model, data, config, seed=seed, protocol=protocol, start=start, device=device
-    )
-    return (part for part in parts if isinstance(part, Epoch))
 
+    Args:
+        model: The model, with its initial weights.
+        data: Its training and validation images.
+        config: Learning rate, schedule, batches and epochs.
+        seed: Seed of the batch order and of the noise.
+        protocol: How pixels become inputs: grey, dynamic or static.
+        start: A state to continue from.
+        device: Where to train.
 
-def fit_in_parts(
-    model: Autoencoder,
-    data: Data,
-    config: Training,
-    *,
-    seed: int,
-    protocol: Protocol = "grey",
-    start: State | None = None,
-    device: torch.device | str = "cpu",
-    pause: Callable[[], bool] = lambda: False,
-) -> Iterator[Epoch | State]:
-    """:func:`fit`, with a state from the middle of an epoch wherever ``pause`` says yes.
-
-    ``pause`` is asked after every step but an epoch's last one.
+    Raises:
+        TrainingError: At the end of an epoch in which a term, gradient or weight was not finite.
     """
     model.to(device)
     train_u8, validation_u8 = (
@@ -80,17 +70,17 @@ def fit_in_parts(
     step = make_step(model)
     optimizer = Adam(
         step.named_parameters(), config.weight_decay,
-        apart=step.encoder_weights, multiple=config.encoder_rate,
+        scaled_rows=step.encoder_weights, lr_scale=config.encoder_rate,
     )  # fmt: skip
     present = Batches(train_u8, protocol)
     if start is not None:
         restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
-        train, norm, seconds = yield from _train_epoch(
-            model, step, optimizer, present, train_labels, config, seed, index, start, pause
+        train, norm, seconds = _train_epoch(
+            model, step, optimizer, present, train_labels, config, seed, index
         )
-        start, trained = None, time.perf_counter()
-        validation = measure(model, validation_u8, validation_labels, seed, protocol, index + 1)
+        trained = time.perf_counter()
+        validation = mean_loss(model, validation_u8, validation_labels, seed, protocol, index + 1)
         where = f"after epoch {index + 1}"
         if not math.isfinite(validation.total):
             raise not_finite("validation total", where, optimizer.rate)
@@ -110,7 +100,7 @@ def fit_in_parts(
 def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
     """Let the decoder's last bias be the logit of the mean image, or of its mean pixel.
 
-    Without it the first steps of a training do little else than to learn that the border is black.
+    Without it the first steps of a training mostly learn that the border is black.
     """
     biases = [p for name, p in model.decoder.named_parameters() if name.endswith("bias")]
     pixels = images_u8[0].numel()
@@ -120,7 +110,7 @@ def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
             "train it without mean_start."
         )
     bias = biases[-1]
-    # Part by part as floats, which hold such sums exactly: a tenth of the time of one sum of ints.
+    # In parts, as floats, which hold such sums exactly: a tenth of the time of one sum of integers.
     parts = images_u8.flatten(1).split(VALIDATION_BATCH)
     sum_D = torch.stack([part.float().sum(0) for part in parts]).long().sum(0)
     mean_D = sum_D / (255 * len(images_u8))
@@ -137,89 +127,51 @@ def _train_epoch(
     config: Training,
     seed: int,
     index: int,
-    start: State | None,
-    pause: Callable[[], bool],
-) -> Generator[State, None, tuple[Measured, float, float]]:
-    """Yields states from its middle; returns what was measured, gradient norm and seconds."""
+) -> tuple[MeanLoss, float, float]:
+    """Train one epoch; its terms, mean gradient norm and seconds."""
     images, device = len(present.images_u8), present.images_u8.device
     order = torch.randperm(images, generator=stream(seed, "shuffle", index)).to(device)
     generator = stream(seed, "noise", index, device=device)
     batches = order.split(config.batch_size)
     model.train()
-    # Sums of the terms at each step, and the norms of some; read once, after the epoch. Their room
-    # is made before: what a step leaves on the heap keeps the next from what it has freed there.
+    # Sums of the terms of each step, and the norms of some steps; read once, after the epoch. They
+    # are allocated before: what a step leaves on the heap keeps the next from reusing freed room.
     sums_ST = torch.empty(0)
     norms_S = torch.empty(-(-len(batches) // NORM_EVERY) + 1, device=device)
-    taken: list[int] = []  # the steps whose norms they are
-    first = 0
+    normed: list[int] = []  # the steps whose norms they are
     began = time.perf_counter()
-    if start is not None and start.step:
-        first = start.step
-        sums_ST = _room(start.tensors[ROWS][0].to(device), len(batches))
-        sums_ST[:first] = start.tensors[ROWS]
-        taken = [*range(0, first, NORM_EVERY)]
-        norms_S[: len(taken)] = start.tensors[NORMS]
-        generator.set_state(start.tensors[NOISE])
-        began -= float(start.tensors[SECONDS])
-    for number in range(first, len(batches)):
+    for number, batch in enumerate(batches):
         at = index + number / len(batches)
-        batch = Batch(present(batches[number], generator), labels[batches[number]])
-        sums_T = step(batch, generator, at)
+        sums_T = step(Batch(present(batch, generator), labels[batch]), generator, at)
         if not number:
-            sums_ST = _room(sums_T, len(batches))
+            sums_ST = sums_T.new_empty(len(batches), len(sums_T))
         sums_ST[number] = sums_T
         if number % NORM_EVERY == 0 or number + 1 == len(batches):
-            norms_S[len(taken)] = step.gradient_norm()
-            taken.append(number)
+            norms_S[len(normed)] = step.gradient_norm()
+            normed.append(number)
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
         optimizer.step(config.learning_rate_at(ahead))
-        if pause() and number + 1 < len(batches):
-            so_far = sums_ST[: number + 1], norms_S[: len(taken)]
-            table, norms = _read(step, *so_far, taken, index, optimizer.rate)
-            paused = time.perf_counter()
-            partway = {
-                ROWS: table,
-                NORMS: norms,
-                NOISE: generator.get_state(),
-                SECONDS: torch.tensor(paused - began, dtype=torch.float64),
-            }
-            where = f"after step {number + 1} of epoch {index + 1}"
-            yield State(index, tensors_of(model, step, optimizer, where) | partway)
-            began += time.perf_counter() - paused  # what was done with the state is not training
-    table, norms = _read(step, sums_ST, norms_S[: len(taken)], taken, index, optimizer.rate)
+    sums_ST, norms_S = sums_ST.cpu(), norms_S[: len(normed)].cpu()
+    _require_finite(sums_ST, step.terms, range(len(batches)), index, optimizer.rate)
+    _require_finite(norms_S[:, None], ("gradient norm",), normed, index, optimizer.rate)
     seconds = time.perf_counter() - began
-    terms = dict(zip(step.terms, (table.double().sum(0) / images).tolist(), strict=True))
+    terms = dict(zip(step.terms, (sums_ST.double().sum(0) / images).tolist(), strict=True))
     # The weights are those of the last step: within a warm-up they rise from step to step.
-    measured = Measured(terms, dict(step.term_weights))
-    return measured, float(norms.double().mean()), seconds
-
-
-def _room(sums_T: Tensor, steps: int) -> Tensor:
-    """For the sums of so many steps, ``(S, T)``."""
-    return sums_T.new_empty(steps, len(sums_T))
-
-
-def _read(
-    step: Step, sums_ST: Tensor, norms_S: Tensor, taken: Sequence[int], index: int, rate: float
-) -> tuple[Tensor, Tensor]:
-    """Sums of the terms and norms of the steps ``taken``; raises if one is not finite."""
-    table, norms = sums_ST.cpu().clone(), norms_S.cpu().clone()
-    _require_finite(table, step.terms, range(len(table)), index, rate)
-    _require_finite(norms[:, None], ("gradient norm",), taken, index, rate)
-    return table, norms
+    losses = MeanLoss(terms, dict(step.term_weights))
+    return losses, float(norms_S.double().mean()), seconds
 
 
 @torch.inference_mode()
-def measure(
+def mean_loss(
     model: Autoencoder,
     images_u8: Tensor,
     labels: Tensor,
     seed: int,
     protocol: Protocol,
     epoch: float,
-) -> Measured:
-    """The training objective on other images, with the same draws every time it is asked."""
+) -> MeanLoss:
+    """The training objective on other images, with the same noise at every call."""
     device = images_u8.device
     exact = torch.float32 if device.type == "mps" else torch.float64  # which MPS does not have
     generator = stream(seed, "validation", device=device)
@@ -237,7 +189,7 @@ def measure(
         for name, part in loss.per_dimension.items():
             dimensions[name] = dimensions.get(name, 0) + part.to(exact).sum(0)
     count = len(images_u8)
-    return Measured(
+    return MeanLoss(
         {name: float(value) / count for name, value in sums.items()},
         dict(weights),
         {name: (value / count).tolist() for name, value in dimensions.items()},

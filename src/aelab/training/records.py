@@ -1,4 +1,4 @@
-"""What training gives after each epoch, and the state that it continues from."""
+"""What training yields after each epoch, and the state that it continues from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,9 @@ from torch import Tensor
 
 from aelab.losses import weighted_total
 
-NORM_EVERY = 8  # steps: the gradient's norm is a pass over all of it, 3% of a step
-# What a state from the middle of an epoch has beside weights and optimizer.
-ROWS, NORMS = "partway/rows", "partway/norms"
-NOISE, SECONDS = "partway/noise", "partway/seconds"
-
 
 @dataclass(frozen=True)
-class Measured:
+class MeanLoss:
     """The objective on one split: means over images, in nats per image."""
 
     terms: Mapping[str, float]
@@ -28,23 +23,17 @@ class Measured:
         return weighted_total(self.terms, self.weights)
 
     def row(self) -> dict[str, Any]:
-        """The record as it stands in the history."""
+        """The record as a row of the history."""
         row = {"total": self.total, "terms": dict(self.terms), "weights": dict(self.weights)}
         return row | ({"per_dimension": dict(self.per_dimension)} if self.per_dimension else {})
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that training needs to go on after ``epoch`` epochs, as named tensors."""
+    """Everything that training needs to continue after ``epoch`` epochs, as named tensors."""
 
     epoch: int
     tensors: Mapping[str, Tensor]
-
-    @property
-    def step(self) -> int:
-        """The steps done of the epoch that follows."""
-        # A state that nobody has checked may have a single number there.
-        return self.tensors[ROWS].shape[:1].numel() if ROWS in self.tensors else 0
 
 
 @dataclass(frozen=True)
@@ -52,8 +41,8 @@ class Epoch:
     """What one epoch did; ``state`` continues from its end."""
 
     index: int  # from 1
-    train: Measured
-    validation: Measured
+    train: MeanLoss
+    validation: MeanLoss
     learning_rate: float
     images_per_second: float
     gradient_norm: float  # mean over every eighth step and the last
@@ -61,7 +50,7 @@ class Epoch:
     state: State
 
     def row(self) -> dict[str, Any]:
-        """The record as it stands in the history."""
+        """The record as a row of the history."""
         return {
             "epoch": self.index,
             "train": self.train.row(),

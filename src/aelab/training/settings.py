@@ -13,15 +13,15 @@ class Training(Config):
     """How a model is trained."""
 
     learning_rate: Annotated[float, Range(1e-4, 1e-2, log=True)] = Field(
-        1e-3, gt=0, description="Adam's step size."
+        1e-3, gt=0, description="Adam's learning rate."
     )
     encoder_rate: Annotated[float, Range(0.05, 1.0, log=True, by_default=False)] = Field(
         1.0,
         gt=0,
-        description="Step size of the encoder's weights, as a multiple of the learning rate.",
+        description="Learning rate of the encoder's weights, as a multiple of the learning rate.",
     )
     batch_size: Annotated[int, Choice((32, 64, 128, 256, 512))] = Field(
-        64, ge=1, description="Images a step."
+        64, ge=1, description="Images per step."
     )
     epochs: Annotated[int, Range(1, 10, whole=True, by_default=False)] = Field(
         50, ge=1, description="Passes over the training images."

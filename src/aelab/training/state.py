@@ -1,18 +1,15 @@
 """Model and optimizer as named tensors, and back."""
 
 import copy
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from aelab.errors import TrainingError
-from aelab.losses import Batch
 from aelab.models import Autoencoder
-from aelab.randomness import stream
 from aelab.training.optimizer import Adam
-from aelab.training.records import NOISE, NORM_EVERY, NORMS, ROWS, SECONDS, State
+from aelab.training.records import State
 from aelab.training.steps import Step, make_step
 
 
@@ -25,7 +22,7 @@ def not_finite(what: str, where: str, rate: float) -> TrainingError:
 
 
 def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> dict[str, Tensor]:
-    """Model and optimizer as named tensors, by the names of the model whatever step trains it.
+    """Model and optimizer as named tensors, by the model's names whatever step trains it.
 
     Raises TrainingError if a weight is not finite.
     """
@@ -44,7 +41,7 @@ def restore(model: Autoencoder, step: Step, optimizer: Adam, state: State) -> No
 
 
 def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
-    """Views of Adam's moments by parameter; of a step count itself, which its parts share."""
+    """Views of Adam's moments by parameter, and its step count, which all its parts share."""
     found: dict[str, Tensor] = {}
     for slot, tensors in optimizer.slots.items():
         for (name, parameter), values in zip(optimizer.parameters.items(), tensors, strict=True):
@@ -54,24 +51,15 @@ def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
     return found
 
 
-def fits(model: Autoencoder, state: State, device: torch.device | str = "cpu") -> bool:
-    """Whether ``state`` has what a training of ``model`` on ``device`` would keep, by shape.
+def fits(model: Autoencoder, state: State) -> bool:
+    """Whether ``state`` has the tensors of a training of ``model``, by name, shape and kind.
 
-    A checksum says that a file is as it was written, not who wrote it, for what, and on what.
+    A checksum says that a file is as it was written, not which training wrote it.
     """
     twin = copy.deepcopy(model)
     step = make_step(twin)
-    like = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
-    if state.step:
-        pixels = torch.zeros(1, math.prod(model.architecture.image_size))
-        sums_T = step(Batch(pixels, torch.zeros(1, dtype=torch.int64)), stream(0), 0.0)
-        like |= {
-            ROWS: sums_T.expand(state.step, -1),
-            NORMS: torch.zeros(len(range(0, state.step, NORM_EVERY))),
-            NOISE: stream(0, device=device).get_state(),
-            SECONDS: torch.zeros(()),
-        }
-    return _shapes(like) == _shapes(state.tensors)
+    expected = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
+    return _shapes(expected) == _shapes(state.tensors)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:

@@ -1,7 +1,6 @@
 """One training step: autograd for every model, derived by hand for dense ones (fast.py).
 
-Both give the same gradients (tests/test_steps.py); which one serves is decided by
-:func:`make_step`.
+Both give the same gradients (tests/test_steps.py); :func:`make_step` chooses one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,25 +15,25 @@ from aelab.training.fast import FusedStep
 
 
 class Step(Protocol):
-    """Leaves the gradient of a batch in the parameters and returns what it measured."""
+    """Computes the gradient of a batch in the parameters, and returns the loss terms."""
 
     term_weights: Mapping[str, float]  # of the terms of the last batch
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """The names of the terms, once a batch has been seen."""
+        """The names of the terms, known after the first batch."""
         ...
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """What the optimizer trains; the model's weights are views of it or it itself."""
+        """The parameters that the optimizer trains; the model's weights are views of them."""
         ...
 
     def encoder_weights(self, name: str) -> list[slice]:
-        """Where in a parameter weights of the encoder are, biases left out."""
+        """The rows of a parameter that are weights of the encoder, without biases."""
         ...
 
     def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
-        """Views of ``values``, shaped like a parameter, by the model's own names."""
+        """Views of ``values``, which has a parameter's shape, by the model's own names."""
         ...
 
     def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
@@ -42,7 +41,7 @@ class Step(Protocol):
         ...
 
     def gradient_norm(self) -> Tensor:
-        """Of the gradient that the last step left."""
+        """The norm of the gradient of the last batch."""
         ...
 
 
@@ -70,12 +69,12 @@ class AutogradStep:
         return self.model.named_parameters()
 
     def encoder_weights(self, name: str) -> list[slice]:
-        """Everywhere or nowhere."""
+        """All rows or none."""
         is_weight = self.model.get_parameter(name).dim() > 1
         return [slice(None)] if is_weight and name.startswith("encoder.") else []
 
     def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
-        """The whole."""
+        """The parameter itself."""
         return {name: values}
 
     def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
@@ -88,6 +87,6 @@ class AutogradStep:
         return torch.stack([term.detach() * len(batch.x) for term in terms.values()])
 
     def gradient_norm(self) -> Tensor:
-        """Of the gradient that the last step left."""
+        """The norm of the gradient of the last batch."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         return torch.nn.utils.get_total_norm(gradients)

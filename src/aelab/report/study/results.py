@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from aelab.claims.rules import RATIO
+from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
 from aelab.report.results import Estimate, Json, Measure, Record, checked, named
 from aelab.runs.study import Study

@@ -1,0 +1,105 @@
+"""The data of an experiment: opened for a new one, found again for a run, study or search."""
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aelab.data.cache import require_cache
+from aelab.data.dataset import Data
+from aelab.data.idx import printable
+from aelab.data.sources import Source, resolve_data
+from aelab.errors import DataError
+from aelab.experiment.presets import experiment_of
+from aelab.experiment.settings import Experiment
+from aelab.metrics import require_components
+from aelab.runs.pool import Event, Watch
+from aelab.runs.results import ResultFolder
+from aelab.runs.run import Run
+
+
+def load(source: Source, experiment: Experiment) -> Data:
+    """Read the data of an experiment."""
+    return source.load(
+        seed=experiment.split_seed,
+        validation=experiment.validation,
+        train_size=experiment.train_size,
+    )
+
+
+def open_data(experiment: Experiment, watch: Watch) -> tuple[Source, Data]:
+    """Resolve and read the data of a new experiment, and say which they are.
+
+    A run keeps the source: "auto" is resolved once, so that a resume reads the same files.
+    """
+    source = resolve_data(
+        experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
+    )
+    data = load(source, experiment)
+    watch(Event("data", "message", f"{data.why} Split: {data.split}."))
+    return source, data
+
+
+def find_data(folder: ResultFolder, data: str | None = None) -> tuple[Source, Data]:
+    """Find and read the data of a run, study or search.
+
+    Args:
+        folder: The run, study or search.
+        data: Where its data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Raises:
+        DataError: If they cannot be read, or their checksums are not those in the manifest.
+    """
+    source = Source(**folder.manifest()["source"])
+    if data is not None:
+        source = resolve_data(data)
+    elif source.files and not all(map(os.path.exists, source.files.values())):
+        raise DataError(
+            f"The data of {folder.path} are no longer in "
+            f"{printable(Path(next(iter(source.files.values()))).parent)}: name the folder that they "
+            "have moved to by --data."
+        )
+    found = load(source, experiment_of(folder))
+    require_same_data(folder, found)
+    return source, found
+
+
+def load_run_data(run: Run, data: str | None = None) -> Data:
+    """The data of a run, verified against what it was trained on; see :func:`find_data`."""
+    return find_data(run, data)[1]
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """The facts about the data that a manifest holds."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "why": data.why,
+        "split": data.split,
+        "sha256": data.sha256,
+        "label_names": list(data.label_names),
+        "image_size": list(data.image_size),
+        "counts": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+    }
+
+
+def require_same_data(folder: ResultFolder, data: Data) -> None:
+    """Raise DataError if the folder was made with other data."""
+    if folder.manifest()["data"]["sha256"] != data.sha256:
+        raise DataError(
+            f"{data.name} is not the data of {folder.path}: the checksums differ; name the folder "
+            "of the same files by --data."
+        )
+
+
+def require_possible(experiment: Experiment, facts: Mapping[str, Any]) -> None:
+    """Raise AelabError if models of this experiment cannot be evaluated here, on these data.
+
+    ``facts`` are those of :func:`describe`.
+    """
+    require_cache()
+    experiment.require_packages()
+    pixels = math.prod(facts["image_size"])
+    for d in experiment.latent_dim if "pca" in experiment.baselines else ():
+        require_components(d, facts["counts"]["train"], pixels)
