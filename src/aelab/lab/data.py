@@ -55,10 +55,10 @@ def find_data(folder: ResultFolder, data: str | None = None) -> tuple[Source, Da
     if data is not None:
         source = resolve_data(data)
     elif source.files and not all(map(os.path.exists, source.files.values())):
+        place = printable(Path(next(iter(source.files.values()))).parent)
         raise DataError(
-            f"The data of {folder.path} are no longer in "
-            f"{printable(Path(next(iter(source.files.values()))).parent)}: name the folder that they "
-            "have moved to by --data."
+            f"The data of {folder.path} are no longer in {place}: name the folder that they have "
+            "moved to by --data."
         )
     found = load(source, experiment_of(folder))
     require_same_data(folder, found)
