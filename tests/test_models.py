@@ -11,8 +11,7 @@ from aelab.losses import Batch, means, weighted_total
 from aelab.models import MODELS, Architecture, Autoencoder, Objective, Variational
 from aelab.models.ae import AE
 from aelab.models.base import RECONSTRUCTION
-from aelab.nets.builders import BUILDERS
-from aelab.nets.network import ACTIVATIONS, Network
+from aelab.nets.network import ACTIVATIONS, NETWORKS, Network
 from aelab.randomness import stream
 
 HIDDEN = {"mlp": (32, 16), "conv": (4, 8)}
@@ -28,7 +27,7 @@ def pixels(count: int = 8) -> torch.Tensor:
     return torch.rand(count, 784, generator=stream(0, "test"))
 
 
-@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("name", MODELS)
 def test_shapes_units_and_determinism(name: str, kind: str) -> None:
     model = build(name, kind=kind)

@@ -13,22 +13,18 @@ from aelab import Run
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-PYTHON_USE = [block for block in BLOCKS if '"""' not in block.splitlines()[0]]
-NEW_FILES = [block for block in BLOCKS if block not in PYTHON_USE]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the examples have run; ``output.txt`` is what they printed."""
-    assert len(PYTHON_USE) == 2
+    assert len(BLOCKS) == 2
     folder = tmp_path_factory.mktemp("readme")
     script = folder / "use.py"
     # Two epochs of the loop are enough here.
-    loop = PYTHON_USE[1].replace(
-        "terms)  # nats per image", "terms)\n    if epoch.index == 2: break"
-    )
+    loop = BLOCKS[1].replace("terms)  # nats per image", "terms)\n    if epoch.index == 2: break")
     assert "break" in loop
-    script.write_text(f"{PYTHON_USE[0]}\n{loop}")
+    script.write_text(f"{BLOCKS[0]}\n{loop}")
     done = subprocess.run(
         [sys.executable, script.name], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -54,17 +50,19 @@ def test_a_run_on_the_bundled_digits(folder: Path) -> None:
     assert "5,000 bundled digits" in (path / "report.html").read_text()
 
 
-def test_a_new_model_and_a_new_measure_are_one_file_each(tmp_path: Path, tiny_folder: Path) -> None:
-    model, measure = NEW_FILES
+def test_a_new_model_network_and_metric_are_one_file_each(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
     package = tmp_path / "aelab"
     shutil.copytree(Path(aelab.__file__).parent, package)
-    (package / "models" / "sparse.py").write_text(model)
-    (package / "metrics" / "robust.py").write_text(measure)
-    words = ["run", "--data", tiny_folder, "--models", "ae", "sparse", "--sparse.strength", "1",
-             "--latent-dim", "2", "--network.hidden", "16", "--sparse.epochs", "2",
-             "--ae.epochs", "2", "--evaluation.pairs", "50", "--out", "out"]  # fmt: skip
+    for name, folder in (("model", "models"), ("network", "nets"), ("metric", "metrics")):
+        shutil.copy(ROOT / "examples" / f"{name}.py", package / folder / "example.py")
+    arguments = ["run", "--data", tiny_folder, "--models", "ae", "sparse", "--sparse.strength", "1",
+                 "--latent-dim", "2", "--network.kind", "residual", "--network.hidden", "16",
+                 "--sparse.epochs", "2", "--ae.epochs", "2", "--evaluation.pairs", "50",
+                 "--out", "out"]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "aelab", *map(str, words)],
+        [sys.executable, "-m", "aelab", *map(str, arguments)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -149,9 +149,6 @@ class Normal(Variational):
     def normal(self, x_BD: Tensor) -> DiagonalNormal:
         return DiagonalNormal(*self.encoder(x_BD).chunk(2, dim=-1))
 
-    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
-        return elbo(self, batch, generator, epoch)
-
 
 class MixturePrior(Normal):
     """Four learned components, so parameters outside encoder and decoder, too."""
@@ -213,9 +210,6 @@ class Discrete(Variational):
 
     def prior(self) -> OneHot:
         return OneHot(torch.zeros(GROUPS * CATEGORIES))
-
-    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
-        return elbo(self, batch, generator, epoch)
 
 
 class Conditional(Normal):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         closed_form,
         elbo,
     )
+    from aelab.nets import NETWORKS, Network, network
     from aelab.runs.run import Run
     from aelab.runs.study import Study
     from aelab.search import Search, resume_search, run_search
@@ -62,6 +63,7 @@ _HOMES = {
         "closed_form",
         "elbo",
     ),
+    "aelab.nets": ("NETWORKS", "Network", "network"),
     "aelab.runs.run": ("Run",),
     "aelab.runs.study": ("Study",),
     "aelab.search": ("Search", "resume_search", "run_search"),
@@ -85,6 +87,7 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "Batch", "Loss", "METRICS", "metric",
     "MODELS", "Autoencoder", "DiagonalNormal", "Latent", "StandardNormal", "Variational",
     "closed_form", "elbo", "model",
+    "NETWORKS", "Network", "network",
     "Run", "Study", "Search", "resume_search", "run_search",
     "evaluate_study", "report_study", "resume_study", "run_study",
     "Epoch", "Training", "fit",

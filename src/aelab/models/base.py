@@ -25,9 +25,8 @@ from aelab.losses import (
     continuous_bernoulli_nll,
 )
 from aelab.models.latents import Latent, StandardNormal
-from aelab.nets.builders import build
 from aelab.nets.initialisation import initialise
-from aelab.nets.network import Network, Size
+from aelab.nets.network import Network, Size, build
 from aelab.randomness import derive
 
 Likelihood = Literal["bernoulli", "continuous-bernoulli"]
@@ -181,6 +180,10 @@ class Variational(Autoencoder):
     def encode(self, x_BD: Tensor) -> Tensor:
         """The posterior mean ``(B, Z)``."""
         return self.posterior(x_BD).mean
+
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
+        """−ELBO, unless a model defines another objective."""
+        return elbo(self, batch, generator, epoch)
 
 
 def elbo(model: Variational, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:

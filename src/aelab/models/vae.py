@@ -2,13 +2,11 @@
 
 from typing import Annotated, final
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from aelab.config.ranges import Range
-from aelab.losses import Batch, Loss
-from aelab.models.base import Objective, Variational, elbo, model
+from aelab.models.base import Objective, Variational, model
 from aelab.models.latents import DiagonalNormal
 
 
@@ -39,7 +37,3 @@ class VAE(Variational):
     def posterior(self, x_BD: Tensor) -> DiagonalNormal:
         """q(z|x), a diagonal Gaussian."""
         return DiagonalNormal(*self.encoder(x_BD).chunk(2, dim=-1))
-
-    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Loss:
-        """Two terms: the reconstruction from one posterior draw for each image, and the KL."""
-        return elbo(self, batch, generator, epoch)
