@@ -47,7 +47,7 @@ def exported(form: Format, folder: Path, model: Autoencoder) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "network"),
-    [*((name, "dense") for name in MODELS), *(("vae", network) for network in NETWORKS)],
+    [*((name, "dense") for name in MODELS), *(("vae", network) for network in [*NETWORKS][1:])],
 )
 def test_onnx_gives_the_same_numbers_for_any_batch(name: str, network: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")

@@ -257,8 +257,28 @@ def test_exports_of_a_run(run_of_toys: Run, tmp_path: Path) -> None:
     loaded = aelab.load_exported(hub / "mixture-2")
     for key, value in original.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[key])
-    with pytest.raises(AelabError, match="only Python can run it"):
-        aelab.export_models(run_of_toys, "onnx", tmp_path / "onnx", "gain-2")
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_onnx_holds_every_model_that_decodes_codes(
+    name: str, run_of_toys: Run, tmp_path: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    if "decoder" not in TOYS[name].capabilities:
+        with pytest.raises(AelabError, match="ONNX cannot hold it: use --format hub"):
+            aelab.export_models(run_of_toys, "onnx", tmp_path, f"{name}-2")
+        return
+    aelab.export_models(run_of_toys, "onnx", tmp_path, f"{name}-2")
+    model, x = aelab.load_model(run_of_toys, f"{name}-2"), torch.rand(5, 784)
+    encoder, decoder = (
+        onnxruntime.InferenceSession(tmp_path / f"{name}-2-{part}.onnx")
+        for part in ("encoder", "decoder")
+    )
+    with torch.inference_mode():
+        z = model.encode(x)
+        np.testing.assert_allclose(encoder.run(None, {"x": x.numpy()})[0], z, atol=1e-5)
+        logits = decoder.run(["logits"], {"code": z.numpy()})[0]
+        np.testing.assert_allclose(logits, model.decode(z), atol=1e-5)
 
 
 def test_the_labels_of_a_batch_reach_the_loss(small: Data) -> None:

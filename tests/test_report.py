@@ -70,8 +70,9 @@ def test_every_figure_draws_every_shape_of_run(kind: FigureKind[View], shaped: R
 
 
 @pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
-def test_missing_arrays_leave_a_figure_out(kind: FigureKind[View]) -> None:
+def test_missing_arrays_and_measures_leave_a_figure_out(kind: FigureKind[View]) -> None:
     run = make_run(HERE, epochs=0)
+    run.measured |= {"measures": {}}
     run.saved = {key: {"labels": arrays["labels"]} for key, arrays in run.saved.items()}
     assert list(drawings(load(cast(Run, run)), kind)) == []
 

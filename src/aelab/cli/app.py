@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from aelab.cli.commands import COMMANDS, say
+from aelab.cli.commands import COMMANDS
+from aelab.cli.printing import say
 from aelab.config.registry import load_plugins
 from aelab.console.streams import standard_streams
 from aelab.errors import AelabError

@@ -3,11 +3,10 @@
 Torch is imported inside a command only, also by a name of the public API, ``aelab.run_lab``.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -26,6 +25,15 @@ from aelab.cli.options import (
     experiment_and,
     parse,
 )
+from aelab.cli.printing import (
+    print_data,
+    print_end,
+    print_examination,
+    print_or_json,
+    print_presets,
+    print_results,
+    say,
+)
 from aelab.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -41,7 +49,7 @@ def run(arguments: list[str]) -> None:
     experiment, place = experiment_and(Place, "run", arguments, run.__doc__)
     with _display(experiment.by_key, place) as display:
         done = aelab.run_lab(experiment, place.out, place.workers, display.watch)
-    _print_results(done, place)
+    print_results(done, place)
 
 
 def study(arguments: list[str]) -> None:
@@ -71,7 +79,7 @@ def compare(
     from aelab.cli.tables import comparison_table
 
     found = aelab.compare(*runs)
-    _print_or_json(found.as_json(), output, lambda _: comparison_table(found))
+    print_or_json(found.as_json(), output, lambda _: comparison_table(found))
 
 
 def search(arguments: list[str]) -> None:
@@ -102,7 +110,7 @@ def worker(arguments: list[str]) -> None:
     settings = search_of(options.storage, options.study)
     with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
         done = join_search(options.storage, options.study, watch=display.watch, **options.place)
-    _print_or_json(done, options, print_trials)
+    print_or_json(done, options, print_trials)
 
 
 @command
@@ -142,7 +150,7 @@ def report(path: RunFolder, output: Printed) -> None:
     again = rebuild_study if aelab.Study.is_at(path) else rebuild
     with _display((), output) as display:
         done = again(path, display.watch)
-    _print_end(done, output)
+    print_end(done, output)
 
 
 @command
@@ -155,7 +163,7 @@ def show(path: RunFolder, output: Printed) -> None:
     if SearchFolder.is_at(path):
         print_search(SearchFolder(path), output)
     else:
-        _print_results(open_folder(path), output)
+        print_results(open_folder(path), output)
 
 
 @command
@@ -165,8 +173,6 @@ def presets(
     ] = None,
 ) -> None:
     """List the presets, or print one whole as TOML."""
-    from aelab.cli.printing import print_presets
-
     print_presets(name)
 
 
@@ -205,20 +211,18 @@ def data(
 ) -> None:
     """List the data sources here and their checksums; fetch MNIST."""
     from aelab.cli.doctor import look_at_data
-    from aelab.cli.printing import print_data
 
     found = look_at_data(source, lambda text: say(text, error=True))
-    _print_or_json(found, output, print_data)
+    print_or_json(found, output, print_data)
 
 
 @command
 def doctor(output: Printed) -> None:
     """Report versions, devices, threads, installed extras, and problems."""
     from aelab.cli.doctor import examine
-    from aelab.cli.printing import print_examination
 
     found = examine()
-    _print_or_json(found, output, print_examination)
+    print_or_json(found, output, print_examination)
     sys.exit(1 if found["problems"] else 0)
 
 
@@ -245,7 +249,7 @@ def _repeat(
     else:
         with _display(found.model_keys(), options) as display:
             run = of_run(path, workers, display.watch, options.data)
-        _print_results(run, options)
+        print_results(run, options)
 
 
 def _check_likelihood(path: Path, options: Evaluating) -> None:
@@ -254,11 +258,11 @@ def _check_likelihood(path: Path, options: Evaluating) -> None:
 
     with _display((), options) as display:
         found = check_likelihood(aelab.Run(path), options.workers, display.watch, options.data)
-    _print_or_json(found, options, annealing_table)
+    print_or_json(found, options, annealing_table)
 
 
 def _finish_study(done: "aelab.Study", output: Output) -> None:
-    _print_results(done, output)
+    print_results(done, output)
     if failures := done.results()["failures"]:
         raise TrainingError(
             f"{len(failures)} of the models of {done.path} failed: aelab resume tries them again."
@@ -282,40 +286,3 @@ def _display(keys: Iterable[str] | None, output: Output) -> "Display":
     from aelab.console.progress import Display
 
     return Display(keys, quiet=output.quiet, stderr=output.json_)
-
-
-def _print_results(done: "aelab.Run | aelab.Study", output: Output) -> None:
-    from aelab.cli.printing import results_table
-    from aelab.cli.tables import claims_table
-
-    if not (output.quiet or output.json_):
-        if isinstance(done, aelab.Run):
-            results_table(done)
-        else:
-            claims_table(done)
-    _print_end(done, output)
-
-
-def _print_end(done: "aelab.Run | aelab.Study", output: Output) -> None:
-    if output.json_:
-        if isinstance(done, aelab.Run):
-            kind, content = "run", done.metrics()
-        else:
-            kind, content = "study", done.results()
-        say(json.dumps({kind: str(done.path)} | content, indent=1))
-        return
-    if not output.quiet:
-        say(f"Report: {done.path / 'report.html'}")
-    say(str(done.path))
-
-
-def _print_or_json(found: Any, output: Output, print_it: Callable[[Any], None]) -> None:
-    if output.json_:
-        say(json.dumps(found, indent=1))
-    elif not output.quiet:
-        print_it(found)
-
-
-def say(text: str, error: bool = False) -> None:
-    """Print a line, to stderr if it is an error."""
-    print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -1,20 +1,56 @@
 """What the terminal prints of runs, presets, data and this machine."""
 
-from typing import TYPE_CHECKING, Any
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+import aelab  # torch is not imported here, so that aelab doctor can report its absence
+from aelab.cli.options import Output
 from aelab.console.streams import console
 from aelab.runs.summary import summary
 
-if TYPE_CHECKING:  # torch is not imported here, so that aelab doctor can report its absence
-    from aelab.runs.run import Run
+
+def say(text: str, error: bool = False) -> None:
+    """Print a line, to stderr if it is an error."""
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
-def results_table(run: "Run") -> None:
-    """Print the main metrics of a run."""
-    console(80).print(summary(run.metrics()))
+def print_or_json(found: Any, output: Output, print_it: Callable[[Any], None]) -> None:
+    """Print ``found`` as JSON or by ``print_it``, or nothing with ``--quiet``."""
+    if output.json_:
+        say(json.dumps(found, indent=1))
+    elif not output.quiet:
+        print_it(found)
+
+
+def print_results(done: "aelab.Run | aelab.Study", output: Output) -> None:
+    """Print the main metrics of a run or the claims of a study, then its folder."""
+    from aelab.cli.tables import claims_table
+
+    if not (output.quiet or output.json_):
+        if isinstance(done, aelab.Run):
+            console(80).print(summary(done.metrics()))
+        else:
+            claims_table(done)
+    print_end(done, output)
+
+
+def print_end(done: "aelab.Run | aelab.Study", output: Output) -> None:
+    """Print the folder of a run or study and its report, or all results as JSON."""
+    if output.json_:
+        if isinstance(done, aelab.Run):
+            kind, content = "run", done.metrics()
+        else:
+            kind, content = "study", done.results()
+        say(json.dumps({kind: str(done.path)} | content, indent=1))
+        return
+    if not output.quiet:
+        say(f"Report: {done.path / 'report.html'}")
+    say(str(done.path))
 
 
 def print_presets(name: str | None) -> None:

@@ -114,10 +114,9 @@ def evaluate(
         run.begin_evaluation()
         todo = [classifier_job(run, source), *jobs(run, experiment, source, again=True)]
         with run.count_seconds():
-            failures = run_all(todo, workers, watch)
-        if failures:
-            raise not_evaluated(path, failures)
-        run.end_evaluation()
+            if failures := run_all(todo, workers, watch):
+                raise not_evaluated(path, failures)
+            run.end_evaluation()
         complete(run, experiment, watch)
     return run
 

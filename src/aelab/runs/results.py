@@ -44,13 +44,10 @@ class ResultFolder(Folder):
 
     @contextlib.contextmanager
     def count_seconds(self) -> Iterator[None]:
-        """Add the time spent within it, interrupted or not, to the seconds in the manifest."""
+        """Add the time spent within it, unless it raises, to the seconds in the manifest."""
         began = time.perf_counter()
-        try:
-            yield
-        finally:
-            before = self.manifest().get("seconds", 0.0)
-            self.note(seconds=before + time.perf_counter() - began)
+        yield
+        self.note(seconds=self.manifest().get("seconds", 0.0) + time.perf_counter() - began)
 
     def write_figure(self, name: str, data: bytes) -> Path:
         """Write a figure."""

@@ -96,6 +96,7 @@ def figure(
 
 
 FIGURES: dict[str, FigureKind[View]] = {}
+PER_ROW = 4  # panels side by side
 
 
 def per_model(
@@ -126,8 +127,9 @@ def per_model(
             models, count = view.having(*needs), len(widths)
             if not models:
                 return None
-            rows, columns = (len(models), count) if count > 1 else (1, len(models))
-            inches = height(view, len(models))
+            columns = count if count > 1 else min(len(models), PER_ROW)
+            rows = -(-len(models) * count // columns)
+            inches = height(view, columns)
             drawn, grid = panels(view, rows, columns, height=inches, widths=widths * (count > 1))
             alts = []
             for place, model in enumerate(models):
@@ -135,6 +137,8 @@ def per_model(
                 for ax in axes:
                     ax.set_title(model.title, color=view.color(model))
                 alts.append(f"{model.title}: {function(view, model, *axes)}")
+            for ax in grid[len(models) * count :]:
+                ax.set_axis_off()
             return Drawing(drawn, f"{'. '.join(alts)}.", notes(view))
 
         draw.__doc__ = function.__doc__

@@ -71,8 +71,9 @@ def variances(view: View, model: Model, ax: Axes) -> str:
     ax.axvline(threshold, color=INK, lw=0.9, ls=(0, (4, 3)))
     place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7}
     note(ax, "active beyond", (threshold, 0.98), (4, 0), **place)
-    ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
-    ax.set_xticks(ticks, [number(10.0**tick, max(0, -int(tick))) for tick in ticks])
+    ticks = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)[::-1]
+    ticks = ticks[:: -(-len(ticks) // 7)]  # so that their names do not overlap
+    ax.set_xticks(ticks, [f"{10.0**tick:g}" for tick in ticks])
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     ax.set(xlabel="variance of the posterior mean", ylabel="dimensions")
     ax.margins(y=0.25)

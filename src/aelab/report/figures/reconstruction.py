@@ -113,7 +113,7 @@ def errors_by_class(view: View) -> Drawing | None:
     alts = []
     for index, model in enumerate(models):
         mean, low, high = np.asarray(model.array("error_by_label"), float).T
-        x = np.arange(classes) + (index - (len(models) - 1) / 2) * 0.22
+        x = np.arange(classes) + (index - (len(models) - 1) / 2) * min(0.22, 0.8 / len(models))
         ax.errorbar(
             x, mean, np.abs([mean - low, high - mean]), fmt="os"[index % 2], ms=3,
             color=view.color(model), elinewidth=1.2, capsize=3.5, label=model.title,
@@ -127,5 +127,5 @@ def errors_by_class(view: View) -> Drawing | None:
     ax.set_xticks(range(classes), [view.label(label) for label in range(classes)])
     ax.set(ylabel="nats per image", xlabel="class", xlim=(-0.6, classes - 0.4))
     ax.grid(visible=False, axis="x")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(models), borderaxespad=0.2)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(4, len(models)), borderaxespad=0.2)
     return Drawing(drawn, f"{'; '.join(alts)}.")
