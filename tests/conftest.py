@@ -77,10 +77,12 @@ def made_once(
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of this session, so that the user's is neither read nor written.
 
-    All worker processes share it: each digit classifier is trained once.
+    All worker processes share it: each digit classifier is trained once. What the tests start has
+    one thread, as two files run at a time and threads that wait for each other spin.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AELAB_CACHE", str(session_folder(tmp_path_factory) / "cache"))
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 
