@@ -91,7 +91,7 @@ def search(words: list[str]) -> None:
     from aelab.search.progress import SearchDisplay
 
     experiment, asked = experiment_and(SearchPlace, "search", words, search.__doc__, table="search")
-    with SearchDisplay(asked.search, quiet=asked.quiet, stderr=asked.json_) as display:
+    with SearchDisplay(quiet=asked.quiet, stderr=asked.json_) as display:
         done = run_search(
             asked.search, experiment, asked.out, asked.workers, display.watch, asked.shared
         )
@@ -102,12 +102,11 @@ def worker(words: list[str]) -> None:
     """Take trials of a search in a shared database, on this machine too."""
     from aelab.cli.search_options import WorkerPlace
     from aelab.cli.search_tables import print_trials
-    from aelab.search.cluster import join_search, search_of
+    from aelab.search.cluster import join_search
     from aelab.search.progress import SearchDisplay
 
     asked = parse(alone(WorkerPlace, worker.__doc__), "worker", words)
-    settings = search_of(asked.storage, asked.study)
-    with SearchDisplay(settings, quiet=asked.quiet, stderr=asked.json_) as display:
+    with SearchDisplay(quiet=asked.quiet, stderr=asked.json_) as display:
         done = join_search(asked.storage, asked.study, watch=display.watch, **asked.place)
     if asked.json_:
         say(json.dumps(done, indent=1))
@@ -306,12 +305,10 @@ def _report_search(done: "SearchFolder", output: Output) -> None:
 
 def _resume_search(path: Path, doing: Resuming) -> None:
     from aelab.cli.search_tables import print_search
-    from aelab.runs.search import SearchFolder
-    from aelab.search import Search, resume_search
+    from aelab.search import resume_search
     from aelab.search.progress import SearchDisplay
 
-    settings = Search.model_validate(SearchFolder(path).search())
-    with SearchDisplay(settings, quiet=doing.quiet, stderr=doing.json_) as display:
+    with SearchDisplay(quiet=doing.quiet, stderr=doing.json_) as display:
         done = resume_search(path, doing.workers, display.watch, doing.data, doing.storage)
     print_search(done, doing)
 
