@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import optuna
@@ -22,10 +22,12 @@ from aelab.experiment.presets import preset
 from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
 from aelab.runs.search import SearchFolder, TrialFolders
-from aelab.search import Proof, Search, Shared, resume_search, run_search
-from aelab.search.cluster import join_search, search_of
-from aelab.search.storage import Outage, storage_at
+from aelab.search import Database, ProofSettings, Search, resume_search, run_search
+from aelab.search.cluster import join_search
+from aelab.search.space import resolve_space
+from aelab.search.storage import storage_at
 from aelab.search.trials import RETRIED, WEIGHTS, WORKER, load_study
+from aelab.search.worker import StudyFacts, take_trials
 from tests import postgres
 
 TRIALS, EPOCHS = 12, 40
@@ -206,8 +208,6 @@ def test_a_worker_survives_a_restart_of_the_server_and_the_death_of_its_parent(
             patched.setattr("aelab.search.storage.OUTAGE_SECONDS", 0.2)
             with pytest.raises(TrainingError, match=r"^Lost the database .*: connection .* resume"):
                 stop_while_in_use(server)
-            with pytest.raises(TrainingError, match=r"^Lost"), storage_at(server.address, 1):
-                pass
         server.start()
         epochs = len(entered.trials[number].intermediate_values)
         wait_for(lambda: len(entered.trials[number].intermediate_values) > epochs)
@@ -218,11 +218,13 @@ def test_a_worker_survives_a_restart_of_the_server_and_the_death_of_its_parent(
     assert "The database does not answer" in err
 
 
-def test_after_a_commit_of_unknown_outcome_only_what_adds_nothing_is_repeated(
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_whose_transaction_is_cut_waits_again_and_is_run_to_its_end(
     entered: optuna.Study, database: str
 ) -> None:
-    count = len(entered.trials)
-    cut = True
+    entered.enqueue_trial({})
+    number = len(entered.trials) - 1
+    cut = False
 
     def end_the_connection(connection: Connection) -> None:
         nonlocal cut
@@ -232,15 +234,31 @@ def test_after_a_commit_of_unknown_outcome_only_what_adds_nothing_is_repeated(
             with other.engine.connect() as second:
                 second.exec_driver_sql(f"SELECT pg_terminate_backend({own}, 5000)")
 
+    class Runner:
+        worker, runs = "here:1/2", 0
+
+        def send(self, content: Any) -> None:
+            assert f"trial {number} complete" in content
+
+        def __call__(self, trial: optuna.Trial) -> list[float]:
+            nonlocal cut
+            trial.set_user_attr(WORKER, self.worker)
+            self.runs += 1
+            cut = self.runs == 1
+            trial.report(1e9, 1)
+            return [1e9]
+
+    runner = cast(Any, Runner())
     with storage_at(database) as storage, storage_at(database) as other:
+        study = load_study(storage, "small")
+        facts = StudyFacts.of(study)
+        runner.search = facts.search
+        runner.space = resolve_space(facts.experiment, "ae", facts.search.space)
         event.listen(storage.engine, "commit", end_the_connection)
-        storage.set_study_user_attr(entered._study_id, "seen", 1)
-        assert (cut, entered.user_attrs["seen"]) == (False, 1)
-        cut = True
-        waiting = optuna.create_trial(state=TrialState.WAITING)
-        with pytest.raises(Outage):
-            storage.create_new_trial(entered._study_id, waiting)
-    assert len(entered.trials) == count
+        take_trials(study, storage, runner, time.time() + 30)
+    assert runner.runs == 2
+    assert entered.trials[number].state == TrialState.COMPLETE
+    assert len(entered.trials) == number + 1
 
 
 def test_a_search_is_resumed_by_an_address_without_its_password(
@@ -248,9 +266,9 @@ def test_a_search_is_resumed_by_an_address_without_its_password(
 ) -> None:
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
     out = tmp_path / "search"
-    search = Search(model="ae", trials=2, proof=Proof(top=0))
+    search = Search(model="ae", trials=2, proof=ProofSettings(top=0))
     experiment = preset(data=str(tiny_folder), latent_dim=(3,), validation=60)
-    shared = Shared(database, "interrupted")
+    shared = Database(database, "interrupted")
     assert quote(postgres.PASSWORD, safe="") not in repr(shared)
 
     def interrupt(event: Event) -> None:
@@ -286,7 +304,7 @@ def test_a_worker_without_a_search_is_told_so(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AelabError, match=sentence):
-        search_of(address or database, study)
+        join_search(address or database, study)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -297,7 +315,7 @@ def test_a_worker_makes_no_tables(entered: optuna.Study, database: str) -> None:
     address = database.replace("/postgres", "/empty")
     for _ in range(2):
         with pytest.raises(RunError, match="holds no search"):
-            search_of(address, "aelab")
+            join_search(address, "aelab")
 
 
 def test_a_name_that_is_taken_is_refused(

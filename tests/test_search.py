@@ -17,16 +17,24 @@ from aelab.experiment.presets import load_toml, preset
 from aelab.experiment.settings import Experiment
 from aelab.runs.pool import Event
 from aelab.runs.search import SearchFolder
-from aelab.search import Proof, Pruner, Sampler, Search, Space, resume_search, run_search
+from aelab.search import (
+    ProofSettings,
+    PrunerSettings,
+    SamplerSettings,
+    Search,
+    Space,
+    resume_search,
+    run_search,
+)
 from aelab.search.prove import over_seeds, prove
-from aelab.search.space import searched
-from aelab.search.storage import BudgetUsed, storage_at
-from aelab.search.trial import memory_told
-from aelab.search.trials import WORKER, create_study, load_study
+from aelab.search.space import resolve_space
+from aelab.search.storage import storage_at
+from aelab.search.trial import memory_errors
+from aelab.search.trials import WORKER, claim_trial, create_study, load_study
 from tests.processes import aelab
 
 TRIALS = 20
-NO_PROOF = Proof(top=0)
+NO_PROOF = ProofSettings(top=0)
 
 
 def experiment(folder: Path, **changes: Any) -> Experiment:
@@ -43,8 +51,8 @@ def toy(**changes: Any) -> Search:
              "batch_size": "32", "weight_decay": "0", "schedule": "constant",
              "warmup_epochs": "0"}  # fmt: skip
     settings: dict[str, Any] = {
-        "model": "ae", "trials": TRIALS, "trial_epochs": 5, "sampler": Sampler(start=6),
-        "pruner": Pruner(spare=4, warmup_epochs=1), "proof": NO_PROOF,
+        "model": "ae", "trials": TRIALS, "trial_epochs": 5, "sampler": SamplerSettings(start=6),
+        "pruner": PrunerSettings(n_startup_trials=4, warmup_epochs=1), "proof": NO_PROOF,
         "space": Space.model_validate(space),
     }  # fmt: skip
     return Search(**(settings | changes))
@@ -105,14 +113,20 @@ def test_the_pruner_leaves_only_what_is_behind_the_median(done: SearchFolder) ->
             assert len(done.trials.trial(trial["number"]).history()) == 5
 
 
-class Interruption:
-    """An interrupt by the user at the first event for which ``when`` holds."""
+def text_of(event: Event) -> str:
+    """The text of a message, or of what a worker does now."""
+    content = event.content
+    return str(content.get("phase", "")) if isinstance(content, dict) else str(content)
 
-    def __init__(self, when: Callable[[Any], bool]) -> None:
+
+class Interruption:
+    """An interrupt by the user at the first message for which ``when`` holds."""
+
+    def __init__(self, when: Callable[[str], bool]) -> None:
         self.when, self.came = when, False
 
     def __call__(self, event: Event) -> None:
-        if not self.came and isinstance(event.content, dict) and self.when(event.content):
+        if not self.came and self.when(text_of(event)):
             self.came = True
             raise KeyboardInterrupt
 
@@ -120,14 +134,14 @@ class Interruption:
 @pytest.mark.parametrize(
     "when",
     [
-        lambda said: said["trial"] == 0 and "settings" in said,
-        lambda said: said["trial"] == 3 and said.get("epoch") == 2,
-        lambda said: said["trial"] == TRIALS - 1 and said.get("state") is not None,
+        lambda text: text == "trial 0",
+        lambda text: text.startswith("trial 3: epoch 2/"),
+        lambda text: text.startswith(f"{TRIALS}/{TRIALS} trials"),
     ],
     ids=["at its first trial", "within a trial", "after the last trial"],
 )
 def test_an_interrupted_search_goes_on_to_the_same_trials(
-    when: Callable[[Any], bool], done: SearchFolder, tiny_folder: Path, tmp_path: Path
+    when: Callable[[str], bool], done: SearchFolder, tiny_folder: Path, tmp_path: Path
 ) -> None:
     interruption = Interruption(when)
     with pytest.raises(KeyboardInterrupt):
@@ -143,12 +157,12 @@ def test_an_interrupted_search_goes_on_to_the_same_trials(
 def test_a_search_that_goes_on_counts_the_trials_before(
     done: SearchFolder, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    interruption = Interruption(lambda said: said["trial"] == 4 and "state" in said)
+    interruption = Interruption(lambda text: text.startswith(f"5/{TRIALS} trials"))
     with pytest.raises(KeyboardInterrupt):
         run_search(toy(), experiment(tiny_folder), tmp_path / "cut", 1, interruption)
     best = min(done.results()["trials"][:5], key=lambda t: (t["state"] != "complete", t["values"]))
     first = aelab("resume", tmp_path / "cut").stdout.splitlines()[0]
-    assert first.startswith(f"5/{TRIALS} trials so far  best so far: {best['values'][0]:.4g}")
+    assert first.startswith(f"Resumed: 5/{TRIALS} trials, best {best['values'][0]:.4g}")
 
 
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(
@@ -156,7 +170,8 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(
 ) -> None:
     """Steps of 1e30 are not finite, a layer of 10¹² units fits no memory."""
     search = toy(
-        trials=9, sampler=Sampler(start=8), pruner=Pruner(kind="none"), trial_epochs=2,
+        trials=9, sampler=SamplerSettings(start=8), pruner=PrunerSettings(kind="none"),
+        trial_epochs=2,
         space=toy().space.model_copy(
             update={"hidden": ("32", "1000000000000"), "learning_rate": ("1e-3", "1e30")}
         ),
@@ -175,15 +190,19 @@ def test_a_worker_that_dies_fails_its_trial_only(tiny_folder: Path, tmp_path: Pa
     killed: list[int] = []
 
     def kill(event: Event) -> None:
-        said = event.content
-        if not killed and isinstance(said, dict) and said.get("epoch") == 1 and said["trial"] == 1:
+        if not killed and text_of(event).startswith("trial 1: epoch 1/"):
             with storage_at(f"sqlite:///{tmp_path / 'dying' / 'trials.db'}") as storage:
                 worker = load_study(storage, "search").trials[1].user_attrs[WORKER]
             killed.append(int(worker.rpartition("/")[2]))
             os.kill(killed[0], signal.SIGKILL)
 
     # Long trials, so that the kill falls into one.
-    search = toy(trials=4, trial_epochs=80, pruner=Pruner(kind="none"), sampler=Sampler(start=2))
+    search = toy(
+        trials=4,
+        trial_epochs=80,
+        pruner=PrunerSettings(kind="none"),
+        sampler=SamplerSettings(start=2),
+    )
     folder = run_search(search, experiment(tiny_folder), tmp_path / "dying", 1, kill)
     trials = folder.results()["trials"]
     assert [t["state"] for t in trials] == ["complete", "fail", "complete", "complete"]
@@ -194,7 +213,7 @@ def test_where_every_trial_fails_it_is_told(tiny_folder: Path, tmp_path: Path) -
     space = toy().space.model_copy(update={"learning_rate": ("1e29", "1e30")})
     with pytest.raises(TrainingError, match=r"No trial came to its end; trials\.csv"):
         run_search(
-            toy(trials=2, space=space, sampler=Sampler(start=0)),
+            toy(trials=2, space=space, sampler=SamplerSettings(start=0)),
             experiment(tiny_folder, ae={"learning_rate": 1e30}),
             tmp_path / "hopeless",
         )
@@ -257,11 +276,11 @@ def test_a_finalist_that_a_fresh_seed_breaks_is_out(
     copy = tmp_path / "copy"
     shutil.copytree(done.path, copy)
     folder = SearchFolder(copy)
-    search = toy(proof=Proof(top=2, seeds=2), trial_epochs=5)
+    search = toy(proof=ProofSettings(top=2, seeds=2), trial_epochs=5)
     best, second = folder.results()["best"][:2]
     broken = folder.retrained(f"trial-{best:04d}-8-epochs", 2)
     broken.write_json("metrics.json", {"values": None, "reason": "The loss is not finite."})
-    found = searched(experiment(tiny_folder), "ae", search.space)
+    found = resolve_space(experiment(tiny_folder), "ae", search.space)
     source = Source(**folder.manifest()["source"])
     proof = prove(folder, search, found, source, 2, lambda _: None)
     assert proof["chosen"] == f"trial-{second:04d}-8-epochs"
@@ -307,14 +326,11 @@ def test_show_and_resume_know_a_search(proved: SearchFolder) -> None:
 def _claim(url: str, queue: Any) -> None:
     with storage_at(url) as storage:
         study = optuna.load_study(storage=storage, study_name="race")
-
-        def objective(trial: optuna.Trial) -> float:
-            queue.put(trial.number)
+        while claimed := claim_trial(study, storage, counted=True):
+            trial = optuna.Trial(study, claimed._trial_id)
             trial.report(0.5, 1)
-            return trial.suggest_float("x", 0, 1)
-
-        with pytest.raises(BudgetUsed):
-            study.optimize(objective)
+            study.tell(trial, trial.suggest_float("x", 0, 1))
+            queue.put(trial.number)
 
 
 def test_no_two_workers_take_the_same_trial_and_none_makes_one(tmp_path: Path) -> None:
@@ -340,9 +356,9 @@ def test_no_two_workers_take_the_same_trial_and_none_makes_one(tmp_path: Path) -
      RuntimeError("CUDA out of memory. Tried to allocate …")],
 )  # fmt: skip
 def test_memory_that_runs_out_is_told(error: Exception) -> None:
-    with pytest.raises(TrainingError, match="Out of memory"), memory_told():
+    with pytest.raises(TrainingError, match="Out of memory"), memory_errors():
         raise error
-    with pytest.raises(RuntimeError, match="shape"), memory_told():
+    with pytest.raises(RuntimeError, match="shape"), memory_errors():
         raise RuntimeError("shape mismatch")
 
 
@@ -367,6 +383,12 @@ def test_bad_words_are_one_sentence_and_a_code(
     assert sentence in refused.stderr + refused.stdout
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_the_settings_of_older_folders_are_read() -> None:
+    old = Search.model_validate({"sampler": {"liar": False}, "pruner": {"spare": 3}})
+    assert not old.sampler.constant_liar
+    assert old.pruner.n_startup_trials == 3
 
 
 def test_other_folders_are_no_searches(tmp_path: Path) -> None:

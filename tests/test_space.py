@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field
@@ -12,12 +13,12 @@ from aelab.config.ranges import Choice, Range
 from aelab.errors import AelabError
 from aelab.experiment.presets import preset
 from aelab.models import MODELS
-from aelab.search.dimension import Dimension
-from aelab.search.space import Searched, Space, _ranges, searched
+from aelab.search.hyperparameter import Hyperparameter
+from aelab.search.space import ResolvedSpace, Space, declared, resolve_space
 
 
-def space(model: str = "vae", **changes: object) -> Searched:
-    return searched(preset(), model, Space.model_validate(changes))
+def space(model: str = "vae", **changes: object) -> ResolvedSpace:
+    return resolve_space(preset(), model, Space.model_validate(changes))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -38,13 +39,13 @@ def test_a_range_is_found_where_a_field_declares_it() -> None:
         strength: Annotated[float, Range(0.1, 10, log=True)] = Field(1.0, description="…")
         order: int = 2
 
-    assert list(_ranges(Mine, "model")) == [
-        Dimension("strength", "model", Range(0.1, 10, log=True))
+    assert list(declared(Mine, "model")) == [
+        Hyperparameter("strength", "model", Range(0.1, 10, log=True))
     ]
 
 
-def test_the_network_decides_between_ranges() -> None:
-    conv = searched(preset(network={"kind": "conv", "hidden": (8, 16)}), "ae", Space())
+def test_the_network_decides_betweendeclared() -> None:
+    conv = resolve_space(preset(network={"kind": "conv", "hidden": (8, 16)}), "ae", Space())
     widths = conv.dimensions["hidden"].range
     assert isinstance(widths, Choice)
     assert (32, 64) in widths.options
@@ -56,10 +57,12 @@ def test_words_narrow_fix_and_open() -> None:
         learning_rate=["1e-3", "2e-3"], batch_size=128, hidden=["400", "512-256"],
         latent_dim=[4, 32], kl_warmup=0,
     )  # fmt: skip
-    distributions = {name: d.distribution for name, d in found.dimensions.items()}
-    assert distributions["learning_rate"] == FloatDistribution(1e-3, 2e-3, log=True)
-    assert distributions["hidden"] == CategoricalDistribution(["400", "512-256"])
-    assert distributions["latent_dim"] == IntDistribution(4, 32, log=True)
+    study = optuna.create_study()
+    trial = study.ask()
+    found.suggest(trial)
+    assert trial.distributions["learning_rate"] == FloatDistribution(1e-3, 2e-3, log=True)
+    assert trial.distributions["hidden"] == CategoricalDistribution(["400", "512-256"])
+    assert trial.distributions["latent_dim"] == IntDistribution(4, 32, log=True)
     assert not {"batch_size", "kl_warmup"} & found.dimensions.keys()
     assert found.base.training("vae").batch_size == 128
     assert "latent_dim" not in space().dimensions  # a larger code is always better
@@ -93,17 +96,17 @@ def test_the_quasi_random_start_fills_every_range_and_follows_from_the_seed() ->
     found = space()
     points = found.quasi_random(16)
     assert points == space().quasi_random(16)
-    assert points != searched(preset(seed=1), "vae", Space()).quasi_random(16)
+    assert points != resolve_space(preset(seed=1), "vae", Space()).quasi_random(16)
     rates = sorted(point["learning_rate"] for point in points)
     # Sixteen points of a Sobol sequence: one in each sixteenth of the range.
     for place, rate in enumerate(rates):
         assert 1e-4 * 100 ** (place / 16) <= rate <= 1e-4 * 100 ** ((place + 1) / 16)
     for schedule in ("constant", "cosine"):
         assert sum(point["schedule"] == schedule for point in points) == 8
+    study = optuna.create_study()
     for point in points:
-        for name, dimension in found.dimensions.items():
-            distribution = dimension.distribution
-            assert distribution._contains(distribution.to_internal_repr(point[name]))
+        study.enqueue_trial(point)
+        assert found.suggest(study.ask()) == point  # a value out of its range would be drawn anew
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from aelab.data.sources import Source
 from aelab.errors import AelabError
 from aelab.search.addresses import file_address, parse_address, without_password
 from aelab.search.storage import storage_at
-from aelab.search.worker import Task
+from aelab.search.worker import Database, Task
 
 SECRET = "SECRET"
 UNENCODED = "In a password, @ is written %40"
@@ -58,7 +58,7 @@ def test_an_address_is_kept_without_its_password(address: str, shown: str) -> No
 
 def test_records_do_not_show_the_address() -> None:
     address = "postgresql://u:SECRET@h/x"
-    task = Task(address, "aelab", Source("bundled", "", "", {}, {}), Path(), "me")
+    task = Task(Database(address, "aelab"), Source("bundled", "", "", {}, {}), Path(), "me")
     assert SECRET not in f"{task} {SearchPlace(storage=address)} {WorkerPlace(storage=address)}"
 
 

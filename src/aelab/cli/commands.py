@@ -91,10 +91,9 @@ def search(arguments: list[str]) -> None:
     experiment, options = experiment_and(
         SearchPlace, "search", arguments, search.__doc__, table="search"
     )
-    settings = options.search
-    with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
+    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
         done = aelab.run_search(
-            settings, experiment, options.out, options.workers, display.watch, options.shared
+            options.search, experiment, options.out, options.workers, display.watch, options.shared
         )
     print_search(done, options)
 
@@ -103,12 +102,11 @@ def worker(arguments: list[str]) -> None:
     """Run trials of a search in a shared database on this machine."""
     from aelab.cli.search_options import WorkerPlace
     from aelab.cli.search_tables import print_trials
-    from aelab.search.cluster import join_search, search_of
+    from aelab.search.cluster import join_search
     from aelab.search.progress import SearchDisplay
 
     options = parse(WorkerPlace, "worker", arguments, worker.__doc__)
-    settings = search_of(options.storage, options.study)
-    with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
+    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
         done = join_search(options.storage, options.study, watch=display.watch, **options.place)
     print_or_json(done, options, print_trials)
 
@@ -271,11 +269,9 @@ def _finish_study(done: "aelab.Study", output: Output) -> None:
 
 def _resume_search(path: Path, options: Resuming) -> None:
     from aelab.cli.search_tables import print_search
-    from aelab.runs.search import SearchFolder
     from aelab.search.progress import SearchDisplay
 
-    settings = aelab.Search.model_validate(SearchFolder(path).search())
-    with SearchDisplay(settings, quiet=options.quiet, stderr=options.json_) as display:
+    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
         done = aelab.resume_search(
             path, options.workers, display.watch, options.data, options.storage
         )

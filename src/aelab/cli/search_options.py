@@ -7,7 +7,7 @@ from pydantic import Field
 
 from aelab.cli.options import Bare, Output, Place
 from aelab.search.config import Search
-from aelab.search.engine import HEARTBEAT, Shared
+from aelab.search.worker import HEARTBEAT, Database
 
 
 class SearchPlace(Place):
@@ -24,14 +24,14 @@ class SearchPlace(Place):
     heartbeat: int = Field(
         HEARTBEAT,
         ge=1,
-        description="Seconds between a worker's signs of life in --storage; after three missed "
-        "ones its trial waits again.",
+        description="Seconds between the heartbeats of a trial in --storage; after three missed "
+        "ones it is entered again.",
     )
 
     @property
-    def shared(self) -> Shared | None:
+    def shared(self) -> Database | None:
         """The database of --storage."""
-        return Shared(self.storage, self.study, self.heartbeat) if self.storage else None
+        return Database(self.storage, self.study, self.heartbeat) if self.storage else None
 
 
 class WorkerPlace(Output):

@@ -1,18 +1,19 @@
 """The search for the best settings: trials, their proof, and workers on many machines."""
 
-from aelab.search.config import Proof, Pruner, Sampler, Search
-from aelab.search.engine import Shared, resume_search, run_search
+from aelab.search.config import ProofSettings, PrunerSettings, SamplerSettings, Search
+from aelab.search.engine import resume_search, run_search
 from aelab.search.goals import GOALS, Goal, goal
 from aelab.search.space import Space
+from aelab.search.worker import Database
 
 __all__ = [
     "GOALS",
+    "Database",
     "Goal",
-    "Proof",
-    "Pruner",
-    "Sampler",
+    "ProofSettings",
+    "PrunerSettings",
+    "SamplerSettings",
     "Search",
-    "Shared",
     "Space",
     "goal",
     "resume_search",

@@ -1,13 +1,10 @@
 """The settings of a search, and what they mean to Optuna."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from aelab.config.base import Config
 from aelab.config.evaluation import EvaluationSettings
@@ -18,7 +15,7 @@ from aelab.search.goals import Goal, default_goal, find_goal
 from aelab.search.space import Space
 
 
-class Sampler(Config):
+class SamplerSettings(Config):
     """How settings are chosen, after the base experiment itself and a quasi-random start."""
 
     kind: Literal["tpe", "random"] = Field(
@@ -27,25 +24,32 @@ class Sampler(Config):
     start: int = Field(15, ge=0, description="Trials of the quasi-random (scrambled Sobol) start.")
     candidates: int = Field(24, ge=1, description="TPE: candidates drawn for a trial.")
     joint: bool = Field(True, description="TPE: model all dimensions together (multivariate).")
-    liar: bool = Field(
-        True, description="TPE: count running trials as bad, so that workers spread out."
+    constant_liar: bool = Field(
+        True,
+        validation_alias=AliasChoices("constant_liar", "liar"),  # as older folders have it
+        description="TPE: count running trials as bad, so that workers spread out.",
     )
 
 
-class Pruner(Config):
-    """When a trial is left before its last epoch."""
+class PrunerSettings(Config):
+    """When a trial is pruned, before its last epoch."""
 
     kind: Literal["median", "hyperband", "none"] = Field(
         "median", description="Worse than the median at the same epoch, Hyperband's rungs, or none."
     )
-    spare: int = Field(8, ge=1, description="Median: trials that end before any is pruned.")
+    n_startup_trials: int = Field(
+        8,
+        ge=1,
+        validation_alias=AliasChoices("n_startup_trials", "spare"),  # as older folders have it
+        description="Median: complete trials before any is pruned.",
+    )
     warmup_epochs: int = Field(2, ge=0, description="Median: epochs that every trial may take.")
     min_epochs: int = Field(1, ge=1, description="Hyperband: epochs of the lowest rung.")
     reduction: int = Field(3, ge=2, description="Hyperband: of so many trials one goes on.")
 
 
-class Proof(Config):
-    """How the winners are proved."""
+class ProofSettings(Config):
+    """How the best trials are proved."""
 
     top: int = Field(5, ge=0, description="So many of the best trials are trained anew (0: none).")
     seeds: int = Field(5, ge=2, description="With so many fresh seeds each.")
@@ -59,7 +63,7 @@ class Search(Config):
     )
     goal: tuple[str, ...] = Field(
         (),
-        description="likelihood, reconstruction, representation, rate, distortion, or any measure "
+        description="likelihood, reconstruction, representation, rate, distortion, or any metric "
         "with a better side; several give a Pareto front (left out: what the model trains for).",
     )
     trials: int | None = Field(60, ge=1, description="Trials to make (None: until --minutes).")
@@ -67,9 +71,9 @@ class Search(Config):
     trial_epochs: int = Field(
         10, ge=1, description="Epochs of a trial; the proof takes those of the model's settings."
     )
-    sampler: Sampler = Field(Sampler(), description="How settings are chosen.")
-    pruner: Pruner = Field(Pruner(), description="When a trial is left early.")
-    proof: Proof = Field(Proof(), description="How the winners are proved.")
+    sampler: SamplerSettings = Field(SamplerSettings(), description="How settings are chosen.")
+    pruner: PrunerSettings = Field(PrunerSettings(), description="When a trial is pruned.")
+    proof: ProofSettings = Field(ProofSettings(), description="How the best trials are proved.")
     space: Space = Field(Space(), description="What is searched.")
 
     @model_validator(mode="after")
@@ -87,11 +91,11 @@ class Search(Config):
 
     @property
     def goals(self) -> tuple[Goal, ...]:
-        """What is looked for, resolved."""
+        """The goals, resolved."""
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
 
     def require_asked(self, evaluation: EvaluationSettings) -> None:
-        """Raise AelabError if a goal is a measure that these settings do not ask for."""
+        """Raise AelabError if a goal is a metric that these settings do not ask for."""
         for goal in self.goals:
             if not goal.asked(evaluation):
                 raise AelabError(
@@ -101,12 +105,12 @@ class Search(Config):
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:
-        """Optuna's words for the goals' better sides."""
+        """The goals' better sides, by Optuna's names."""
         return ["minimize" if goal.better == "lower" else "maximize" for goal in self.goals]
 
     @property
     def prunes(self) -> bool:
-        """Whether trials can be left early: Optuna prunes by one goal, known at every epoch."""
+        """Whether trials can be pruned: Optuna prunes by one goal, known at every epoch."""
         return len(self.goals) == 1 and self.goals[0].every_epoch and self.pruner.kind != "none"
 
     def build_pruner(self) -> optuna.pruners.BasePruner:
@@ -115,7 +119,8 @@ class Search(Config):
         match settings.kind if self.prunes else "none":
             case "median":
                 return optuna.pruners.MedianPruner(
-                    n_startup_trials=settings.spare, n_warmup_steps=settings.warmup_epochs
+                    n_startup_trials=settings.n_startup_trials,
+                    n_warmup_steps=settings.warmup_epochs,
                 )
             case "hyperband":
                 return optuna.pruners.HyperbandPruner(
@@ -125,73 +130,16 @@ class Search(Config):
                 )
         return optuna.pruners.NopPruner()
 
-    def build_sampler(self, seed: int) -> BaseSampler:
-        """Optuna's sampler, drawing for each trial from a stream of its own."""
-        return StreamSampler(self.sampler, seed)
-
-
-class StreamSampler(BaseSampler):
-    """A sampler whose draws depend on the seed, the trial's number and the trials before it only.
-
-    Optuna's own samplers walk one random sequence a process; a search that was interrupted would
-    walk another one than a search that was not.
-    """
-
-    def __init__(self, settings: Sampler, seed: int) -> None:
-        self._settings = settings
-        self._seed = seed
-        self._made: tuple[int, BaseSampler] | None = None
-
-    def _of(self, trial: FrozenTrial) -> BaseSampler:
-        if self._made is None or self._made[0] != trial.number:
-            seed = derive(self._seed, "search", "sampler", trial.number) % 2**32
-            self._made = (trial.number, self._build(seed))
-        return self._made[1]
-
-    def _build(self, seed: int) -> BaseSampler:
-        settings = self._settings
+    def build_sampler(self, seed: int, number: int) -> BaseSampler:
+        """Optuna's sampler for the trial of that number, with a random stream of its own."""
+        settings = self.sampler
+        seed = derive(seed, "search", "sampler", number) % 2**32
         if settings.kind == "random":
             return RandomSampler(seed)
         return TPESampler(
             n_startup_trials=max(1, settings.start),
             n_ei_candidates=settings.candidates,
             multivariate=settings.joint,
-            constant_liar=settings.liar,
+            constant_liar=settings.constant_liar,
             seed=seed,
         )
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The dimensions that are drawn together."""
-        return self._of(trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Draw them."""
-        return self._of(trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Draw one dimension by itself."""
-        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """What the sampler does before a trial."""
-        self._of(trial).before_trial(study, trial)
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """What it does after one."""
-        self._of(trial).after_trial(study, trial, state, values)

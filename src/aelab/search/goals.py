@@ -1,7 +1,7 @@
-"""What a search looks for: a number measured on the validation images, never on test.
+"""The goals of a search: numbers evaluated on the validation images, never on test.
 
 A goal of this file is cheap enough for every epoch, so that trials can be pruned by it. Every
-registered measure with a better side is a goal too, by its name: it is measured once, at the end of
+registered metric with a better side is a goal too, by its name: it is evaluated once, at the end of
 a trial, with the validation images in the place of the test images.
 """
 
@@ -51,6 +51,10 @@ class Goal:
         # Whether the data have labels is known later; a metric without them is NaN.
         return self.needs <= MODELS[model].capabilities | {"labels"}
 
+    def format(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{value:.4g} {self.unit}".rstrip()
+
     def of(self, context: Context) -> float:
         """The number, on a context of :func:`validation_context`. Raises TrainingError if NaN."""
         value = self.measure(context)
@@ -70,7 +74,7 @@ def goal(
     better: Literal["lower", "higher"] = "lower",
     needs: Capability = "codes",
 ) -> Callable[[Measure], Measure]:
-    """Register a goal that is measured after every epoch."""
+    """Register a goal that is evaluated after every epoch."""
 
     def register(measure: Measure) -> Measure:
         GOALS.register(
@@ -82,7 +86,7 @@ def goal(
 
 
 def find_goal(name: str) -> Goal:
-    """A goal by its name, or a measure with a better side. Raises AelabError if there is none."""
+    """A goal by its name, or a metric with a better side. Raises AelabError if there is none."""
     if name in GOALS:
         return GOALS[name]
     metric = METRICS.get(name)
@@ -97,7 +101,7 @@ def find_goal(name: str) -> Goal:
 
 
 def as_number(result: Any) -> float:
-    """A measure's result as a number; NaN where it is not defined."""
+    """A metric's result as a number; NaN where it is not defined."""
     if isinstance(result, Estimate):
         return result.value
     return float(np.mean(result, dtype=np.float64)) if result is not None else math.nan
@@ -111,8 +115,8 @@ def default_goal(model: str) -> str:
 def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -> Context:
     """The model on the validation images, put in the place of the test images.
 
-    A measure that chooses something on validation chooses it on the last training images instead,
-    as many; a measure thus cannot reach a test image, nor choose on what it is measured on.
+    A metric that chooses something on validation chooses it on the last training images instead, as
+    many; a metric thus cannot reach a test image, nor choose on what it is evaluated on.
     """
     count = max(1, min(len(data.validation), len(data.train) // 5))
     chosen = Split(data.train.images[-count:], data.train.labels[-count:])

@@ -1,4 +1,4 @@
-"""What the trials of a search say together, in plain JSON types, as CSV and as settings."""
+"""The trials of a search together: in plain JSON types, as CSV and as settings."""
 
 import csv
 import io
@@ -17,13 +17,14 @@ from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.runs.folder import FORMAT
 from aelab.search.config import Search
-from aelab.search.space import Searched
-from aelab.search.trials import REASON, RETRIED, WORKER
+from aelab.search.hyperparameter import Hyperparameter, written
+from aelab.search.space import ResolvedSpace
+from aelab.search.trials import REASON, RETRIED, WEIGHTS, WORKER
 
 ENOUGH_FOR_IMPORTANCES = 8  # complete trials
 
 
-def collect(study: optuna.Study, search: Search, found: Searched) -> dict[str, Any]:
+def collect(study: optuna.Study, search: Search, space: ResolvedSpace) -> dict[str, Any]:
     """Everything that report, proof and export read; docs/hyperparameters.md has the shape."""
     trials = study.get_trials(deepcopy=False)
     retried = {n for trial in trials for n in trial.system_attrs.get(RETRIED, [])}
@@ -31,16 +32,16 @@ def collect(study: optuna.Study, search: Search, found: Searched) -> dict[str, A
         "format": FORMAT,
         "model": search.model,
         "title": MODELS[search.model].title,
-        "key": found.key,
+        "key": space.key,
         "trial_epochs": search.trial_epochs,
         "goals": [
             {"name": goal.name, "title": goal.title, "unit": goal.unit, "better": goal.better}
             for goal in search.goals
         ],
-        "dimensions": [_dimension(found, name) for name in found.dimensions],
+        "dimensions": [_dimension(found) for found in space.dimensions.values()],
         "trials": [_trial(trial, trial.number in retried) for trial in trials],
         "best": [trial.number for trial in ranked(study)],
-        "importances": [_importances(study, k, found) for k in range(len(search.goals))],
+        "importances": [_importances(study, k, space) for k in range(len(search.goals))],
     }
 
 
@@ -55,14 +56,24 @@ def ranked(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
-def _dimension(found: Searched, name: str) -> dict[str, Any]:
-    dimension = found.dimensions[name]
-    record = {"name": name, "table": dimension.table, "text": dimension.describe()}
-    if isinstance(dimension.range, Choice):
-        return record | {"options": list(dimension.distribution.choices)}  # type: ignore[attr-defined]
-    return record | {
-        "low": dimension.range.low, "high": dimension.range.high, "log": dimension.range.log,
-    }  # fmt: skip
+def progress(study: optuna.Study, search: Search) -> str:
+    """How many trials have ended, and the best so far, in a line."""
+    ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    text = f"{ended}/{search.trials} trials" if search.trials else f"{ended} trials"
+    best = ranked(study)[:1] if len(search.goals) == 1 else []
+    for trial in best:
+        settings = ", ".join(
+            f"{name.replace('_', ' ')} {_short(value, 3)}" for name, value in trial.params.items()
+        )
+        text += f", best {search.goals[0].format(trial.values[0])} ({settings})"
+    return text
+
+
+def _dimension(found: Hyperparameter) -> dict[str, Any]:
+    record = {"name": found.name, "table": found.table, "text": found.describe()}
+    if isinstance(found.range, Choice):
+        return record | {"options": written(found.range)}
+    return record | {"low": found.range.low, "high": found.range.high, "log": found.range.log}
 
 
 def _trial(trial: FrozenTrial, retried: bool) -> dict[str, Any]:
@@ -76,31 +87,31 @@ def _trial(trial: FrozenTrial, retried: bool) -> dict[str, Any]:
         "values": trial.values,
         "settings": trial.params,
         "curve": sorted(trial.intermediate_values.items()),
-        "seconds": attributes.get("seconds"),
+        "seconds": trial.duration and round(trial.duration.total_seconds(), 3),
         "parameters": attributes.get("parameters"),
         "worker": attributes.get(WORKER),
-        "weights": attributes.get("weights"),
+        "weights": attributes.get(WEIGHTS),
         "reason": reason,
         "retried": retried,
     }
 
 
-def _importances(study: optuna.Study, place: int, found: Searched) -> dict[str, float] | None:
-    """The share of the variance that each dimension explains; None if too little is known.
+def _importances(study: optuna.Study, goal: int, space: ResolvedSpace) -> dict[str, float] | None:
+    """The share of a goal's variance that each hyperparameter explains; None of too few trials.
 
     fANOVA on a forest fitted to the complete trials; Hutter et al. (2014).
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    values = {trial.values[place] for trial in complete}
+    values = {trial.values[goal] for trial in complete}
     if len(complete) < ENOUGH_FOR_IMPORTANCES or len(values) < 2:
         return None
-    seed = derive(found.base.seed, "search", "importances") % 2**32
+    seed = derive(space.base.seed, "search", "importances") % 2**32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         shares = get_param_importances(
             study,
             evaluator=FanovaImportanceEvaluator(seed=seed),
-            target=lambda trial: float(trial.values[place]),
+            target=lambda trial: float(trial.values[goal]),
         )
     return {name: round(float(share), 6) for name, share in shares.items()}
 
@@ -123,8 +134,8 @@ def as_csv(results: dict[str, Any]) -> str:
     return buffer.getvalue()
 
 
-def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _short(value: Any, digits: int = 6) -> Any:
+    return f"{value:.{digits}g}" if isinstance(value, float) else value
 
 
 def as_toml(experiment: Mapping[str, Any], model: str) -> str:

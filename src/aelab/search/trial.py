@@ -1,8 +1,7 @@
-"""One trial: build the suggested model, train it, measure the goals, leave where it is hopeless."""
+"""One trial: build the suggested model, train it, evaluate the goals, prune if it is behind."""
 
 import contextlib
 import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,84 +11,60 @@ import safetensors.torch
 
 from aelab.config.device import find_device
 from aelab.data.dataset import Data
-from aelab.errors import AelabError, TrainingError
+from aelab.errors import TrainingError
 from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
+from aelab.runs.search import TrialFolders
 from aelab.search.config import Search
-from aelab.search.goals import validation_context
-from aelab.search.space import Searched
-from aelab.search.trials import REASON, WEIGHTS, WORKER
+from aelab.search.goals import Goal, validation_context
+from aelab.search.space import ResolvedSpace
+from aelab.search.trials import WEIGHTS, WORKER
 from aelab.training.loop import fit
-from aelab.training.records import Epoch, State
+from aelab.training.records import Epoch
 from aelab.training.settings import Training
 
 
 @dataclass(frozen=True)
-class Objective:
-    """The function that Optuna optimises; ``folder`` gives the weights of a trial their place."""
+class TrialRunner:
+    """The function that Optuna optimises; a complete trial leaves its weights in ``folders``."""
 
     search: Search
-    searched: Searched
+    space: ResolvedSpace
     data: Data
     send: Send
-    folder: Callable[[int], ModelFolder]
+    folders: TrialFolders
     worker: str
 
-    @property
-    def _epochs(self) -> int | None:
-        return None if "epochs" in self.searched.dimensions else self.search.trial_epochs
-
-    def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
+    def __call__(self, trial: optuna.Trial) -> list[float]:
         """The goals' values at the trial's end. Raises AelabError, or TrialPruned."""
-        began = time.perf_counter()
         trial.set_user_attr(WORKER, self.worker)
-        try:
-            with memory_told():
-                return self._train(trial)
-        except AelabError as error:
-            trial.set_user_attr(REASON, str(error))
-            raise
-        finally:
-            trial.set_user_attr("seconds", round(time.perf_counter() - began, 3))
+        self.send({"phase": f"trial {trial.number}"})
+        experiment = self.space.experiment(self.space.suggest(trial))
+        # A trial that was released and claimed again has been through some epochs already.
+        known = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+        goals = self.search.goals
+        every_epoch = len(goals) == 1 and goals[0].every_epoch
 
-    def _train(self, trial: optuna.Trial) -> tuple[float, ...]:
-        stored = self.searched.suggest(trial)
-        self.send({"trial": trial.number, "settings": stored})
-        experiment = self.searched.experiment(stored)
-        model, config = prepare(experiment, self.data, self._epochs)
-        trial.set_user_attr("parameters", model.parameter_count)
-        # A trial that was stopped and put back has been through some epochs already.
-        told = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        goals, rows, value = self.search.goals, [], None
-        for epoch in fit(
-            model, self.data, config, seed=experiment.seed, protocol=experiment.pixels,
-            device=find_device(experiment.device),
-        ):  # fmt: skip
-            rows.append(epoch.row())
-            if len(goals) == 1 and goals[0].every_epoch:
+        def after_epoch(model: Autoencoder, epoch: Epoch, epochs: int) -> None:
+            if epoch.index == 1:
+                trial.set_user_attr("parameters", model.parameter_count)
+            text = f"trial {trial.number}: epoch {epoch.index}/{epochs}"
+            if every_epoch:
                 value = goals[0].of(validation_context(model, self.data, experiment))
-                self._report(trial, told, epoch, value, config.epochs)
-            self.send(
-                {"trial": trial.number, "epoch": epoch.index, "of": config.epochs, "value": value}
-            )
-        folder = self.folder(trial.number)
-        keep(folder, rows, epoch.state)
-        trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
-        if value is not None:
-            return (value,)
-        context = validation_context(model, self.data, experiment)
-        return tuple(goal.of(context) for goal in goals)
+                if epoch.index not in known:
+                    trial.report(value, epoch.index)
+                if max(known, default=0) <= epoch.index < epochs and trial.should_prune():
+                    raise optuna.TrialPruned
+                text += f"  {goals[0].format(value)}"
+            self.send({"phase": text})
 
-    def _report(
-        self, trial: optuna.Trial, told: frozenset[int], epoch: Epoch, value: float, epochs: int
-    ) -> None:
-        """Tell the value after an epoch, and leave where it is hopeless."""
-        if epoch.index not in told:
-            trial.report(value, epoch.index)
-        if max(told, default=0) <= epoch.index < epochs and trial.should_prune():
-            raise optuna.TrialPruned
+        folder = self.folders.trial(trial.number)
+        epochs = None if "epochs" in self.space.dimensions else self.search.trial_epochs
+        values, _ = train(experiment, self.data, epochs, goals, folder, after_epoch)
+        trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
+        return values
 
 
 def prepare(experiment: Experiment, data: Data, epochs: int | None) -> tuple[Autoencoder, Training]:
@@ -103,20 +78,55 @@ def prepare(experiment: Experiment, data: Data, epochs: int | None) -> tuple[Aut
     return model, experiment.training(name).model_copy(update=changes)
 
 
-def keep(folder: ModelFolder, rows: list[dict[str, Any]], state: State) -> None:
-    """Leave history and weights of a training that has ended."""
-    weights = {key: value for key, value in state.tensors.items() if key.startswith("model/")}
+def train(
+    experiment: Experiment,
+    data: Data,
+    epochs: int | None,
+    goals: tuple[Goal, ...],
+    folder: ModelFolder,
+    after_epoch: Callable[[Autoencoder, Epoch, int], None],
+) -> tuple[list[float], float]:
+    """Train the one model of an experiment, evaluate it on validation and write its weights.
+
+    Args:
+        experiment: Whose model is trained.
+        data: The images.
+        epochs: For so many (None: the experiment's own).
+        goals: What is evaluated at the end.
+        folder: Where history and weights are written.
+        after_epoch: Called with the model, the epoch and the number of epochs.
+
+    Returns:
+        The goals' values, and the seconds of the training.
+
+    Raises:
+        TrainingError: If the loss or a goal is not finite, or memory runs out.
+    """
+    rows = []
+    with memory_errors():
+        model, config = prepare(experiment, data, epochs)
+        for epoch in fit(
+            model, data, config, seed=experiment.seed, protocol=experiment.pixels,
+            device=find_device(experiment.device),
+        ):  # fmt: skip
+            rows.append(epoch.row())
+            after_epoch(model, epoch, config.epochs)
+        context = validation_context(model, data, experiment)
+        values = [goal.of(context) for goal in goals]
+    tensors = epoch.state.tensors
+    weights = {name: value for name, value in tensors.items() if name.startswith("model/")}
     folder.write_history(rows)
     folder.write("weights.safetensors", safetensors.torch.save(weights))
+    return values, sum(row["seconds"] for row in rows)
 
 
 @contextlib.contextmanager
-def memory_told() -> Iterator[None]:
-    """Tell the ways in which memory runs out as one error, in a sentence."""
+def memory_errors() -> Iterator[None]:
+    """Raise TrainingError for each of the ways in which memory runs out."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # torch's own are RuntimeErrors
-        words = str(error).lower()
-        if isinstance(error, MemoryError) or "out of memory" in words or "allocate memory" in words:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
             raise TrainingError("Out of memory: smaller networks or batches fit.") from error
         raise

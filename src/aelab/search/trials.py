@@ -1,13 +1,20 @@
-"""The study of a search in its storage: made, loaded, its trials put back or failed."""
+"""The trials of a study in its storage: entered, claimed, kept alive, released, failed.
 
-import json
-from collections.abc import Mapping
+The trials of the budget are entered as waiting when the search is made. A worker claims waiting
+trials and makes none, so that any number of workers on any number of machines stop at the same
+count.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from aelab.errors import RunError
+from aelab.errors import AelabError, RunError
 from aelab.search.config import Search
 from aelab.search.space import Stored
 from aelab.search.storage import Storage
@@ -21,7 +28,15 @@ def create_study(
 ) -> optuna.Study:
     """Make the study with all that a worker must know, and enter its trials.
 
-    ``queue`` holds the first trials' settings; the others are the sampler's.
+    Args:
+        storage: The database.
+        name: The name of the study in it.
+        search: The settings of the search.
+        facts: Attributes of the study, in JSON types.
+        queue: The settings of the first trials; those of the others are the sampler's.
+
+    Raises:
+        RunError: If the database has a study of that name.
     """
     try:
         study = optuna.create_study(storage=storage, study_name=name, directions=search.directions)
@@ -50,28 +65,58 @@ def load_study(storage: Storage, name: str) -> optuna.Study:
     return study
 
 
-def put_back(study: optuna.Study, storage: Storage, worker: str = "") -> int:
-    """Let the running trials of a stopped ``worker`` wait again, under their numbers; their count.
+def claim_trial(study: optuna.Study, storage: Storage, *, counted: bool) -> FrozenTrial | None:
+    """Take a waiting trial, which no other worker can take then.
 
-    Without a name those of all: for a search that has just been taken up, when none runs.
+    Without a budget (``counted`` is False) a trial is made if none waits; otherwise gives None.
     """
-    storage.impatient = True  # whoever ends does not wait; the heartbeat does the same later
-    left = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker)
-    ]
-    for trial in left:
-        storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-    return len(left)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if storage.heartbeat_interval:  # the last one may be of a worker that released the trial
+            storage.record_heartbeat(trial._trial_id)
+        with contextlib.suppress(UpdateFinishedTrialError):  # another worker has run it meanwhile
+            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                return trial
+    if counted:
+        return None
+    made = storage.create_new_trial(storage.get_study_id_from_name(study.study_name))
+    return next(t for t in study.get_trials(deepcopy=False) if t._trial_id == made)
 
 
-def fail(storage: Storage, trial: FrozenTrial, reason: str) -> None:
+@contextlib.contextmanager
+def heartbeats(storage: Storage, trial: FrozenTrial) -> Iterator[None]:
+    """Record heartbeats of the trial within the block, if the storage has an interval."""
+    if storage.heartbeat_interval is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def record() -> None:
+        while True:
+            with contextlib.suppress(AelabError, StorageInternalError):  # the next one follows
+                storage.record_heartbeat(trial._trial_id)
+            if ended.wait(storage.heartbeat_interval):
+                return
+
+    thread = threading.Thread(target=record, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def release_trials(study: optuna.Study, storage: Storage, worker: str = "") -> None:
+    """Let the running trials of a stopped ``worker`` wait again, under their numbers.
+
+    Without a name those of all: for a search that is being resumed, when none runs.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker):
+            storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+
+def fail_trial(storage: Storage, trial: FrozenTrial, reason: str) -> None:
     """End a trial whose process died, with the reason."""
     storage.set_trial_user_attr(trial._trial_id, REASON, reason)
     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def plain(value: Any) -> Any:
-    """A record as JSON types, the way it comes back from the database."""
-    return json.loads(json.dumps(value))
