@@ -9,6 +9,7 @@ evaluation protocol are in protocol.toml.
 import hashlib
 import json
 import math
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,5 +211,5 @@ def load_claims(path: Path) -> list[Claim]:
     return read_claims([*registered, *tables], str(path))
 
 
-for _claim in read_claims(read_toml(Path(__file__).with_name("protocol.toml"))["claim"], "aelab"):
-    CLAIMS[_claim.name] = _claim
+_PROTOCOL = tomllib.loads(Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
+CLAIMS.update({item.name: item for item in read_claims(_PROTOCOL["claim"], "aelab")})
