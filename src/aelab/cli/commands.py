@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
 
 
 def study(arguments: list[str]) -> None:
-    """Train many paired seeds and decide claims; a folder with report.html."""
+    """Train many paired seeds and decide claims; writes a report."""
     from aelab.studies.sweep import parse as axes
 
     experiment, options = experiment_and(
