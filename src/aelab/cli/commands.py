@@ -45,7 +45,7 @@ PLAIN = Output()
 
 
 def run(arguments: list[str]) -> None:
-    """Train, evaluate and compare models; writes a folder with report.html."""
+    """Train, evaluate and compare models; writes a report."""
     experiment, place = experiment_and(Place, "run", arguments, run.__doc__)
     with _display(experiment.by_key, place) as display:
         done = aelab.run_lab(experiment, place.out, place.workers, display.watch)
@@ -176,7 +176,7 @@ def presets(
 
 @command
 def export(path: RunFolder, options: Annotated[Exporting, Bare]) -> None:
-    """Write the trained models as ONNX, safetensors or folders for the Hub."""
+    """Write trained models as ONNX, safetensors or folders for the Hub."""
     done = aelab.export_models(aelab.Run(path), options.format, options.out, *options.models)
     say(str(done))
 
