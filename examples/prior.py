@@ -4,7 +4,7 @@ Likelihoods, samples and all other metrics ask the model for its prior.
 """
 
 import math
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ import aelab
 from aelab.models import DiagonalNormal, Latent, Variational, model
 
 
-@final
 class Mixture(Latent):
     """Gaussians of unit variance and equal weight around means ``(C, Z)``."""
 
@@ -35,7 +34,6 @@ class Mixture(Latent):
         return self.parts.log_prob(z.unsqueeze(-2)).logsumexp(-1) - math.log(len(self.parts.mean))
 
 
-@final
 @model("mog", title="Mixture VAE")
 class MixtureVAE(Variational):
     """A VAE whose prior has ten components with learned means."""
@@ -57,6 +55,6 @@ class MixtureVAE(Variational):
 
 if __name__ == "__main__":
     experiment = aelab.preset("quick", models=("mog",), mog={"epochs": 5})
-    data = aelab.load_data("bundled")
-    for epoch in aelab.fit(experiment.build("mog-16"), data, experiment.training("mog"), seed=0):
+    data, mog = aelab.load_data("bundled"), experiment.build("mog-16")
+    for epoch in aelab.fit(mog, data, experiment.training("mog"), seed=0):
         print(f"epoch {epoch.index}: −ELBO {epoch.validation.total:.1f} nats on validation images")
