@@ -16,7 +16,7 @@ from aelab.errors import RunError, TrainingError
 from aelab.experiment.presets import load_toml, preset
 from aelab.experiment.settings import Experiment
 from aelab.runs.pool import Event
-from aelab.runs.search import SearchFolder
+from aelab.runs.search import SearchFolder, trial_folder
 from aelab.search import (
     ProofSettings,
     PrunerSettings,
@@ -110,7 +110,7 @@ def test_the_pruner_leaves_only_what_is_behind_the_median(done: SearchFolder) ->
     for trial in trials:
         if trial["state"] == "complete":
             assert [epoch for epoch, _ in trial["curve"]] == [1, 2, 3, 4, 5]
-            assert len(done.trials.trial(trial["number"]).history()) == 5
+            assert len(trial_folder(done.own("trials"), trial["number"]).history()) == 5
 
 
 def text_of(event: Event) -> str:

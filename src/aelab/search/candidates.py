@@ -89,9 +89,9 @@ def baselines(space: ResolvedSpace) -> list[Candidate]:
 
 
 def retrain(
-    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goals: list[str]
+    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goal: str
 ) -> None:
-    """Train a candidate with a seed and evaluate the goals on validation, unless that is done.
+    """Train a candidate with a seed and evaluate the goal on validation, unless that is done.
 
     One whose training fails is out; the reason is kept.
     """
@@ -103,11 +103,9 @@ def retrain(
     def report(_: Autoencoder, epoch: Epoch, epochs: int) -> None:
         send({"epoch": epoch.index, "epochs": epochs, "row": epoch.row()})
 
-    found = tuple(map(find_goal, goals))
+    data, goals = load(source, experiment), (find_goal(goal),)
     try:
-        values, seconds = train(
-            experiment, load(source, experiment), candidate.epochs, found, folder, report
-        )
+        values, seconds = train(experiment, data, candidate.epochs, goals, folder, report)
     except TrainingError as error:
         folder.write_json("metrics.json", {"values": None, "reason": str(error)})
         return
@@ -115,7 +113,7 @@ def retrain(
 
 
 def evaluate_on_test(
-    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goals: list[str]
+    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goal: str
 ) -> None:
     """Evaluate a trained candidate on the test images, once."""
     folder = SearchFolder(path).retrained(candidate.name, seed)
@@ -127,12 +125,9 @@ def evaluate_on_test(
     model, _ = prepare(experiment, data, candidate.epochs)
     load_weights(model, folder.tensors("weights.safetensors"))
     context = Context.of(experiment, model, data)
-    names = dict.fromkeys((*TABLE, *(name for name in goals if name in METRICS)))
-    folder.write_json(
-        "test.json",
-        {
-            name: as_number(METRICS[name].function(context))
-            for name in names
-            if METRICS[name].applies_to(context.capabilities)
-        },
-    )
+    values = {
+        name: as_number(METRICS[name].function(context))
+        for name in dict.fromkeys((*TABLE, goal))
+        if name in METRICS and METRICS[name].applies_to(context.capabilities)
+    }
+    folder.write_json("test.json", values)

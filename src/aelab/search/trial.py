@@ -4,6 +4,7 @@ import contextlib
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,7 +17,7 @@ from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
-from aelab.runs.search import TrialFolders
+from aelab.runs.search import trial_folder
 from aelab.search.config import Search
 from aelab.search.goals import Goal, validation_context
 from aelab.search.space import ResolvedSpace
@@ -28,13 +29,13 @@ from aelab.training.settings import Training
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """The function that Optuna optimises; a complete trial leaves its weights in ``folders``."""
+    """The function that Optuna optimises; a complete trial leaves a folder in ``weights``."""
 
     search: Search
     space: ResolvedSpace
     data: Data
     send: Send
-    folders: TrialFolders
+    weights: Path
     worker: str
 
     def __call__(self, trial: optuna.Trial) -> list[float]:
@@ -60,7 +61,7 @@ class TrialRunner:
                 text += f"  {goals[0].format(value)}"
             self.send({"phase": text})
 
-        folder = self.folders.trial(trial.number)
+        folder = trial_folder(self.weights, trial.number)
         epochs = None if "epochs" in self.space.dimensions else self.search.trial_epochs
         values, _ = train(experiment, self.data, epochs, goals, folder, after_epoch)
         trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")

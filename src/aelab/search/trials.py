@@ -114,9 +114,3 @@ def release_trials(study: optuna.Study, storage: Storage, worker: str = "") -> N
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker):
             storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-
-
-def fail_trial(storage: Storage, trial: FrozenTrial, reason: str) -> None:
-    """End a trial whose process died, with the reason."""
-    storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)

@@ -100,18 +100,8 @@ def jobs_of(
 
 def run_counted(todo: Sequence[Job], workers: int, watch: Watch) -> Failures:
     """Run the jobs and count them; gives what failed."""
-    ended = 0
-
-    def count(event: Event) -> None:
-        nonlocal ended
-        watch(event)
-        if event.kind in ("done", "failed"):
-            ended += 1
-            text = f"{event.job}: {event.kind}, {ended} of {len(todo)} jobs."
-            watch(Event("study", "message", text))
-
     failures: Failures = {}
-    for job, why in run_all(todo, workers, count).items():
+    for job, why in run_all(todo, workers, watch, count=True).items():
         run, _, key = job.rpartition("/")
         failures.setdefault(run, {})[key] = why
     return failures
