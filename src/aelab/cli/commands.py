@@ -5,6 +5,7 @@ Torch is imported inside a command only, also by a name of the public API, ``ael
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +80,7 @@ def compare(
     from aelab.cli.tables import comparison_table
 
     found = aelab.compare(*runs)
-    print_or_json(found.as_json(), output, lambda _: comparison_table(found))
+    print_or_json(asdict(found), output, lambda _: comparison_table(found))
 
 
 def search(arguments: list[str]) -> None:

@@ -14,7 +14,6 @@ from aelab.metrics import METRICS, Context
 from aelab.models import Autoencoder
 from aelab.runs.pool import Send
 from aelab.runs.search import SearchFolder
-from aelab.search.config import Search
 from aelab.search.goals import as_number, find_goal
 from aelab.search.space import ResolvedSpace
 from aelab.search.trial import prepare, train
@@ -42,25 +41,8 @@ class Candidate:
         return validate({**self.settings, "seed": seed}, self.name)
 
 
-def finalists(results: Mapping[str, Any], search: Search, space: ResolvedSpace) -> list[Candidate]:
-    """The best trials, for all epochs of the experiment."""
-    epochs = space.base.training(search.model).epochs
-    best = results["best"][: search.proof.top]
-    return [_of_trial(space, results["trials"][number], epochs) for number in best]
-
-
-def best_as_searched(
-    results: Mapping[str, Any], search: Search, space: ResolvedSpace
-) -> list[Candidate]:
-    """The best trial, and the search's own start, for the epochs of a trial: luck alone is left."""
-    numbers = [results["best"][0]]
-    if space.start() is not None and results["trials"][0]["state"] == "complete":
-        numbers += [0] * (numbers[0] != 0)
-    trials = [results["trials"][number] for number in numbers]
-    return [_of_trial(space, trial, search.trial_epochs) for trial in trials]
-
-
-def _of_trial(space: ResolvedSpace, trial: Mapping[str, Any], epochs: int) -> Candidate:
+def of_trial(space: ResolvedSpace, trial: Mapping[str, Any], epochs: int) -> Candidate:
+    """The settings of a trial, for so many epochs unless the search chose their number."""
     number, experiment = trial["number"], space.experiment(trial["settings"])
     if "epochs" in space.dimensions:
         epochs = experiment.training(space.model).epochs

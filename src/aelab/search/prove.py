@@ -18,14 +18,7 @@ from aelab.errors import TrainingError
 from aelab.metrics import METRICS
 from aelab.runs.pool import Job, Watch, run_all
 from aelab.runs.search import SearchFolder
-from aelab.search.candidates import (
-    Candidate,
-    baselines,
-    best_as_searched,
-    evaluate_on_test,
-    finalists,
-    retrain,
-)
+from aelab.search.candidates import Candidate, baselines, evaluate_on_test, of_trial, retrain
 from aelab.search.config import Search
 from aelab.search.space import ResolvedSpace
 
@@ -69,8 +62,14 @@ def prove(
             for c in group
         }
 
-    best, others = finalists(results, search, space), baselines(space)
-    short = best_as_searched(results, search, space)
+    trials, ranking = results["trials"], results["best"]
+    epochs = space.base.training(search.model).epochs
+    best = [of_trial(space, trials[number], epochs) for number in ranking[: search.proof.top]]
+    others = baselines(space)
+    # The winner and the search's own start again, for the epochs of a trial: luck alone is left.
+    has_start = space.start() is not None and trials[0]["state"] == "complete"
+    again = dict.fromkeys([ranking[0], *([0] if has_start else [])])
+    short = [of_trial(space, trials[number], search.trial_epochs) for number in again]
     candidates = {candidate.name: candidate for candidate in (*best, *others, *short)}
     records = run(retrain, list(candidates.values()), "metrics.json")
     failed = {

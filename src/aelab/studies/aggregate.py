@@ -171,23 +171,22 @@ def _summaries(seeds: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
 
 def _summary(values: Mapping[int, float]) -> dict[str, Any]:
     """Mean and interval over seeds, and the value of each seed."""
-    paired = Paired(tuple(values.values()))
-    interval = paired.interval and dataclasses.asdict(paired.interval)
+    paired = Paired(tuple(values.values())) if values else None
+    interval = paired and paired.interval and dataclasses.asdict(paired.interval)
     return {
         "seeds": {str(seed): value for seed, value in values.items()},
-        "mean": paired.mean,
+        "mean": paired and paired.mean,
         **(interval or dict.fromkeys(("low", "high", "confidence"))),
     }
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
     contrast, paired = decision.contrast, decision.paired
-    nothing: dict[str, Any] = dict.fromkeys(("mean", "low", "high", "confidence"))
     return {
         "claim": decision.claim.model_dump(mode="json") | {"delta": decision.claim.formula},
         **dataclasses.asdict(contrast),
         "margin": contrast.margin,
-        **(_summary(decision.deltas) if paired else nothing | {"seeds": {}}),
+        **_summary(decision.deltas),
         "effect": paired and paired.effect,
         "p": paired and paired.p,
         "holm": decision.holm,
@@ -202,9 +201,10 @@ def _table(results: Sequence[_Result]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for planned, models in ((result.planned, result.models) for result in results):
+    for result in results:
+        planned = result.planned
         value = format_value(planned.value) if planned.setting else ""
-        for name, record in models.items():
+        for name, record in result.models.items():
             for measure, estimate in record["metrics"].items():
                 if estimate is not None:
                     numbers = [estimate[column] for column in ("value", "low", "high", "n")]
