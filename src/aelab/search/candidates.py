@@ -87,10 +87,11 @@ def retrain(
 
     data, goals = load(source, experiment), (find_goal(goal),)
     try:
-        values, seconds = train(experiment, data, candidate.epochs, goals, folder, report)
+        values = train(experiment, data, candidate.epochs, goals, folder, report)
     except TrainingError as error:
         folder.write_json("metrics.json", {"values": None, "reason": str(error)})
         return
+    seconds = sum(row["seconds"] for row in folder.history())
     folder.write_json("metrics.json", {"values": values, "seconds": seconds})
 
 

@@ -5,10 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from aelab.console.progress import Display, with_workers
-from aelab.data.sources import Source
 from aelab.errors import RunError, TrainingError
 from aelab.lab.data import open_data, require_same_data
 from aelab.runs.creation import kind_of
@@ -55,9 +52,19 @@ def join_search(
         raise RunError(f"{weights} is the folder of a {kind}: name another --weights.")
     with storage_at(address) as storage:
         study = load_study(storage, name)
-        source = _checked(study, data, watch)
+        facts, here = study.user_attrs, version("aelab")
+        if facts["aelab"] != here:
+            raise RunError(
+                f"This worker has aelab {here} and the search was made with {facts['aelab']}: "
+                "install that version here."
+            )
+        _, experiment = settings_of(study)
+        if data:
+            experiment = experiment.model_copy(update={"data": data})
+        source, found = open_data(experiment, watch)
+        require_same_data(found, facts["sha256"], "the search")
         deadline = time.time() + 60 * minutes if minutes is not None else None
-        database = Database(address, name, study.user_attrs["heartbeat"])
+        database = Database(address, name, facts["heartbeat"])
         task = Task(database, source, weights or DEFAULT_WEIGHTS / name, me(), deadline)
         if failures := run_workers(task, workers, study, storage, watch):
             raise TrainingError(failures[0])
@@ -71,19 +78,3 @@ def join_search(
             for trial in study.get_trials(deepcopy=False)
             if str(trial.user_attrs.get(WORKER, "")).startswith(me())
         ]
-
-
-def _checked(study: optuna.Study, data: str | None, watch: Watch) -> Source:
-    """The data of this machine, if they and its aelab are those of the search."""
-    here, there = version("aelab"), study.user_attrs["aelab"]
-    if there != here:
-        raise RunError(
-            f"This worker has aelab {here} and the search was made with {there}: install that "
-            "version here."
-        )
-    _, experiment = settings_of(study)
-    if data:
-        experiment = experiment.model_copy(update={"data": data})
-    source, found = open_data(experiment, watch)
-    require_same_data(found, study.user_attrs["sha256"], "the search")
-    return source

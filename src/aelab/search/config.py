@@ -7,8 +7,6 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from pydantic import AliasChoices, Field, model_validator
 
 from aelab.config.base import Config
-from aelab.config.evaluation import EvaluationSettings
-from aelab.errors import AelabError
 from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.search.goals import Goal, default_goal, find_goal
@@ -93,20 +91,6 @@ class Search(Config):
     def goals(self) -> tuple[Goal, ...]:
         """The goals, resolved."""
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
-
-    def require_asked(self, evaluation: EvaluationSettings) -> None:
-        """Raise AelabError if a goal is a metric that these settings do not ask for."""
-        for goal in self.goals:
-            if not goal.asked(evaluation):
-                raise AelabError(
-                    f"The goal {goal.name} is not measured with these settings: see "
-                    "--evaluation.flow and --evaluation.samples."
-                )
-
-    @property
-    def directions(self) -> list[Literal["minimize", "maximize"]]:
-        """The goals' better sides, by Optuna's names."""
-        return ["minimize" if goal.better == "lower" else "maximize" for goal in self.goals]
 
     @property
     def prunes(self) -> bool:

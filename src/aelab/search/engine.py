@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from aelab.console.progress import Display, with_workers
 from aelab.data.cache import require_cache
 from aelab.data.sources import Source
-from aelab.errors import RunError, TrainingError
+from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.lab.data import describe, find_data, open_data
@@ -132,9 +132,14 @@ def resume_search(
 def _require_possible(search: Search, experiment: Experiment) -> None:
     """Raise AelabError if a device, a package, a metric or the cache is missing for the search."""
     experiment.settled()
-    search.require_asked(experiment.evaluation)
-    if any(g.name in METRICS and METRICS[g.name].family == "generation" for g in search.goals):
-        require_cache()  # where the classifier is kept
+    for goal in search.goals:
+        if not goal.asked(experiment.evaluation):
+            raise AelabError(
+                f"The goal {goal.name} is not measured with these settings: see --evaluation.flow "
+                "and --evaluation.samples."
+            )
+        if goal.name in METRICS and METRICS[goal.name].family == "generation":
+            require_cache()  # where the classifier is kept
 
 
 def _finish(

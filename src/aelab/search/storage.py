@@ -68,14 +68,15 @@ def storage_at(
         storage.engine.dispose()
 
 
-def is_outage(error: StorageInternalError) -> bool:
-    """Whether a transaction failed because its connection broke."""
-    return bool(getattr(error.__cause__, "connection_invalidated", False))
-
-
 def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     local = url.drivername == "sqlite"
     shown = without_password(url)
+    defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
+    # pool_pre_ping: a connection that a restart or a firewall has dropped is made again
+    arguments = {
+        "pool_pre_ping": not local,
+        "connect_args": {"timeout": SQLITE_WAIT} if local else defaults,
+    }
     if local and not create and not Path(str(url.database)).is_file():
         raise RunError(f"There is no database {shown}.")
     try:
@@ -85,7 +86,7 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
                 (url if local else url.set(drivername="postgresql+psycopg")).render_as_string(
                     hide_password=False
                 ),
-                engine_kwargs=_engine(url),
+                engine_kwargs=arguments,
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat if heartbeat else None,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
@@ -104,14 +105,6 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     else:
         _wait_for_server(storage, url)
     return storage
-
-
-def _engine(url: URL) -> dict[str, Any]:
-    if url.drivername == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_WAIT}}
-    defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
-    # pool_pre_ping: a connection that a restart or a firewall has dropped is made again
-    return {"pool_pre_ping": True, "connect_args": defaults}
 
 
 def _wait_for_server(storage: Storage, url: URL) -> None:

@@ -63,7 +63,7 @@ class TrialRunner:
 
         folder = trial_folder(self.weights, trial.number)
         epochs = None if "epochs" in self.space.dimensions else self.search.trial_epochs
-        values, _ = train(experiment, self.data, epochs, goals, folder, after_epoch)
+        values = train(experiment, self.data, epochs, goals, folder, after_epoch)
         trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
         return values
 
@@ -86,7 +86,7 @@ def train(
     goals: tuple[Goal, ...],
     folder: ModelFolder,
     after_epoch: Callable[[Autoencoder, Epoch, int], None],
-) -> tuple[list[float], float]:
+) -> list[float]:
     """Train the one model of an experiment, evaluate it on validation and write its weights.
 
     Args:
@@ -98,7 +98,7 @@ def train(
         after_epoch: Called with the model, the epoch and the number of epochs.
 
     Returns:
-        The goals' values, and the seconds of the training.
+        The goals' values.
 
     Raises:
         TrainingError: If the loss or a goal is not finite, or memory runs out.
@@ -118,7 +118,7 @@ def train(
     weights = {name: value for name, value in tensors.items() if name.startswith("model/")}
     folder.write_history(rows)
     folder.write("weights.safetensors", safetensors.torch.save(weights))
-    return values, sum(row["seconds"] for row in rows)
+    return values
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from aelab.runs.pool import Job, Send, Watch, run_all
 from aelab.search.config import Search
 from aelab.search.results import progress
 from aelab.search.space import resolve_space
-from aelab.search.storage import Storage, is_outage, storage_at
+from aelab.search.storage import Storage, storage_at
 from aelab.search.trial import TrialRunner
 from aelab.search.trials import REASON, claim_trial, heartbeats, load_study, release_trials
 
@@ -123,7 +123,7 @@ def take_trials(
         except UpdateFinishedTrialError:
             continue  # it was silent for so long that its trial was given to another worker
         except StorageInternalError as error:
-            if not is_outage(error):
+            if not getattr(error.__cause__, "connection_invalidated", False):
                 raise
             release_trials(study, storage, f"{run.worker}/")  # waits until the server is back
 

@@ -35,7 +35,6 @@ from aelab.studies.execution import (
 )
 from aelab.studies.plan import (
     DataFacts,
-    PlannedRun,
     bytes_of,
     data_facts,
     missing,
@@ -81,21 +80,34 @@ def run_study(
     settings = [BASE, *points(experiment, vary or {})]
     span = range(experiment.seed, experiment.seed + seeds)
     if out is not None and Study.is_at(out):
-        study, checked = Study(out), None
+        study, facts = Study(out), None
         own = require_same_settings(study, experiment)
     else:
         frozen = list(CLAIMS.values()) if claims is None else claims
-        study, checked = _create(experiment, out, frozen, missing([], experiment, settings, span),
-                                 watch)  # fmt: skip
+        plan = missing([], experiment, settings, span)
+        source, data = open_data(experiment, watch)
+        name = f"{experiment.preset}-study"
+        path = out or default_path(name)
+        facts = data_facts(experiment, plan, source, data)
+        require_space(path, bytes_of(experiment, plan, data))
+        study = Study.create(
+            path,
+            experiment.model_dump(mode="json"),
+            [item.model_dump(mode="json") for item in frozen],
+            default="" if out else name,
+            claims_hash=frozen_hash(frozen),
+            data=describe(data),
+            source=dataclasses.asdict(source),
+        )
     with study.lock():
         _require_frozen(study, claims)
         plan = plan_of(study)
         plan += missing(plan, experiment, settings, span)
-        if checked is None:
+        if facts is None:
             moved = None if experiment.data in (own.data, "auto") else experiment.data
-            checked = check_runs(study, plan, moved)
+            source, facts = check_runs(study, plan, moved)
         study.note(plan=[dataclasses.asdict(planned) for planned in plan])
-        return _finish(study, *checked, workers, watch)
+        return _finish(study, source, facts, workers, watch)
 
 
 @with_workers(lambda **_: Display(None))
@@ -171,31 +183,6 @@ def report_study(study: Study, watch: Watch = ignore) -> Path:
     path: Path = build_study_report(study)
     watch(Event("report", "done"))
     return path
-
-
-def _create(
-    experiment: Experiment,
-    out: Path | None,
-    claims: Sequence[Claim],
-    plan: Sequence[PlannedRun],
-    watch: Watch,
-) -> tuple[Study, tuple[Source, DataFacts]]:
-    """Make the folder of a study with the runs of ``plan``; it, and what ``check_runs`` returns."""
-    source, data = open_data(experiment, watch)
-    name = f"{experiment.preset}-study"
-    path = out or default_path(name)
-    facts = data_facts(experiment, plan, source, data)
-    require_space(path, bytes_of(experiment, plan, data))
-    study = Study.create(
-        path,
-        experiment.model_dump(mode="json"),
-        [item.model_dump(mode="json") for item in claims],
-        default="" if out else name,
-        claims_hash=frozen_hash(claims),
-        data=describe(data),
-        source=dataclasses.asdict(source),
-    )
-    return study, (source, facts)
 
 
 def _require_frozen(study: Study, claims: Sequence[Claim] | None) -> None:
