@@ -16,7 +16,7 @@ from aelab.runs.pool import Send
 from aelab.runs.search import SearchFolder
 from aelab.search.goals import as_number, find_goal
 from aelab.search.space import ResolvedSpace
-from aelab.search.trial import prepare, train
+from aelab.search.trial import train
 from aelab.training.records import Epoch
 from aelab.training.state import load_weights
 
@@ -105,7 +105,8 @@ def evaluate_on_test(
     send({"phase": "evaluating"})
     experiment = candidate.experiment(seed)
     data = load(source, experiment)
-    model, _ = prepare(experiment, data, candidate.epochs)
+    [key] = experiment.by_key
+    model = experiment.build(key, data.image_size)
     load_weights(model, folder.tensors("weights.safetensors"))
     context = Context.of(experiment, model, data)
     values = {

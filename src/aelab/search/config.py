@@ -93,26 +93,20 @@ class Search(Config):
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
 
     @property
-    def prunes(self) -> bool:
-        """Whether trials can be pruned: Optuna prunes by one goal, known at every epoch."""
-        return len(self.goals) == 1 and self.goals[0].every_epoch and self.pruner.kind != "none"
+    def every_epoch(self) -> bool:
+        """Whether there is one goal, known at every epoch: Optuna can prune by nothing else."""
+        return len(self.goals) == 1 and self.goals[0].every_epoch
 
     def build_pruner(self) -> optuna.pruners.BasePruner:
         """Optuna's pruner."""
         settings = self.pruner
-        match settings.kind if self.prunes else "none":
-            case "median":
-                return optuna.pruners.MedianPruner(
-                    n_startup_trials=settings.n_startup_trials,
-                    n_warmup_steps=settings.warmup_epochs,
-                )
-            case "hyperband":
-                return optuna.pruners.HyperbandPruner(
-                    min_resource=settings.min_epochs,
-                    max_resource=self.trial_epochs,
-                    reduction_factor=settings.reduction,
-                )
-        return optuna.pruners.NopPruner()
+        if settings.kind == "none" or not self.every_epoch:
+            return optuna.pruners.NopPruner()
+        if settings.kind == "median":
+            return optuna.pruners.MedianPruner(settings.n_startup_trials, settings.warmup_epochs)
+        return optuna.pruners.HyperbandPruner(
+            settings.min_epochs, self.trial_epochs, settings.reduction
+        )
 
     def build_sampler(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for the trial of that number, with a random stream of its own."""

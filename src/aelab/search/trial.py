@@ -24,7 +24,6 @@ from aelab.search.space import ResolvedSpace
 from aelab.search.trials import WEIGHTS, WORKER
 from aelab.training.loop import fit
 from aelab.training.records import Epoch
-from aelab.training.settings import Training
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,12 @@ class TrialRunner:
         # A trial that was released and claimed again has been through some epochs already.
         known = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         goals = self.search.goals
-        every_epoch = len(goals) == 1 and goals[0].every_epoch
 
         def after_epoch(model: Autoencoder, epoch: Epoch, epochs: int) -> None:
             if epoch.index == 1:
                 trial.set_user_attr("parameters", model.parameter_count)
             text = f"trial {trial.number}: epoch {epoch.index}/{epochs}"
-            if every_epoch:
+            if self.search.every_epoch:
                 value = goals[0].of(validation_context(model, self.data, experiment))
                 if epoch.index not in known:
                     trial.report(value, epoch.index)
@@ -66,17 +64,6 @@ class TrialRunner:
         values = train(experiment, self.data, epochs, goals, folder, after_epoch)
         trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
         return values
-
-
-def prepare(experiment: Experiment, data: Data, epochs: int | None) -> tuple[Autoencoder, Training]:
-    """The one model of an experiment, untrained, and its training (None: its own epochs).
-
-    It is never stopped early: what it is compared with has had all its epochs.
-    """
-    [(key, (name, _))] = experiment.by_key.items()
-    changes: dict[str, Any] = {"early_stopping": None} | ({"epochs": epochs} if epochs else {})
-    model = experiment.build(key, data.image_size)
-    return model, experiment.training(name).model_copy(update=changes)
 
 
 def train(
@@ -104,8 +91,12 @@ def train(
         TrainingError: If the loss or a goal is not finite, or memory runs out.
     """
     rows = []
+    [(key, (name, _))] = experiment.by_key.items()
+    # Never stopped early: what it is compared with has had all its epochs.
+    changes: dict[str, Any] = {"early_stopping": None} | ({"epochs": epochs} if epochs else {})
+    config = experiment.training(name).model_copy(update=changes)
     with memory_errors():
-        model, config = prepare(experiment, data, epochs)
+        model = experiment.build(key, data.image_size)
         for epoch in fit(
             model, data, config, seed=experiment.seed, protocol=experiment.pixels,
             device=find_device(experiment.device),

@@ -21,7 +21,7 @@ from aelab.lab.repair import repair
 from aelab.lab.report import rebuild, warner
 from aelab.lab.run import not_evaluated
 from aelab.runs.creation import default_path, require_space
-from aelab.runs.pool import Event, Job, Watch, ignore
+from aelab.runs.pool import Event, Job, Watch, ignore, run_all
 from aelab.runs.study import Study
 from aelab.studies.aggregate import compose
 from aelab.studies.execution import (
@@ -30,7 +30,6 @@ from aelab.studies.execution import (
     existing_runs,
     jobs_of,
     name_of,
-    run_counted,
     unfinished_runs,
 )
 from aelab.studies.plan import (
@@ -148,12 +147,9 @@ def evaluate_study(
             locks.enter_context(run.lock())
             repair(run, experiment, warner(watch))
             run.begin_evaluation()
-        failures = run_counted(jobs_of(study, runs, source, again=True), workers, watch)
-        if failures:
-            raise not_evaluated(
-                path,
-                {f"{run}/{key}": why for run in failures for key, why in failures[run].items()},
-            )
+        todo = jobs_of(study, runs, source, again=True)
+        if failures := run_all(todo, workers, watch, count=True):
+            raise not_evaluated(path, failures)
         for run, _ in runs:
             run.end_evaluation()
         locks.close()
@@ -207,16 +203,22 @@ def _finish(study: Study, source: Source, facts: DataFacts, workers: int, watch:
         unfinished = list(unfinished_runs(study, source, facts, watch))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
-        failures = run_counted(jobs_of(study, unfinished, source), workers, watch)
+        failures = run_all(jobs_of(study, unfinished, source), workers, watch, count=True)
+        failed = {job.rpartition("/")[0] for job in failures}
         reports = [
             Job(f"{name_of(study, run)}/report", complete_run, (run.path,))
             for run, _ in unfinished
-            if name_of(study, run) not in failures
+            if name_of(study, run) not in failed
         ]
-        failures |= run_counted(reports, workers, watch)
+        failures |= run_all(reports, workers, watch, count=True)
         for run, _ in unfinished:
-            if failed := failures.get(name_of(study, run)):
-                run.note(status="failed", failures=failed)
+            prefix = f"{name_of(study, run)}/"
+            if own := {
+                job.removeprefix(prefix): why
+                for job, why in failures.items()
+                if job.startswith(prefix)
+            }:
+                run.note(status="failed", failures=own)
     report_study(study, watch)
     study.note(status="failed" if failures else "finished")
     return study
