@@ -115,7 +115,7 @@ def test_values_of_another_classifier_are_left_out(
     ]  # fmt: skip
     assert [c.values["mse"] for c in found.columns[2:4]] == [0.01, 0.02]
     assert found.notes == (
-        "two was measured with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
+        "two was evaluated with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
         "(SHA-256 abababababab): its values that depend on it are left out.",
     )
     comparison_table(found)

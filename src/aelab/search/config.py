@@ -43,11 +43,11 @@ class PrunerSettings(Config):
     )
     warmup_epochs: int = Field(2, ge=0, description="Median: epochs that every trial may take.")
     min_epochs: int = Field(1, ge=1, description="Hyperband: epochs of the lowest rung.")
-    reduction: int = Field(3, ge=2, description="Hyperband: of so many trials one goes on.")
+    reduction: int = Field(3, ge=2, description="Hyperband: one of so many trials is continued.")
 
 
 class ProofSettings(Config):
-    """How the best trials are proved."""
+    """How the best trials are confirmed with fresh seeds."""
 
     top: int = Field(5, ge=0, description="So many of the best trials are trained anew (0: none).")
     seeds: int = Field(5, ge=2, description="With so many fresh seeds each.")
@@ -71,7 +71,9 @@ class Search(Config):
     )
     sampler: SamplerSettings = Field(SamplerSettings(), description="How settings are chosen.")
     pruner: PrunerSettings = Field(PrunerSettings(), description="When a trial is pruned.")
-    proof: ProofSettings = Field(ProofSettings(), description="How the best trials are proved.")
+    proof: ProofSettings = Field(
+        ProofSettings(), description="How the best trials are confirmed with fresh seeds."
+    )
     space: Space = Field(Space(), description="What is searched.")
 
     @model_validator(mode="after")

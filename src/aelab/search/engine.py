@@ -20,12 +20,11 @@ from aelab.metrics import METRICS
 from aelab.runs.creation import default_path, require_space
 from aelab.runs.pool import Event, Watch, ignore
 from aelab.runs.search import SearchFolder
-from aelab.search.addresses import file_address, without_password
 from aelab.search.config import Search
 from aelab.search.prove import prove
 from aelab.search.results import as_csv, as_toml, collect, progress
 from aelab.search.space import ResolvedSpace, resolve_space
-from aelab.search.storage import Storage, storage_at
+from aelab.search.storage import Storage, file_address, storage_at, without_password
 from aelab.search.trials import LOCAL_NAME, REASON, create_study, load_study, release_trials
 from aelab.search.worker import Database, Task, has_unfinished, me, run_workers
 
@@ -135,8 +134,8 @@ def _require_possible(search: Search, experiment: Experiment) -> None:
     for goal in search.goals:
         if not goal.asked(experiment.evaluation):
             raise AelabError(
-                f"The goal {goal.name} is not measured with these settings: see --evaluation.flow "
-                "and --evaluation.samples."
+                f"The goal {goal.name} is not evaluated with these settings: see "
+                "--evaluation.flow and --evaluation.samples."
             )
         if goal.name in METRICS and METRICS[goal.name].family == "generation":
             require_cache()  # where the classifier is kept

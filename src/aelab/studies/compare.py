@@ -12,9 +12,9 @@ from aelab.runs.run import Run
 
 @dataclass(frozen=True)
 class Column:
-    """A model of a run; a value is None where the measure is not defined.
+    """A model of a run; a value is None where the metric is not defined.
 
-    A measure that is missing was not evaluated, or not with the classifier of the first run.
+    A metric that is missing was not evaluated, or not with the classifier of the first run.
     """
 
     run: str
@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models of several runs, measure by measure, and the settings in which the runs differ."""
+    """Models of several runs, metric by metric, and the settings in which the runs differ."""
 
     runs: tuple[str, ...]
     differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
@@ -64,7 +64,7 @@ def compare(*paths: Path | str) -> Comparison:
                     f"{what} differs{both}."
                 )
     measures = {name: m for record in metrics for name, m in record["measures"].items()}
-    # Older runs do not say which measures depend on the classifier; most of those of generation do.
+    # Older runs do not say which metrics depend on the classifier; most of those of generation do.
     dependent = {
         name
         for record in metrics
@@ -82,7 +82,7 @@ def compare(*paths: Path | str) -> Comparison:
             if classifier != reference:
                 values = {n: v for n, v in values.items() if v is None or n not in dependent}
                 notes[name] = (
-                    f"{name} was measured with another digit classifier ({classifier}) than "
+                    f"{name} was evaluated with another digit classifier ({classifier}) than "
                     f"{names[0]} ({reference}): its values that depend on it are left out."
                 )
             columns.append(Column(name, key, entry["title"], values))
