@@ -9,8 +9,7 @@ from aelab.cli.options import parse
 from aelab.cli.search_options import SearchPlace, WorkerPlace
 from aelab.data.sources import Source
 from aelab.errors import AelabError
-from aelab.search.addresses import file_address, parse_address, without_password
-from aelab.search.storage import storage_at
+from aelab.search.storage import file_address, parse_address, storage_at, without_password
 from aelab.search.worker import Database, Task
 
 SECRET = "SECRET"

@@ -5,6 +5,7 @@ Torch is imported inside a command only, also by a name of the public API, ``ael
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,19 +80,18 @@ def compare(
     from aelab.cli.tables import comparison_table
 
     found = aelab.compare(*runs)
-    print_or_json(found.as_json(), output, lambda _: comparison_table(found))
+    print_or_json(asdict(found), output, lambda _: comparison_table(found))
 
 
 def search(arguments: list[str]) -> None:
     """Search the best settings of a model, and prove them with new seeds."""
     from aelab.cli.search_options import SearchPlace
     from aelab.cli.search_tables import print_search
-    from aelab.search.progress import SearchDisplay
 
     experiment, options = experiment_and(
         SearchPlace, "search", arguments, search.__doc__, table="search"
     )
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
+    with _display(None, options, trials=True) as display:
         done = aelab.run_search(
             options.search, experiment, options.out, options.workers, display.watch, options.shared
         )
@@ -103,10 +103,9 @@ def worker(arguments: list[str]) -> None:
     from aelab.cli.search_options import WorkerPlace
     from aelab.cli.search_tables import print_trials
     from aelab.search.cluster import join_search
-    from aelab.search.progress import SearchDisplay
 
     options = parse(WorkerPlace, "worker", arguments, worker.__doc__)
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
+    with _display(None, options, trials=True) as display:
         done = join_search(options.storage, options.study, watch=display.watch, **options.place)
     print_or_json(done, options, print_trials)
 
@@ -269,16 +268,15 @@ def _finish_study(done: "aelab.Study", output: Output) -> None:
 
 def _resume_search(path: Path, options: Resuming) -> None:
     from aelab.cli.search_tables import print_search
-    from aelab.search.progress import SearchDisplay
 
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
+    with _display(None, options, trials=True) as display:
         done = aelab.resume_search(
             path, options.workers, display.watch, options.data, options.storage
         )
     print_search(done, options)
 
 
-def _display(keys: Iterable[str] | None, output: Output) -> "Display":
+def _display(keys: Iterable[str] | None, output: Output, *, trials: bool = False) -> "Display":
     from aelab.console.progress import Display
 
-    return Display(keys, quiet=output.quiet, stderr=output.json_)
+    return Display(keys, trials=trials, quiet=output.quiet, stderr=output.json_)

@@ -107,7 +107,7 @@ def train_and_evaluate(
     if target.sound("metrics.json", "arrays.npz") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
-    require_same_data(run, data)
+    require_same_data(data, run.manifest()["data"]["sha256"], path)
     model = experiment.build(key, data.image_size)
     if folder.has("weights.safetensors"):
         load_weights(model, folder.tensors("weights.safetensors"))
