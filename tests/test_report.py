@@ -1,7 +1,6 @@
 """The report: figures for every shape of run, honest sentences, one strict page on its own."""
 
 import copy
-import json
 import os
 import re
 import subprocess
@@ -47,10 +46,8 @@ def results(**shape: Any) -> Results:
 
 def drawings(found: Results, kind: FigureKind[View]) -> Iterator[Drawing]:
     for latent_dim in found.latent_dims:
-        for narrow in (False, True):
-            drawing = kind.draw(View(found, latent_dim, narrow=narrow))
-            if drawing:
-                yield drawing
+        if drawing := kind.draw(View(found, latent_dim)):
+            yield drawing
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -276,7 +273,7 @@ def test_every_figure_is_saved_and_shown_with_alt_text(built: FakeRun, html: str
     }
     assert {name.rsplit(".")[1] for name in built.figures} == {"svg", "png"}
     assert all(f'id="f-{name}"' in html for name in names)
-    assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == 2 * len(names)
+    assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == len(names)
 
 
 def test_ids_are_unique_and_links_lead_somewhere(html: str) -> None:
@@ -321,9 +318,7 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
     text = page(run)
     assert "<img" not in text
     assert "<b>run" not in text
-    assert text.count("</script>") == 2
-    data = text.split('id="plane-data">')[1].split("</script>")[0]
-    assert json.loads(data)["names"][0] == evil
+    assert text.count("</script>") == 1
 
 
 @pytest.mark.parametrize(
@@ -350,11 +345,8 @@ def test_results_of_another_shape_are_refused_in_a_sentence(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium")
-def test_in_a_browser_hover_shows_the_digit_and_nothing_is_loaded(
-    built: FakeRun, html: str
-) -> None:
+def test_in_a_browser_the_page_fits_and_loads_nothing(built: FakeRun) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    saved = built.saved["vae-2"]
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     flags += ["--disable-component-update", "--disable-sync"]
     with sync_api.sync_playwright() as playwright:
@@ -367,26 +359,6 @@ def test_in_a_browser_hover_shows_the_digit_and_nothing_is_loaded(
             requests: list[str] = []
             tab.on("request", lambda request, to=requests: to.append(request.url))
             tab.goto(f"file://{built.path}/report.html")
-            plane = tab.locator("canvas.plane").last
-            plane.scroll_into_view_if_needed()
-            box = plane.bounding_box()
-            seen = set()
-            for share in np.linspace(0.2, 0.8, 9):
-                tab.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-                tab.wait_for_timeout(40)
-                index = int(tab.locator(".where").inner_text().split()[2])
-                digit = tab.locator(".digit").inner_text()
-                assert digit == str(saved["labels"][index])
-                seen.add(index)
-            assert len(seen) > 3
-            plane.focus()
-            tab.keyboard.press("ArrowLeft")
-            tab.wait_for_timeout(40)
-            assert (
-                tab.locator("[role=status]")
-                .inner_text()
-                .startswith(tab.locator(".digit").inner_text())
-            )
             tab.locator(".theme").click()
             assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert problems == []

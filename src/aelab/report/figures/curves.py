@@ -27,18 +27,17 @@ def robustness(view: View) -> Drawing | None:
     kinds = _kinds(view, "robustness")
     if not kinds:
         return None
-    drawn, axes = panels(view, 1, len(kinds), height=2.4 if view.narrow else 2.7)
+    drawn, axes = panels(1, len(kinds), height=2.7)
     alts = []
     for ax, (kind, measures) in zip(axes, kinds.items(), strict=True):
         title, _, sign = kind.rpartition(", ")
         _curves(ax, view, measures, view.results.measures.get(CLEAN))
         ax.set(title=title, xlabel=STRENGTHS.get(sign, sign))
-        if view.narrow or ax is axes[0]:
-            ax.set_ylabel("MSE per pixel")
         ax.set_ylim(bottom=0)
         worst = measures[-1]
         ends = [f"{m.title} {number(e.value, 3)}" for m in view.models for e in _known(m, worst)]
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
+    axes[0].set_ylabel("MSE per pixel")
     axes[0].legend(loc="upper left")
     return Drawing(drawn, f"{'. '.join(alts)}.", _robust(view, kinds))
 
@@ -65,7 +64,7 @@ def few_labels(view: View) -> Drawing | None:
     kinds = _kinds(view, "few labels")
     if not kinds:
         return None
-    drawn, (ax,) = panels(view, 1, 1, height=2.7)
+    drawn, (ax,) = panels(1, 1, height=2.7)
     (measures,) = kinds.values()
     _curves(ax, view, measures, None)
     places = [measure.at or 0 for measure in measures]

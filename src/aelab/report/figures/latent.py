@@ -15,8 +15,8 @@ SECTION = "Latent space"
 ACTIVE = 0.01  # Burda et al. (2016)
 
 
-def _square(view: View, count: int) -> float:
-    return 3.5 if view.narrow else 7.4 / count
+def _square(_: View, count: int) -> float:
+    return 7.4 / count
 
 
 def _spread_note(view: View) -> dict[str, str]:
@@ -36,7 +36,7 @@ def _spread_note(view: View) -> dict[str, str]:
 
 
 @per_model(
-    "plane", "The latent plane", SECTION, "codes", "labels", "plane_index",
+    "plane", "The latent plane", SECTION, "codes", "labels", "manifold",
     height=_square, notes=_spread_note,
 )  # fmt: skip
 def plane(view: View, model: Model, ax: Axes) -> str:
@@ -56,7 +56,7 @@ def plane(view: View, model: Model, ax: Axes) -> str:
 
 @per_model(
     "variances", "Which dimensions vary", SECTION, "code_variance", "posterior_std",
-    height=lambda view, _: 2.1 if view.narrow else 2.3,
+    height=lambda *_: 2.3,
 )  # fmt: skip
 def variances(view: View, model: Model, ax: Axes) -> str:
     """The variance over test images of each dimension’s posterior mean, on a logarithmic scale. A
@@ -91,7 +91,7 @@ def projections(view: View) -> Drawing | None:
         return None
     methods = [name for name in ("pca", "tsne") if any(m.has(name) for m in models)]
     height = _square(view, len(models))
-    drawn, axes = panels(view, len(methods), len(models), height=height)
+    drawn, axes = panels(len(methods), len(models), height=height)
     count = 0
     for ax, (method, model) in zip(axes, ((p, m) for p in methods for m in models), strict=True):
         title = {"pca": "PCA", "tsne": "t-SNE"}[method]
@@ -139,21 +139,16 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     # One call in the order of the images: drawn class by class, the last class would hide others.
     x_N, y_N = points_N2.T
     ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
-    for label, (x, y) in class_places(points_N2, labels_N, 0.055).items():
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
+    for label, (x, y) in zip(classes.tolist(), places_C2, strict=True):
         box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
         ax.text(
             x, y, view.label(label), ha="center", va="center", fontsize=8,
             fontweight="bold", color=INK, bbox=box,
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
-
-
-def class_places(points_N2: Array, labels_N: Array, least: float) -> dict[int, Array]:
-    """Where the name of each class is: at its median, ``least`` of the width off other names."""
-    classes = np.unique(labels_N)
-    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
-    places_C2 = apart(medians_C2, least * float(np.ptp(points_N2, axis=0).max()))
-    return dict(zip(classes.tolist(), places_C2, strict=True))
 
 
 def apart(places_C2: Array, least: float) -> Array:

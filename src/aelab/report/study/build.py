@@ -8,7 +8,7 @@ from aelab.report.numbers import slug
 from aelab.report.results import Measure
 from aelab.report.study import curves, seeds  # noqa: F401  (figures register themselves)
 from aelab.report.study.conclusions import conclusions, course, headline, reasons
-from aelab.report.study.drawing import ALONG, SEEDS, StudyView, SweepView
+from aelab.report.study.drawing import ALONG, SEEDS, SweepView
 from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
@@ -19,7 +19,7 @@ from aelab.runs.study import Study
 def build_study_report(study: Study) -> Path:
     """Write the figures and ``report.html`` of a study; gives its path."""
     found, inliner = load(study), Inliner()
-    strips = embed(study.write_figure, inliner, SEEDS, [("", "", StudyView(found))])
+    strips = embed(study.write_figure, inliner, SEEDS, [("", "", found)])
     sweeps = []
     for sweep in found.sweeps:
         view = SweepView(found, sweep)
