@@ -7,16 +7,7 @@ from functools import partial
 from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Estimate, Measure, Model, Results
 from aelab.report.style import role
-from aelab.report.tables import (
-    SAMPLERS,
-    Cell,
-    Column,
-    Head,
-    Row,
-    Table,
-    families,
-    measure_table,
-)
+from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, measure_table
 
 
 @dataclass(frozen=True)
@@ -133,47 +124,20 @@ def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
 
 
 def sampler_table(results: Results, latent_dim: int) -> Table | None:
-    """Every measure of generated images, a row a sampler and model, and its reference value.
+    """The metrics of generated images by sampler, beside their values of real images.
 
     None where no images were generated.
     """
     models = [m for m in results.of_dim(latent_dim) if m.facts.get("generation")]
-    by_sampler: dict[str, list[Measure]] = {}
-    for measure in results.measures.values():
-        if measure.panel == SAMPLERS:
-            by_sampler.setdefault(measure.sampler, []).append(measure)
-    if not by_sampler or not models:
+    rows, real = [], {}
+    for metric in results.measures.values():
+        if metric.panel == SAMPLERS and any(m.metrics.get(metric.name) for m in models):
+            rows.append(replace(metric, title=metric.quantity, family=metric.sampler_title))
+            name = metric.name.removesuffix(f"_{metric.sampler}")
+            value = models[0].facts["generation"]["floor"][name]
+            real[metric.name] = None if value is None else Estimate(value)
+    if not rows:
         return None
-    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
-    columns = [
-        Column(
-            Head(model.title, role(model.name, results.model_names)),
-            {m.quantity: model.metrics.get(m.name) for m in measures},
-            {m.quantity: compared[m.name].mark(model) for m in measures if m.name in compared},
-        )
-        for measures in by_sampler.values()
-        for model in models
-    ]
-    first, reference = next(iter(by_sampler.values())), models[0].facts["generation"]["floor"]
-    known = {m.quantity: reference[m.name.removesuffix(f"_{m.sampler}")] for m in first}
-    real = {name: None if value is None else Estimate(value) for name, value in known.items()}
-    columns.append(Column(Head("Real images (reference)", kind="baseline"), real))
-    quantities = [replace(m, name=m.quantity, title=m.quantity) for m in first]
-    # A row a quantity gives each its digits; then rows and columns change places.
-    rows = [row for _, rows in measure_table(quantities, columns, str).groups for row in rows]
-    heads = Head("Codes from"), *(row.head for row in rows)
-    lines = [list(cells) for cells in zip(*(row.cells for row in rows), strict=True)]
-    groups = []
-    for place, measures in enumerate(by_sampler.values()):
-        title = measures[0].sampler_title
-        part = slice(place * len(models), (place + 1) * len(models))
-        for index, measure in enumerate(measures):
-            # Sentences lead to the first model that has the measure.
-            line = next((line for line in lines[part] if line[index].defined), lines[part][0])
-            line[index] = replace(line[index], id=anchor(latent_dim, measure))
-        nothing = [Cell(f"not defined: the model has no {title}", defined=False, span=len(rows))]
-        made = [line if any(cell.defined for cell in line) else nothing for line in lines[part]]
-        heading = (column.head for column in columns[part])
-        groups.append((title, tuple(map(Row, heading, map(tuple, made)))))
-    groups.append(("no sampler", (Row(columns[-1].head, tuple(lines[-1])),)))
-    return Table(heads, groups)
+    trained = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
+    reference = Column(Head("Real images (reference)", kind="baseline"), real)
+    return measure_table(rows, [*trained, reference], partial(anchor, latent_dim))

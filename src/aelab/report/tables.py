@@ -20,8 +20,6 @@ class Cell:
     mark: str = ""
     defined: bool = True
     kind: str = ""  # "baseline", "difference" or nothing
-    id: str = ""
-    span: int = 1
 
 
 @dataclass(frozen=True)
