@@ -67,7 +67,7 @@ def test_every_figure_draws_every_shape_of_run(kind: FigureKind[View], shaped: R
 
 
 @pytest.mark.parametrize("kind", FIGURES.values(), ids=FIGURES)
-def test_missing_arrays_and_measures_leave_a_figure_out(kind: FigureKind[View]) -> None:
+def test_missing_arrays_and_metrics_leave_a_figure_out(kind: FigureKind[View]) -> None:
     run = make_run(HERE, epochs=0)
     run.measured |= {"measures": {}}
     run.saved = {key: {"labels": arrays["labels"]} for key, arrays in run.saved.items()}
@@ -163,7 +163,7 @@ def test_the_summary_quotes_only_what_bears_its_verdict_out() -> None:
     gaps = run.measured["differences"]["16"]
     gaps["mse"] = {"value": -0.0001, "low": -0.0003, "high": 0.0001}
     found = summary(load(cast(Run, run)), 16)[1]
-    assert found.lead == "At d = 16 the AE reconstructs better by 1 of 2 measures:"
+    assert found.lead == "At d = 16 the AE reconstructs better by 1 of 2 metrics:"
     assert [e.text.partition(":")[0] for e in found.evidence] == ["SSIM"]
     gaps["mse"] = {"value": -0.0004, "low": -0.0006, "high": -0.0002}  # the VAE's
     found = summary(load(cast(Run, run)), 16)[1]
@@ -196,7 +196,7 @@ def test_a_baseline_is_better_or_worse_only_by_intervals() -> None:
     assert knn.format("worse than", "0.9601") in told(apart)
 
 
-def test_measures_that_disagree_are_said_to() -> None:
+def test_metrics_that_disagree_are_said_to() -> None:
     run = make_run(HERE)
     run.measured["differences"]["16"]["ssim"] = {"value": 0.03, "low": 0.02, "high": 0.04}
     text = leads(load(cast(Run, run)))
@@ -330,7 +330,7 @@ def test_a_single_model_makes_a_page(tmp_path: Path, shape: dict[str, Any]) -> N
     assert "Of the" in text
 
 
-def test_a_run_without_measures_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_metrics_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.measured["models"] = {}
     with pytest.raises(RunError, match="aelab evaluate"):

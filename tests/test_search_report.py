@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tools.best import page
 
-from aelab.report.results import Estimate, Measure
+from aelab.report.results import Estimate, Metric
 from aelab.report.search import build_search_report
 from aelab.report.search.conclusions import important, luck, summary
 from aelab.report.search.drawing import KINDS
@@ -25,7 +25,7 @@ from aelab.runs.search import SearchFolder
 from tests.processes import aelab
 from tests.test_report import CHROMIUM
 
-NATS = Measure("likelihood", "−ELBO", "nats", "lower", "", "")
+NATS = Metric("likelihood", "−ELBO", "nats", "lower", "", "")
 
 
 def trial(number: int, value: float | None, rate: float, state: str = "complete") -> Trial:

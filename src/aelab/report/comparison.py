@@ -1,20 +1,20 @@
-"""Which of two models a measure favours, and how surely: the one rule behind table and text."""
+"""Which of two models a metric favours, and how surely: the one rule behind table and text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from aelab.report.numbers import decimals, difference, number, slug
-from aelab.report.results import Estimate, Measure, Model, Results
+from aelab.report.results import Estimate, Metric, Model, Results
 from aelab.report.style import role
-from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, measure_table
+from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One measure of a pair; the difference is second − first."""
+    """One metric of a pair; the difference is second − first."""
 
-    measure: Measure
+    metric: Metric
     latent_dim: int
     first: Model
     second: Model
@@ -22,11 +22,11 @@ class Comparison:
 
     @property
     def ahead(self) -> Model | None:
-        """The model with the better number; None if equal or if the measure has no better side."""
+        """The model with the better number; None if equal or if the metric has no better side."""
         gap = self.difference.value
-        if gap == 0 or self.measure.better is None:
+        if gap == 0 or self.metric.better is None:
             return None
-        return self.second if (gap > 0) == (self.measure.better == "higher") else self.first
+        return self.second if (gap > 0) == (self.metric.better == "higher") else self.first
 
     @property
     def winner(self) -> Model | None:
@@ -49,32 +49,32 @@ class Comparison:
     @property
     def evidence(self) -> str:
         """The two values, their difference and its interval, in words."""
-        values = [model.metrics[self.measure.name] for model in (self.first, self.second)]
+        values = [model.metrics[self.metric.name] for model in (self.first, self.second)]
         known = [value.value for value in values if value is not None]
         places = decimals(known)
         one, two = (number(value, places) for value in known)
         gap, ends = difference(self.difference)
         return (
-            f"{self.measure.label}: {self.first.title} {one}, {self.second.title} {two}; "
+            f"{self.metric.label}: {self.first.title} {one}, {self.second.title} {two}; "
             f"{self.label} {gap} {ends or '(no interval)'}"
         )
 
 
-def anchor(latent_dim: int, measure: Measure) -> str:
-    """The id of a measure's row in the table of this size."""
-    return f"m-{latent_dim}-{slug(measure.name)}"
+def anchor(latent_dim: int, metric: Metric) -> str:
+    """The id of a metric's row in the table of this size."""
+    return f"m-{latent_dim}-{slug(metric.name)}"
 
 
 def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
-    """Every comparison of the pair of this size, in the order of the measures."""
+    """Every comparison of the pair of this size, in the order of the metrics."""
     pair = results.pair(latent_dim)
     if pair is None:
         return
     for name, gap in results.differences.get(latent_dim, {}).items():
-        measure = results.measures.get(name)
+        metric = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
-        if gap and measure and defined and family in ("", measure.family):
-            yield Comparison(measure, latent_dim, *pair, gap)
+        if gap and metric and defined and family in ("", metric.family):
+            yield Comparison(metric, latent_dim, *pair, gap)
 
 
 def columns(results: Results, latent_dim: int) -> list[Column]:
@@ -84,13 +84,13 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
         Column(
             Head(model.title, role(model.name, results.model_names)),
             model.metrics,
-            {each.measure.name: each.mark(model) for each in found},
+            {each.metric.name: each.mark(model) for each in found},
         )
         for model in results.of_dim(latent_dim)
     ]
     if found:
         head = Head(f"{found[0].second.title} − {found[0].first.title}", kind="difference")
-        made.append(Column(head, {each.measure.name: each.difference for each in found}))
+        made.append(Column(head, {each.metric.name: each.difference for each in found}))
     for base in results.beside(latent_dim):
         size = f"d = {base.latent_dim}" if base.latent_dim else ""
         made.append(Column(Head(base.title, unit=size, kind="baseline"), base.metrics))
@@ -98,28 +98,28 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
 
 
 def comparison_table(results: Results, latent_dim: int) -> Table:
-    """Every measure of one size that no figure or other table shows."""
-    measures = [m for m in results.measures.values() if not m.panel]
-    return measure_table(measures, columns(results, latent_dim), partial(anchor, latent_dim))
+    """Every metric of one size that no figure or other table shows."""
+    metrics = [m for m in results.measures.values() if not m.panel]
+    return metric_table(metrics, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
 def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
-    """The first measure of each family that has a better side, then second ones until ``most``.
+    """The first metric of each family that has a better side, then second ones until ``most``.
 
     Within a family those come first that every model has; coverage stands for generated images.
     """
     count = len(results.of_dim(latent_dim))
     found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
-    measures = results.measures.values()
+    metrics = results.measures.values()
     ranked: list[tuple[int, int, str, Row]] = []
-    for place, listed in enumerate(([m for m in measures if not m.panel],
-                                    [m for m in measures if m.panel and m.headline])):  # fmt: skip
-        for family, rows in measure_table(listed, found, partial(anchor, latent_dim)).groups:
+    for place, listed in enumerate(([m for m in metrics if not m.panel],
+                                    [m for m in metrics if m.panel and m.headline])):  # fmt: skip
+        for family, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
             better = [row for row in rows if row.head.better]
             better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
             ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
     chosen = sorted(ranked, key=lambda item: item[:2])[:most]
-    order = families(measures)
+    order = families(metrics)
     return [row for *_, row in sorted(chosen, key=lambda item: order.index(item[2]))]
 
 
@@ -140,4 +140,4 @@ def sampler_table(results: Results, latent_dim: int) -> Table | None:
         return None
     trained = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
     reference = Column(Head("Real images (reference)", kind="baseline"), real)
-    return measure_table(rows, [*trained, reference], partial(anchor, latent_dim))
+    return metric_table(rows, [*trained, reference], partial(anchor, latent_dim))

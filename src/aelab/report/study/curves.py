@@ -14,7 +14,7 @@ from aelab.report.study.drawing import ALONG, SweepView, scale
 from aelab.report.study.results import ClaimResult, Summary, Sweep
 from aelab.report.style import INK, LINE, MUTED, model_color
 
-# A panel each, with the measures that share it, and how each of these is drawn.
+# A panel each, with the metrics that share it, and how each of these is drawn.
 PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
     ("MSE per pixel", {"mse": ("", "-")}),
     ("−ELBO, nats", {"negative_elbo": ("", "-")}),
@@ -102,7 +102,7 @@ def _bounds(ax: Axes) -> None:
 
 @dataclass(frozen=True)
 class _Line:
-    """A measure of a model along the axis, or at the base only where the axis passes it by."""
+    """A metric of a model along the axis, or at the base only where the axis passes it by."""
 
     model: str
     name: str
@@ -115,8 +115,8 @@ class _Line:
         return [summary for summary in self.series if summary]
 
 
-@figure(ALONG, "measures", "Measures")
-def measures(view: SweepView) -> Drawing | None:
+@figure(ALONG, "measures", "Metrics")
+def metrics(view: SweepView) -> Drawing | None:
     """Mean over the seeds, with their interval as a band. Places stand at equal steps; the one in
     bold is where the claims are decided. Dotted level lines are models that the setting does not
     concern.

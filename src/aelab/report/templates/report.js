@@ -13,7 +13,7 @@
   for (const id of links.keys()) watch.observe(document.getElementById(id));
 })();
 
-// What a measure means, beside its name; the glossary holds the same text.
+// What a metric means, beside its name; the glossary holds the same text.
 (() => {
   const tip = document.getElementById("tooltip");
   const glossary = document.querySelector(".glossary");
