@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from aelab.report.numbers import decimals, difference, number, slug
-from aelab.report.results import Estimate, Metric, Model, Results
+from aelab.report.results import Estimate, Estimates, Metric, Model, Results
 from aelab.report.style import role
 from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
 
@@ -67,10 +67,27 @@ def anchor(latent_dim: int, metric: Metric) -> str:
 
 def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
     """Every comparison of the pair of this size, in the order of the metrics."""
-    pair = results.pair(latent_dim)
-    if pair is None:
-        return
-    for name, gap in results.differences.get(latent_dim, {}).items():
+    if pair := results.pair(latent_dim):
+        yield from _compared(
+            results, latent_dim, pair, results.differences.get(latent_dim, {}), family
+        )
+
+
+def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comparison]]:
+    """Each model against each baseline, by the metrics of a family that have a better side."""
+    for model in results.of_dim(latent_dim):
+        differences = results.baseline_differences.get(model.key, {})
+        for base in results.beside(latent_dim):
+            gaps = differences.get(base.key, {})
+            every = _compared(results, latent_dim, (base, model), gaps, family)
+            if found := [c for c in every if c.metric.better and not c.metric.panel]:
+                yield found
+
+
+def _compared(
+    results: Results, latent_dim: int, pair: tuple[Model, Model], gaps: Estimates, family: str
+) -> Iterator[Comparison]:
+    for name, gap in gaps.items():
         metric = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
         if gap and metric and defined and family in ("", metric.family):

@@ -6,18 +6,15 @@ One run compares two fixed models, so nothing here speaks about the methods in g
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aelab.report.comparison import Comparison, anchor, comparisons
+from aelab.report.comparison import Comparison, anchor, beside, comparisons
 from aelab.report.numbers import (
     article,
     capital,
-    decimals,
-    difference,
     listing,
-    number,
     plural,
     quantity,
 )
-from aelab.report.results import Estimate, Metric, Results
+from aelab.report.results import Results
 from aelab.report.tables import families
 
 KEY_NUMBERS = 3  # of what has no counterpart, in the summary
@@ -89,48 +86,15 @@ def verdict(found: list[Comparison]) -> str:
 
 
 def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
-    evidence = []
-    for metric in results.measures.values():
-        if metric.family != family or metric.panel or not metric.better:
-            continue
-        bases = [(b, e) for b in results.beside(latent_dim) if (e := b.metrics.get(metric.name))]
-        models = [(m, e) for m in results.of_dim(latent_dim) if (e := m.metrics.get(metric.name))]
-        if not bases or not models:
-            continue
-        places = decimals([estimate.value for _, estimate in (*bases, *models)])
-        phrases = []
-        for model, mine in models:
-            gaps = results.baseline_differences.get(model.key, {})
-            phrases.append(f"{model.title} {quantity(mine, places=places)}")
-            for base, its in bases:
-                gap = gaps.get(base.key, {}).get(metric.name)
-                value = quantity(its, places=places)
-                if gap:
-                    value = f"{number(its.value, places)}; difference {' '.join(difference(gap))}"
-                name = f"{base.title} of the same size" if base.latent_dim else base.title.lower()
-                phrases.append(f"{_relation(mine, its, gap, metric)} {name} ({value})")
-        text = f"{metric.label}: {', '.join(phrases)}"
-        evidence.append(Evidence(text, anchor(latent_dim, metric)))
-    if evidence:
-        yield Finding(f"In {family}, beside the baselines at d = {latent_dim}:", tuple(evidence))
-
-
-def _relation(estimate: Estimate, other: Estimate, gap: Estimate | None, metric: Metric) -> str:
-    """Better or worse only by intervals: without them there is no verdict.
-
-    What counts is the paired difference ``gap`` where there is one, else whether the intervals of
-    the two values overlap.
-    """
-    if gap is not None:
-        separate, higher = gap.separates, gap.value > 0
-    else:
-        overlap = estimate.overlaps(other)
-        if overlap is None:
-            return "beside"
-        separate, higher = not overlap, estimate.value > other.value
-    if not separate:
-        return "not clearly different from"
-    return "better than" if higher == (metric.better == "higher") else "worse than"
+    for found in beside(results, latent_dim, family):
+        base, model = found[0].first, found[0].second
+        winners = [c.winner for c in found]
+        better, worse = winners.count(model), winners.count(base)
+        lead = (
+            f"In {family} at d = {latent_dim}, {model.title} beside {base.title}: better by "
+            f"{better}, worse by {worse} of {plural(len(found), 'metric')}:"
+        )
+        yield Finding(lead, tuple(map(_evidence, found)))
 
 
 def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iterator[Finding]:

@@ -73,17 +73,8 @@ class Inliner:
             element.set(name, own.replace("url(#", f"url(#{prefix}-"))
 
 
-_FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*")
-
-
 def _themed(declarations: str) -> str:
-    text = _FONT.sub(lambda m: f"font-size: {m[2]}" + _weight(m[1]), declarations)
-    text = re.sub(r"image-rendering:[^;]*;?", "", text)
+    text = re.sub(r"image-rendering:[^;]*;?", "", declarations)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var(--{variable})")
     return re.sub(r"\s*([:;])\s*", r"\1", text).strip(";")
-
-
-def _weight(prefix: str) -> str:
-    weight = re.search(r"bold|\d{3}", prefix)
-    return f"; font-weight: {weight[0]}" if weight else ""

@@ -39,19 +39,7 @@ def robustness(view: View) -> Drawing | None:
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
     axes[0].set_ylabel("MSE per pixel")
     axes[0].legend(loc="upper left")
-    return Drawing(drawn, f"{'. '.join(alts)}.", _robust(view, kinds))
-
-
-def _robust(view: View, kinds: dict[str, list[Metric]]) -> dict[str, str]:
-    """Which model is more robust, only where the intervals at the worst damage do not overlap."""
-    found = []
-    for kind, metrics in kinds.items():
-        known = [(e.value, m.title, e) for m in view.models for e in _known(m, metrics[-1])]
-        if len(known) == len(view.models) == 2:
-            (_, best, low), (_, _, high) = sorted(known, key=lambda item: item[0])
-            if low.overlaps(high) is False:
-                found.append(f"{kind.rpartition(', ')[0].lower()}: the {best}")
-    return {"Which one bears the strongest damage better": f"{'; '.join(found)}."} if found else {}
+    return Drawing(drawn, f"{'. '.join(alts)}.")
 
 
 @figure(FIGURES, "few-labels", "With few labels", "Latent space")

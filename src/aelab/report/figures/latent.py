@@ -5,11 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
-from aelab.report.figures.drawing import bare, note, panels, show, unframed
+from aelab.report.figures.base import View, per_model
+from aelab.report.figures.drawing import note, show, unframed
 from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
-from aelab.report.style import INK, MUTED, SURFACE
+from aelab.report.style import INK, SURFACE
 
 SECTION = "Latent space"
 ACTIVE = 0.01  # Burda et al. (2016)
@@ -80,37 +80,25 @@ def variances(view: View, model: Model, ax: Axes) -> str:
     return f"{(logs_Z > threshold).sum()} of {len(logs_Z)} dimensions beyond 0.01"
 
 
-@figure(FIGURES, "projections", "The latent space, projected", SECTION)
-def projections(view: View) -> Drawing | None:
+@per_model(
+    "projections", "The latent space, projected", SECTION,
+    "labels", "embedding_index", "pca", "tsne", height=_square, widths=(1, 1),
+)  # fmt: skip
+def projections(view: View, model: Model, pca: Axes, tsne: Axes) -> str:
     """A code of more than two dimensions in two projections. PCA keeps directions and scale
     (ellipses: one, two and three standard deviations of the prior, where there is one). t‑SNE keeps
     neighbours and nothing else: sizes of clusters and distances between them mean nothing there.
     """
-    models = [m for m in view.having("labels", "embedding_index") if m.has("pca") or m.has("tsne")]
-    if not models:
-        return None
-    methods = [name for name in ("pca", "tsne") if any(m.has(name) for m in models)]
-    height = _square(view, len(models))
-    drawn, axes = panels(len(methods), len(models), height=height)
-    count = 0
-    for ax, (method, model) in zip(axes, ((p, m) for p in methods for m in models), strict=True):
-        title = {"pca": "PCA", "tsne": "t-SNE"}[method]
-        if not model.has(method):
-            bare(ax)
-            ax.set_title(f"{model.title}: no {title}", color=MUTED)
-            continue
-        points_M2 = np.asarray(model.array(method), float)
-        count = len(points_M2)
-        scatter(ax, view, points_M2, model.array("labels")[model.array("embedding_index")])
+    labels_M = model.array("labels")[model.array("embedding_index")]
+    for ax, method, title in ((pca, "pca", "PCA"), (tsne, "tsne", "t-SNE")):
+        scatter(ax, view, np.asarray(model.array(method), float), labels_M)
         ax.set_title(f"{model.title}, {title}", color=view.color(model))
-        if method == "tsne":
-            ax.set(xticks=[], yticks=[])
-        elif model.has("pca_prior_std"):
-            named = "pca_prior_center"
-            center = model.array(named) if model.has(named) else np.zeros(2)
-            prior(ax, np.asarray(model.array("pca_prior_std"), float), center)
-    names = listing(model.title for model in models)
-    return Drawing(drawn, f"{count:,} test codes by PCA and t-SNE, coloured by class, for {names}.")
+    tsne.set(xticks=[], yticks=[])
+    if model.has("pca_prior_std"):
+        centered = model.has("pca_prior_center")  # folders of old versions
+        center = model.array("pca_prior_center") if centered else np.zeros(2)
+        prior(pca, np.asarray(model.array("pca_prior_std"), float), center)
+    return f"{len(labels_M):,} test codes by PCA and t-SNE, coloured by class"
 
 
 @per_model("manifold", "The plane, decoded", SECTION, "manifold", "manifold_extent", height=_square)
