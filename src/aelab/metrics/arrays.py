@@ -17,7 +17,6 @@ from aelab.randomness import numpy_stream
 SHOWN_CLASSES = 10  # beyond ten classes (letters) only some are shown
 EXTREMES = 8
 PAIRS, STEPS = 6, 11
-PLANE_POINTS = 1_500
 MANIFOLD_SIDE = 20
 MANIFOLD_MARGIN = 0.05  # of the range of the codes, on every side
 
@@ -140,10 +139,8 @@ def _interpolations(context: Context) -> dict[str, Array]:
 
 
 def _plane(context: Context) -> dict[str, Array]:
-    """The plane of two latent dimensions: points to hover over, and what the plane decodes to."""
-    codes, count = context.codes("test"), len(context.data.test.labels)
-    generator = numpy_stream(context.seed, "plane points")
-    index = np.sort(generator.permutation(count)[:PLANE_POINTS])
+    """What a regular grid of the plane of two latent dimensions decodes to."""
+    codes = context.codes("test")
     low, high = np.percentile(codes.astype(np.float64), [1, 99], axis=0)
     margin = np.maximum((high - low) * MANIFOLD_MARGIN, 1e-6)
     (x0, y0), (x1, y1) = low - margin, high + margin
@@ -152,9 +149,6 @@ def _plane(context: Context) -> dict[str, Array]:
         np.linspace(y1, y0, MANIFOLD_SIDE), np.linspace(x0, x1, MANIFOLD_SIDE), indexing="ij"
     )
     return {
-        "plane_index": index,
-        "plane_originals": context.images("test")[index],
-        "plane_reconstructions": as_bytes(context.reconstructions.numpy()[index]),
         "manifold": as_bytes(context.decode(np.stack([x.ravel(), y.ravel()], axis=1))),
         "manifold_extent": np.array([x0, x1, y0, y1]),
     }
