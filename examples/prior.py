@@ -1,7 +1,4 @@
-"""A prior of your own, a mixture of Gaussians with learned means: python examples/prior.py
-
-Likelihoods, samples and all other metrics ask the model for its prior.
-"""
+"""A prior of your own, a mixture of Gaussians with learned means: python examples/prior.py"""
 
 import math
 from typing import Any
@@ -36,7 +33,7 @@ class Mixture(Latent):
 
 @model("mog", title="Mixture VAE")
 class MixtureVAE(Variational):
-    """A VAE whose prior has ten components with learned means."""
+    """A VAE with ten components as its prior; all metrics and samples ask the model for it."""
 
     outputs_per_dimension = 2  # mean and log-variance of the posterior
 
