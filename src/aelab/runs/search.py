@@ -7,6 +7,8 @@ from typing import Any
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.results import ResultFolder
+from aelab.runs.run import Run
+from aelab.runs.study import Study
 
 
 class TrialFolders:
@@ -71,3 +73,11 @@ class SearchFolder(ResultFolder):
     def write_proof(self, proof: Mapping[str, Any]) -> None:
         """Keep the proof."""
         self.write_json("proof.json", proof)
+
+
+def open_folder(path: Path) -> Run | Study | SearchFolder:
+    """The run, study or search in a folder."""
+    for kind in (Study, SearchFolder):
+        if kind.is_at(path):
+            return kind(path)
+    return Run(path)

@@ -146,7 +146,7 @@ class FusedStep:
 
     def _flatten(self) -> None:
         """Make the model's parameters views of two flat ones, whose padding stays zero."""
-        names = {p: name for name, p in self.model.named_parameters()}
+        names: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
         tensors = [part for layer in self.layers for part in (layer.weight, layer.bias)]
         scaled = tensors[: 2 * (self.head + 1) : 2]
         of_gradients: dict[Tensor, Tensor] = {}
