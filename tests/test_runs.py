@@ -64,7 +64,7 @@ def test_a_default_path_that_another_process_takes_meanwhile_gets_the_next_numbe
     first = Run.create(default_path("quick"), {}, default="quick")
     taken = iter([first.path])  # what the second process finds before the first has it
     monkeypatch.setattr(
-        "aelab.runs.creation.default_path", lambda name: next(taken, None) or default_path(name)
+        "aelab.runs.results.default_path", lambda name: next(taken, None) or default_path(name)
     )
     second = Run.create(first.path, {}, default="quick")
     assert second.path.name == f"{first.path.name}-2"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from aelab.config.device import find_device, measuring_device
+from aelab.config.device import evaluation_device, find_device
 from aelab.data.dataset import Data
 from aelab.data.sources import Source
 from aelab.errors import RunError
@@ -115,7 +115,7 @@ def train_and_evaluate(
         train(send, experiment, key, model, data, folder)
     if not again and folder.has("metrics.json"):  # only the weights were lost, and are the same
         return
-    model.to(measuring_device(experiment.device))
+    model.to(evaluation_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
         experiment, model, data, blocks=target, report=lambda text: send({"phase": text})

@@ -132,7 +132,7 @@ def resume_search(
 
 def _require_possible(search: Search, experiment: Experiment) -> None:
     """Raise AelabError if a device, a package, a metric or the cache is missing for the search."""
-    experiment.settled()
+    experiment.resolved()
     search.require_asked(experiment.evaluation)
     if any(g.name in METRICS and METRICS[g.name].family == "generation" for g in search.goals):
         require_cache()  # where the classifier is kept
