@@ -137,7 +137,7 @@ def test_a_checkpoint_without_a_history_is_passed_over(history: bytes, tmp_path:
     state, found, [warning] = newest_state(folder)
     assert (state.epoch if state else None, found) == (1, rows)
     assert "The checkpoint of epoch 2 holds no history. Falling back" in warning
-    assert folder.checkpoints() == [1, 2]  # training removes it
+    assert list(folder.checkpoints()) == [1, 2]  # training removes it
 
 
 def test_a_pipe_is_no_file(run: Run) -> None:

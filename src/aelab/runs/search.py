@@ -7,6 +7,8 @@ from typing import Any
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.results import ResultFolder
+from aelab.runs.run import Run
+from aelab.runs.study import Study
 
 
 class SearchFolder(ResultFolder):
@@ -47,3 +49,11 @@ class SearchFolder(ResultFolder):
 def trial_folder(path: Path, number: int) -> ModelFolder:
     """The history and weights of a trial, in the folder that trials leave theirs in."""
     return ModelFolder(Folder(path).own(f"trial-{number:04d}"))
+
+
+def open_folder(path: Path) -> Run | Study | SearchFolder:
+    """The run, study or search in a folder."""
+    for kind in (Study, SearchFolder):
+        if kind.is_at(path):
+            return kind(path)
+    return Run(path)

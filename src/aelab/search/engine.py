@@ -130,7 +130,7 @@ def resume_search(
 
 def _require_possible(search: Search, experiment: Experiment) -> None:
     """Raise AelabError if a device, a package, a metric or the cache is missing for the search."""
-    experiment.settled()
+    experiment.resolved()
     for goal in search.goals:
         if not goal.asked(experiment.evaluation):
             raise AelabError(

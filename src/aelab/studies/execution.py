@@ -35,7 +35,7 @@ def check_runs(
     facts = data_facts(base, plan, source, found)
     require_space(study.path, bytes_of(base, unmade, found))
     if unmade or any(untrained(run, run.model_keys()) for run in runs):
-        base.settled()
+        base.resolved()
     return source, facts
 
 

@@ -71,7 +71,7 @@ def bytes_of(base: Experiment, plan: Sequence[PlannedRun], data: Data) -> int:
 
 def require_same_settings(study: Study, experiment: Experiment) -> Experiment:
     """The settings of the study. Raises RunError if ``experiment`` differs in one that counts."""
-    own = experiment_of(study).settled()
+    own = experiment_of(study).resolved()
     found = differences([each.model_dump(mode="json") for each in (own, experiment)])
     differing = [
         f"{name}: {there} there, {here} here"

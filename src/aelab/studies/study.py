@@ -75,7 +75,7 @@ def run_study(
             "A study compares models of one latent size: give one --latent-dim, and others by "
             "--vary latent-dim=2,16."
         )
-    experiment = experiment.settled()
+    experiment = experiment.resolved()
     settings = [BASE, *points(experiment, vary or {})]
     span = range(experiment.seed, experiment.seed + seeds)
     if out is not None and Study.is_at(out):
