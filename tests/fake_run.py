@@ -319,14 +319,10 @@ def _arrays(key: str, classes: int, collapsed: bool) -> dict[str, Array]:
         if vae:
             arrays["pca_prior_std"] = np.ones(2)
     if d == 2:
-        chosen = np.arange(min(1500, len(images)))
         x0, x1 = np.percentile(codes[:, 0], [1, 99])
         y0, y1 = np.percentile(codes[:, 1], [1, 99])
         grid = np.stack(np.meshgrid(np.linspace(x0, x1, 20), np.linspace(y1, y0, 20)), -1)
         arrays |= {
-            "plane_index": chosen,
-            "plane_originals": images[chosen],
-            "plane_reconstructions": made[chosen],
             "manifold": decode(grid.reshape(400, 2)),
             "manifold_extent": np.array([x0, x1, y0, y1]),
         }

@@ -42,9 +42,6 @@ def contract(model: str, d: int) -> dict[str, tuple[tuple[int, ...], str]]:
         }
     if d == 2:
         expected |= {
-            "plane_index": ((N,), "int64"),
-            "plane_originals": ((N, D), image),
-            "plane_reconstructions": ((N, D), image),
             "manifold": ((400, D), image),
             "manifold_extent": ((4,), real),
         }

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from tools.best import page
 
-from aelab.report.results import Estimate, Measure
+from aelab.report.results import Estimate, Metric
 from aelab.report.search import build_search_report
 from aelab.report.search.conclusions import important, luck, summary
-from aelab.report.search.drawing import KINDS, SearchView
-from aelab.report.search.hyperparameters import log_ticks
+from aelab.report.search.drawing import KINDS
 from aelab.report.search.records import (
     Contender,
     Dimension,
@@ -26,7 +25,7 @@ from aelab.runs.search import SearchFolder
 from tests.processes import aelab
 from tests.test_report import CHROMIUM
 
-NATS = Measure("likelihood", "−ELBO", "nats", "lower", "", "")
+NATS = Metric("likelihood", "−ELBO", "nats", "lower", "", "")
 
 
 def trial(number: int, value: float | None, rate: float, state: str = "complete") -> Trial:
@@ -72,8 +71,7 @@ def proof(best: Luck, start: Luck | None = None) -> Proof:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("narrow", [False, True])
-def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
+def test_every_figure_draws_what_there_is(name: str) -> None:
     made = results(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
     two = results(
         goals=(NATS, dataclasses.replace(NATS, name="rate", title="Rate")),
@@ -82,7 +80,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
             for t in results().trials
         ),
     )
-    drawing = KINDS[name].draw(SearchView(two if name == "front" else made, narrow=narrow))
+    drawing = KINDS[name].draw(two if name == "front" else made)
     assert drawing is not None
     assert len(drawing.alt) > 20
     assert svg(drawing.figure).startswith(b"<?xml")
@@ -91,7 +89,7 @@ def test_every_figure_draws_what_there_is(name: str, narrow: bool) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_search_without_an_end_leaves_no_figure_of_values(name: str) -> None:
     failed = results(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=(None,))
-    assert KINDS[name].draw(SearchView(failed)) is None
+    assert KINDS[name].draw(failed) is None
 
 
 def test_luck_is_told_for_what_it_is() -> None:
@@ -118,12 +116,6 @@ def test_the_summary_says_what_was_searched_found_and_proved() -> None:
     assert important(results(importances=(None,))) == ""
 
 
-def test_ticks_of_a_logarithmic_axis() -> None:
-    assert log_ticks(1e-4, 1e-2) == pytest.approx([1e-4, 1e-3, 1e-2])
-    assert log_ticks(1e-6, 1e-1) == pytest.approx([1e-6, 1e-4, 1e-2])
-    assert log_ticks(0.25, 4) == pytest.approx([0.25, 1, 4])
-
-
 def test_a_trial_that_was_left_has_its_last_value_only() -> None:
     assert trial(3, None, 1e-3, "pruned").last == 160
     assert trial(2, None, 1e-3, "fail").last is None
@@ -144,7 +136,7 @@ def test_the_page_stands_alone(html: str, proved: SearchFolder) -> None:
     assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', html)) <= set(ids)
     drawn = {path.stem for path in (proved.path / "figures").glob("*.svg")}
     assert drawn == KINDS.keys() - {"front", "importances"}  # five trials tell no importances
-    assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == 2 * len(drawn)
+    assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == len(drawn)
 
 
 def test_the_page_holds_the_numbers_of_the_proof(html: str, proved: SearchFolder) -> None:

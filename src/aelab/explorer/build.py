@@ -10,7 +10,7 @@ from markupsafe import Markup
 from aelab.explorer.bundle import bundle
 from aelab.explorer.content import content
 from aelab.metrics import Context, obtain_classifier
-from aelab.report.page import environment, policy_hash, shared_script, shared_style, text
+from aelab.report.page import environment, policy_hash, text
 from aelab.report.results import Results, load
 from aelab.runs.run import Run
 
@@ -36,9 +36,9 @@ def build_explorer(run: Run, contexts: Mapping[str, Context]) -> Path:
 
 def render(results: Results, embedded: Mapping[str, Any]) -> str:
     """The HTML of the page; reads no data."""
-    style = shared_style() + text("aelab.explorer", "explorer.css")
+    style = text("aelab.report", "base.css") + text("aelab.explorer", "explorer.css")
     models = embedded["models"]
-    theme, script = shared_script(), bundle(modules(), "main")
+    theme, script = text("aelab.report", "theme.js"), bundle(modules(), "main")
     return (
         environment("aelab.explorer")
         .get_template("explorer.html.j2")

@@ -20,7 +20,7 @@ from aelab.metrics.classifier import Classifier
 from aelab.metrics.likelihood import kl_per_dimension
 from aelab.metrics.sampling import fit_mixture, fitted_codes, moments
 from aelab.models import StandardNormal
-from aelab.report.figures.latent import class_places
+from aelab.report.figures.latent import apart
 from aelab.report.results import Model, Results
 from aelab.report.style import VARIABLES, class_colors, model_color
 
@@ -121,8 +121,7 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     }
     if codes_NZ.shape[1] == 2:
         found["radius"] = pack(radii(codes_NZ), "float16")
-        named = class_places(codes_NZ, context.data.test.labels, 0.05)
-        found["positions"] = {str(label): _numbers(xy) for label, xy in named.items()}
+        found["positions"] = positions(codes_NZ, context.data.test.labels)
     return found
 
 
@@ -175,3 +174,12 @@ def radii(codes_NZ: Array) -> Array:
 
 def _numbers(values: Array) -> Any:
     return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]
+
+
+def positions(codes_N2: Array, labels_N: Array) -> dict[str, Any]:
+    """Where the plane names each class: at its median, moved away from other names."""
+    named = np.unique(labels_N)
+    medians = np.stack([np.median(codes_N2[labels_N == k], axis=0) for k in named])
+    spread = np.percentile(codes_N2, [1, 99], axis=0)
+    moved = apart(medians, 0.05 * float(np.ptp(spread, axis=0).max()))
+    return {str(k): _numbers(position) for k, position in zip(named, moved, strict=True)}

@@ -17,7 +17,6 @@ from aelab.randomness import numpy_stream
 SHOWN_CLASSES = 10  # of more classes (letters) ten are selected
 EXTREMES = 8
 PAIRS = 6
-PLANE_POINTS = 1_500
 MANIFOLD_SIDE = 20
 MANIFOLD_MARGIN = 0.05  # of the range of the codes, on every side
 
@@ -136,10 +135,8 @@ def _interpolations(context: Context) -> dict[str, Array]:
 
 
 def _plane(context: Context) -> dict[str, Array]:
-    """For two latent dimensions: points to hover over, and a grid of decoded codes."""
-    codes, count = context.codes("test"), len(context.data.test.labels)
-    generator = numpy_stream(context.seed, "plane points")
-    index = np.sort(generator.permutation(count)[:PLANE_POINTS])
+    """What a regular grid of the plane of two latent dimensions decodes to."""
+    codes = context.codes("test")
     low, high = np.percentile(codes.astype(np.float64), [1, 99], axis=0)
     margin = np.maximum((high - low) * MANIFOLD_MARGIN, 1e-6)
     (x0, y0), (x1, y1) = low - margin, high + margin
@@ -148,9 +145,6 @@ def _plane(context: Context) -> dict[str, Array]:
         np.linspace(y1, y0, MANIFOLD_SIDE), np.linspace(x0, x1, MANIFOLD_SIDE), indexing="ij"
     )
     return {
-        "plane_index": index,
-        "plane_originals": context.images("test")[index],
-        "plane_reconstructions": as_bytes(context.reconstructions.numpy()[index]),
         "manifold": as_bytes(context.decode(np.stack([x.ravel(), y.ravel()], axis=1))),
         "manifold_extent": np.array([x0, x1, y0, y1]),
     }

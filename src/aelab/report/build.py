@@ -7,7 +7,6 @@ from aelab.report.comparison import cards, comparison_table, sampler_table
 from aelab.report.conclusions import caveat, findings, summary
 from aelab.report.embed import Embedded, by_section, embed
 from aelab.report.figures import FIGURES, SECTIONS, View
-from aelab.report.planes import planes
 from aelab.report.results import Results, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
@@ -47,7 +46,6 @@ def render(
         glossary=glossary(m for m in results.measures.values() if m.panel in ("", SAMPLERS)),
         health=any(model.facts.get("health") for model in results.models),
         sections=by_section(figures, SECTIONS),
-        planes=planes(results),
         findings=[(d, found) for d in dims if (found := findings(results, d))],
         caveat=caveat(results),
     )

@@ -1,29 +1,20 @@
-"""Which of two models a measure favours, and how surely: the one rule behind table and text."""
+"""Which of two models a metric favours, and how surely: the one rule behind table and text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from aelab.report.numbers import decimals, difference, number, slug
-from aelab.report.results import Estimate, Measure, Model, Results
+from aelab.report.results import Estimate, Estimates, Metric, Model, Results
 from aelab.report.style import role
-from aelab.report.tables import (
-    SAMPLERS,
-    Cell,
-    Column,
-    Head,
-    Row,
-    Table,
-    families,
-    measure_table,
-)
+from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One measure of a pair; the difference is second − first."""
+    """One metric of a pair; the difference is second − first."""
 
-    measure: Measure
+    metric: Metric
     latent_dim: int
     first: Model
     second: Model
@@ -31,11 +22,11 @@ class Comparison:
 
     @property
     def ahead(self) -> Model | None:
-        """The model with the better number; None if equal or if the measure has no better side."""
+        """The model with the better number; None if equal or if the metric has no better side."""
         gap = self.difference.value
-        if gap == 0 or self.measure.better is None:
+        if gap == 0 or self.metric.better is None:
             return None
-        return self.second if (gap > 0) == (self.measure.better == "higher") else self.first
+        return self.second if (gap > 0) == (self.metric.better == "higher") else self.first
 
     @property
     def winner(self) -> Model | None:
@@ -58,32 +49,49 @@ class Comparison:
     @property
     def evidence(self) -> str:
         """The two values, their difference and its interval, in words."""
-        values = [model.metrics[self.measure.name] for model in (self.first, self.second)]
+        values = [model.metrics[self.metric.name] for model in (self.first, self.second)]
         known = [value.value for value in values if value is not None]
         places = decimals(known)
         one, two = (number(value, places) for value in known)
         gap, ends = difference(self.difference)
         return (
-            f"{self.measure.label}: {self.first.title} {one}, {self.second.title} {two}; "
+            f"{self.metric.label}: {self.first.title} {one}, {self.second.title} {two}; "
             f"{self.label} {gap} {ends or '(no interval)'}"
         )
 
 
-def anchor(latent_dim: int, measure: Measure) -> str:
-    """The id of a measure's row in the table of this size."""
-    return f"m-{latent_dim}-{slug(measure.name)}"
+def anchor(latent_dim: int, metric: Metric) -> str:
+    """The id of a metric's row in the table of this size."""
+    return f"m-{latent_dim}-{slug(metric.name)}"
 
 
 def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
-    """Every comparison of the pair of this size, in the order of the measures."""
-    pair = results.pair(latent_dim)
-    if pair is None:
-        return
-    for name, gap in results.differences.get(latent_dim, {}).items():
-        measure = results.measures.get(name)
+    """Every comparison of the pair of this size, in the order of the metrics."""
+    if pair := results.pair(latent_dim):
+        yield from _compared(
+            results, latent_dim, pair, results.differences.get(latent_dim, {}), family
+        )
+
+
+def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comparison]]:
+    """Each model against each baseline, by the metrics of a family that have a better side."""
+    for model in results.of_dim(latent_dim):
+        differences = results.baseline_differences.get(model.key, {})
+        for base in results.beside(latent_dim):
+            gaps = differences.get(base.key, {})
+            every = _compared(results, latent_dim, (base, model), gaps, family)
+            if found := [c for c in every if c.metric.better and not c.metric.panel]:
+                yield found
+
+
+def _compared(
+    results: Results, latent_dim: int, pair: tuple[Model, Model], gaps: Estimates, family: str
+) -> Iterator[Comparison]:
+    for name, gap in gaps.items():
+        metric = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
-        if gap and measure and defined and family in ("", measure.family):
-            yield Comparison(measure, latent_dim, *pair, gap)
+        if gap and metric and defined and family in ("", metric.family):
+            yield Comparison(metric, latent_dim, *pair, gap)
 
 
 def columns(results: Results, latent_dim: int) -> list[Column]:
@@ -93,13 +101,13 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
         Column(
             Head(model.title, role(model.name, results.model_names)),
             model.metrics,
-            {each.measure.name: each.mark(model) for each in found},
+            {each.metric.name: each.mark(model) for each in found},
         )
         for model in results.of_dim(latent_dim)
     ]
     if found:
         head = Head(f"{found[0].second.title} − {found[0].first.title}", kind="difference")
-        made.append(Column(head, {each.measure.name: each.difference for each in found}))
+        made.append(Column(head, {each.metric.name: each.difference for each in found}))
     for base in results.beside(latent_dim):
         size = f"d = {base.latent_dim}" if base.latent_dim else ""
         made.append(Column(Head(base.title, unit=size, kind="baseline"), base.metrics))
@@ -107,73 +115,46 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
 
 
 def comparison_table(results: Results, latent_dim: int) -> Table:
-    """Every measure of one size that no figure or other table shows."""
-    measures = [m for m in results.measures.values() if not m.panel]
-    return measure_table(measures, columns(results, latent_dim), partial(anchor, latent_dim))
+    """Every metric of one size that no figure or other table shows."""
+    metrics = [m for m in results.measures.values() if not m.panel]
+    return metric_table(metrics, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
 def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
-    """The first measure of each family that has a better side, then second ones until ``most``.
+    """The first metric of each family that has a better side, then second ones until ``most``.
 
     Within a family those come first that every model has; coverage stands for generated images.
     """
     count = len(results.of_dim(latent_dim))
     found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
-    measures = results.measures.values()
+    metrics = results.measures.values()
     ranked: list[tuple[int, int, str, Row]] = []
-    for place, listed in enumerate(([m for m in measures if not m.panel],
-                                    [m for m in measures if m.panel and m.headline])):  # fmt: skip
-        for family, rows in measure_table(listed, found, partial(anchor, latent_dim)).groups:
+    for place, listed in enumerate(([m for m in metrics if not m.panel],
+                                    [m for m in metrics if m.panel and m.headline])):  # fmt: skip
+        for family, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
             better = [row for row in rows if row.head.better]
             better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
             ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
     chosen = sorted(ranked, key=lambda item: item[:2])[:most]
-    order = families(measures)
+    order = families(metrics)
     return [row for *_, row in sorted(chosen, key=lambda item: order.index(item[2]))]
 
 
 def sampler_table(results: Results, latent_dim: int) -> Table | None:
-    """Every measure of generated images, a row a sampler and model, and its reference value.
+    """The metrics of generated images by sampler, beside their values of real images.
 
     None where no images were generated.
     """
     models = [m for m in results.of_dim(latent_dim) if m.facts.get("generation")]
-    by_sampler: dict[str, list[Measure]] = {}
-    for measure in results.measures.values():
-        if measure.panel == SAMPLERS:
-            by_sampler.setdefault(measure.sampler, []).append(measure)
-    if not by_sampler or not models:
+    rows, real = [], {}
+    for metric in results.measures.values():
+        if metric.panel == SAMPLERS and any(m.metrics.get(metric.name) for m in models):
+            rows.append(replace(metric, title=metric.quantity, family=metric.sampler_title))
+            name = metric.name.removesuffix(f"_{metric.sampler}")
+            value = models[0].facts["generation"]["floor"][name]
+            real[metric.name] = None if value is None else Estimate(value)
+    if not rows:
         return None
-    compared = {found.measure.name: found for found in comparisons(results, latent_dim)}
-    columns = [
-        Column(
-            Head(model.title, role(model.name, results.model_names)),
-            {m.quantity: model.metrics.get(m.name) for m in measures},
-            {m.quantity: compared[m.name].mark(model) for m in measures if m.name in compared},
-        )
-        for measures in by_sampler.values()
-        for model in models
-    ]
-    first, reference = next(iter(by_sampler.values())), models[0].facts["generation"]["floor"]
-    known = {m.quantity: reference[m.name.removesuffix(f"_{m.sampler}")] for m in first}
-    real = {name: None if value is None else Estimate(value) for name, value in known.items()}
-    columns.append(Column(Head("Real images (reference)", kind="baseline"), real))
-    quantities = [replace(m, name=m.quantity, title=m.quantity) for m in first]
-    # A row a quantity gives each its digits; then rows and columns change places.
-    rows = [row for _, rows in measure_table(quantities, columns, str).groups for row in rows]
-    heads = Head("Codes from"), *(row.head for row in rows)
-    lines = [list(cells) for cells in zip(*(row.cells for row in rows), strict=True)]
-    groups = []
-    for place, measures in enumerate(by_sampler.values()):
-        title = measures[0].sampler_title
-        part = slice(place * len(models), (place + 1) * len(models))
-        for index, measure in enumerate(measures):
-            # Sentences lead to the first model that has the measure.
-            line = next((line for line in lines[part] if line[index].defined), lines[part][0])
-            line[index] = replace(line[index], id=anchor(latent_dim, measure))
-        nothing = [Cell(f"not defined: the model has no {title}", defined=False, span=len(rows))]
-        made = [line if any(cell.defined for cell in line) else nothing for line in lines[part]]
-        heading = (column.head for column in columns[part])
-        groups.append((title, tuple(map(Row, heading, map(tuple, made)))))
-    groups.append(("no sampler", (Row(columns[-1].head, tuple(lines[-1])),)))
-    return Table(heads, groups)
+    trained = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
+    reference = Column(Head("Real images (reference)", kind="baseline"), real)
+    return metric_table(rows, [*trained, reference], partial(anchor, latent_dim))

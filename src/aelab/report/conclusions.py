@@ -6,18 +6,15 @@ One run compares two fixed models, so nothing here speaks about the methods in g
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aelab.report.comparison import Comparison, anchor, comparisons
+from aelab.report.comparison import Comparison, anchor, beside, comparisons
 from aelab.report.numbers import (
     article,
     capital,
-    decimals,
-    difference,
     listing,
-    number,
     plural,
     quantity,
 )
-from aelab.report.results import Estimate, Measure, Results
+from aelab.report.results import Results
 from aelab.report.tables import families
 
 KEY_NUMBERS = 3  # of what has no counterpart, in the summary
@@ -66,71 +63,38 @@ def _compared(results: Results, latent_dim: int, family: str) -> Iterator[Findin
 def _quoted(results: Results, latent_dim: int, family: str) -> list[Comparison]:
     """The comparisons of a family that sentences quote."""
     found = comparisons(results, latent_dim, family)
-    return [c for c in found if c.measure.better and c.measure.headline]
+    return [c for c in found if c.metric.better and c.metric.headline]
 
 
 def _evidence(found: Comparison) -> Evidence:
-    return Evidence(found.evidence, anchor(found.latent_dim, found.measure))
+    return Evidence(found.evidence, anchor(found.latent_dim, found.metric))
 
 
 def verdict(found: list[Comparison]) -> str:
     """What a family of comparisons says together; each counts only with an interval beyond zero."""
-    family = found[0].measure.family
-    clause = BETTER.get(family, f"is better by the measures of {family or 'this kind'}")
+    family = found[0].metric.family
+    clause = BETTER.get(family, f"is better by the metrics of {family or 'this kind'}")
     winners = [c.winner.title for c in found if c.winner]
     if len(set(winners)) > 1:
         counts = [f"{winners.count(title)} for the {title}" for title in dict.fromkeys(winners)]
-        return f"the measures disagree on which model {clause}: {listing(counts)}"
+        return f"the metrics disagree on which model {clause}: {listing(counts)}"
     if winners:
         part = len(winners) < len(found)
-        scope = f" by {len(winners)} of {len(found)} measures" if part else ""
+        scope = f" by {len(winners)} of {len(found)} metrics" if part else ""
         return f"the {winners[0]} {clause}{scope}"
     return f"the numbers do not tell which model {clause}"
 
 
 def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
-    evidence = []
-    for measure in results.measures.values():
-        if measure.family != family or measure.panel or not measure.better:
-            continue
-        bases = [(b, e) for b in results.beside(latent_dim) if (e := b.metrics.get(measure.name))]
-        models = [(m, e) for m in results.of_dim(latent_dim) if (e := m.metrics.get(measure.name))]
-        if not bases or not models:
-            continue
-        places = decimals([estimate.value for _, estimate in (*bases, *models)])
-        phrases = []
-        for model, mine in models:
-            gaps = results.baseline_differences.get(model.key, {})
-            phrases.append(f"{model.title} {quantity(mine, places=places)}")
-            for base, its in bases:
-                gap = gaps.get(base.key, {}).get(measure.name)
-                value = quantity(its, places=places)
-                if gap:
-                    value = f"{number(its.value, places)}; difference {' '.join(difference(gap))}"
-                name = f"{base.title} of the same size" if base.latent_dim else base.title.lower()
-                phrases.append(f"{_relation(mine, its, gap, measure)} {name} ({value})")
-        text = f"{measure.label}: {', '.join(phrases)}"
-        evidence.append(Evidence(text, anchor(latent_dim, measure)))
-    if evidence:
-        yield Finding(f"In {family}, beside the baselines at d = {latent_dim}:", tuple(evidence))
-
-
-def _relation(estimate: Estimate, other: Estimate, gap: Estimate | None, measure: Measure) -> str:
-    """Better or worse only by intervals: without them there is no verdict.
-
-    What counts is the paired difference ``gap`` where there is one, else whether the intervals of
-    the two values overlap.
-    """
-    if gap is not None:
-        separate, higher = gap.separates, gap.value > 0
-    else:
-        overlap = estimate.overlaps(other)
-        if overlap is None:
-            return "beside"
-        separate, higher = not overlap, estimate.value > other.value
-    if not separate:
-        return "not clearly different from"
-    return "better than" if higher == (measure.better == "higher") else "worse than"
+    for found in beside(results, latent_dim, family):
+        base, model = found[0].first, found[0].second
+        winners = [c.winner for c in found]
+        better, worse = winners.count(model), winners.count(base)
+        lead = (
+            f"In {family} at d = {latent_dim}, {model.title} beside {base.title}: better by "
+            f"{better}, worse by {worse} of {plural(len(found), 'metric')}:"
+        )
+        yield Finding(lead, tuple(map(_evidence, found)))
 
 
 def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iterator[Finding]:
@@ -138,18 +102,18 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
 
     The key numbers are the first few that have a better side.
     """
-    compared = {c.measure.name for c in comparisons(results, latent_dim)}
+    compared = {c.metric.name for c in comparisons(results, latent_dim)}
     order = families(results.measures.values())
-    measures = sorted(results.measures.values(), key=lambda m: order.index(m.family))
+    metrics = sorted(results.measures.values(), key=lambda m: order.index(m.family))
     for model in results.of_dim(latent_dim):
         evidence = tuple(
             Evidence(
-                f"{measure.title} {quantity(estimate, measure.unit)}", anchor(latent_dim, measure)
+                f"{metric.title} {quantity(estimate, metric.unit)}", anchor(latent_dim, metric)
             )
-            for measure in measures
-            if measure.headline and measure.name not in compared
-            if measure.better or not only_key
-            if (estimate := model.metrics.get(measure.name))
+            for metric in metrics
+            if metric.headline and metric.name not in compared
+            if metric.better or not only_key
+            if (estimate := model.metrics.get(metric.name))
         )
         evidence = evidence[: KEY_NUMBERS if only_key else None]
         if evidence:

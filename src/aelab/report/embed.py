@@ -1,7 +1,7 @@
 """Figures as files of a folder and as elements of a page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -13,12 +13,11 @@ from aelab.report.svg import Inliner
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure of one view, in the two shapes that the page chooses from."""
+    """A figure of one view."""
 
     name: str
     caption: str
-    wide: Markup
-    narrow: Markup
+    svg: Markup
     notes: Mapping[str, str]
 
 
@@ -49,21 +48,18 @@ def embed(
     for kind in kinds.values():
         panels: list[Panel] = []
         for suffix, caption, view in views:
-            wide, narrow = kind.draw(view), kind.draw(replace(view, narrow=True))
-            if wide is None or narrow is None:
+            drawing = kind.draw(view)
+            if drawing is None:
                 continue
-            name, vector = f"{kind.name}{suffix}", svg(wide.figure)
+            name, vector = f"{kind.name}{suffix}", svg(drawing.figure)
             keep(f"{name}.svg", vector)
-            keep(f"{name}.png", png(wide.figure))
-            alt = ", ".join(filter(None, (kind.title, caption))) + f": {wide.alt}"
-            elements = (
-                Markup(inliner.inline(vector, f"{name}-w", alt)),
-                Markup(inliner.inline(svg(narrow.figure), f"{name}-n", alt)),
-            )
+            keep(f"{name}.png", png(drawing.figure))
+            alt = ", ".join(filter(None, (kind.title, caption))) + f": {drawing.alt}"
+            element = Markup(inliner.inline(vector, name, alt))
             # An explanation that an earlier view has had already is not repeated.
             seen = {title for panel in panels for title in panel.notes}
-            notes = {title: text for title, text in wide.notes.items() if title not in seen}
-            panels.append(Panel(name, caption, *elements, notes))
+            notes = {title: text for title, text in drawing.notes.items() if title not in seen}
+            panels.append(Panel(name, caption, element, notes))
         if panels:
             found.append(Embedded(kind, tuple(panels)))
     return found

@@ -39,16 +39,6 @@ def text(package: str, name: str) -> str:
     return (files(package) / "templates" / name).read_text(encoding="utf-8")
 
 
-def shared_style() -> str:
-    """The themes and the typography of every page."""
-    return text("aelab.report", "base.css")
-
-
-def shared_script() -> str:
-    """The theme switch of every page."""
-    return text("aelab.report", "theme.js")
-
-
 def policy_hash(content: str) -> str:
     """The source expression by which a content policy allows this very style or script."""
     digest = hashlib.sha256(content.encode()).digest()
@@ -64,8 +54,10 @@ def render(template: str, results: Record, figures: Inliner, **context: Any) -> 
         figures: What has turned the page's figures into elements.
         context: What else the template reads.
     """
-    style = "\n".join([shared_style(), text("aelab.report", "report.css"), figures.css, ""])
-    script = shared_script() + text("aelab.report", "report.js")
+    style = "\n".join(
+        [*(text("aelab.report", name) for name in ("base.css", "report.css")), figures.css, ""]
+    )
+    script = text("aelab.report", "theme.js") + text("aelab.report", "report.js")
     templates = environment("aelab.report")
     templates.filters |= {
         "slug": slug, "capital": capital, "number": number, "p": p_text, "duration": duration,

@@ -69,7 +69,7 @@ def checked(kind: Any, record: Any, path: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """What a number means, as the metric registry wrote it down."""
 
     name: str
@@ -100,7 +100,7 @@ class Measure:
 
 
 def named(records: Json) -> dict[str, Json]:
-    """The records of measures with their names, as metrics.json and its like describe them."""
+    """The records of metrics with their names, as metrics.json and its like describe them."""
     return {name: {"name": name, "title": name} | record for name, record in records.items()}
 
 
@@ -145,10 +145,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Results(Record):
-    """One run: its setting, its measures and its models."""
+    """One run: its setting, its metrics and its models."""
 
     protocol: str
-    measures: Mapping[str, Measure]
+    measures: Mapping[str, Metric]
     models: tuple[Model, ...]
     baselines: tuple[Model, ...]
     differences: Mapping[int, Estimates]
@@ -214,7 +214,7 @@ def load(run: Run) -> Results:
     """Read a run folder; ``RunError`` if it has not been evaluated."""
     metrics = run.metrics()
     if not metrics.get("models"):
-        raise RunError(f"{run.path} holds no measures yet; run `aelab evaluate {run.path}` first.")
+        raise RunError(f"{run.path} holds no metrics yet; run `aelab evaluate {run.path}` first.")
     keys = [key for key in run.model_keys() if key in metrics["models"]]
 
     def model(key: str, record: Json, name: str, **saved: Any) -> Model:
@@ -229,7 +229,7 @@ def load(run: Run) -> Results:
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures=checked(dict[str, Measure], named(metrics["measures"]), run.path),
+        measures=checked(dict[str, Metric], named(metrics["measures"]), run.path),
         models=tuple(
             model(key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key))
             for key in keys

@@ -11,8 +11,6 @@ from collections.abc import Collection
 from importlib.resources import as_file, files
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
@@ -63,13 +61,11 @@ def class_colors(count: int) -> list[str]:
 
 def png(figure: Figure) -> bytes:
     """The figure as PNG, the same bytes for the same figure."""
-    FigureCanvasAgg(figure)
     return _save(figure, "png", FIGURE_DPI, {"Software": None})
 
 
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date and with ids that follow from its content."""
-    FigureCanvasSVG(figure)
     return _save(figure, "svg", RASTER_DPI, {"Date": None, "Creator": None})
 
 

@@ -14,12 +14,10 @@ TINTS = [VARIABLES[color] for color in (INK, *MODEL_COLORS.values(), *OTHER_COLO
 class Inliner:
     """Turns SVG files into elements of one page.
 
-    Ids get a prefix, style attributes become classes (as the page's policy asks), and images that
-    occur twice, in the wide and the narrow version of a figure, are stored once.
+    Ids get a prefix, and style attributes become classes, as the page's policy asks.
     """
 
     classes: dict[str, str] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
 
     @property
     def css(self) -> str:
@@ -30,14 +28,13 @@ class Inliner:
 
     @property
     def definitions(self) -> str:
-        """The images of every figure so far, and the filters that fill masks."""
-        filters = [
+        """The filters that fill masks."""
+        return "".join(
             f'<filter id="tint-{name}" x="0" y="0" width="1" height="1" '
             f'color-interpolation-filters="sRGB"><feFlood class="flood-{name}"/>'
             '<feComposite in2="SourceAlpha" operator="in"/></filter>'
             for name in TINTS
-        ]
-        return "".join([*filters, *self.images.values()])
+        )
 
     def inline(self, data: bytes, prefix: str, alt: str) -> str:
         """An SVG file as an element with alt text."""
@@ -67,8 +64,7 @@ class Inliner:
                 element.set("filter", f"url(#{tint})")
             if tint not in ("tint-ink", own):  # cells of a heat map, not a picture
                 element.set("class", "cells")
-            found["href"] = self._stored(found)
-            element.tag = "use"
+            found["href"] = "".join(found["href"].split())
         elif own and tag != "g":
             element.set("id", f"{prefix}-{own}")
         for name, value in found.items():
@@ -76,27 +72,9 @@ class Inliner:
             own = value.replace("#", f"#{prefix}-") if local else value
             element.set(name, own.replace("url(#", f"url(#{prefix}-"))
 
-    def _stored(self, attributes: dict[str, str]) -> str:
-        """Keep an image and give the reference to it."""
-        source = "".join(attributes["href"].split())
-        width, height = attributes.pop("width"), attributes.pop("height")
-        name = f"i{len(self.images)}"
-        markup = f'width="{width}" height="{height}" href="{source}"/>'
-        kept = self.images.setdefault(markup, f'<image id="{name}" {markup}')
-        return f"#{kept.split(chr(34))[1]}"
-
-
-_FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*")
-
 
 def _themed(declarations: str) -> str:
-    text = _FONT.sub(lambda m: f"font-size: {m[2]}" + _weight(m[1]), declarations)
-    text = re.sub(r"image-rendering:[^;]*;?", "", text)
+    text = re.sub(r"image-rendering:[^;]*;?", "", declarations)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var(--{variable})")
     return re.sub(r"\s*([:;])\s*", r"\1", text).strip(";")
-
-
-def _weight(prefix: str) -> str:
-    weight = re.search(r"bold|\d{3}", prefix)
-    return f"; font-weight: {weight[0]}" if weight else ""

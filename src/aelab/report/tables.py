@@ -1,14 +1,14 @@
-"""The tables of every page: cells, columns of estimates, rows by family of measures."""
+"""The tables of every page: cells, columns of estimates, rows by family of metrics."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aelab.report.numbers import decimals, difference, interval, number, slug
-from aelab.report.results import Better, Estimate, Measure
+from aelab.report.results import Better, Estimate, Metric
 
 NOT_DEFINED, NOT_MEASURED = "not defined", "–"
 FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
-SAMPLERS = "samplers"  # the panel of the measures of generated images
+SAMPLERS = "samplers"  # the panel of the metrics of generated images
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,6 @@ class Cell:
     mark: str = ""
     defined: bool = True
     kind: str = ""  # "baseline", "difference" or nothing
-    id: str = ""
-    span: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,43 +53,43 @@ class Table:
 
 @dataclass(frozen=True)
 class Column:
-    """Estimates by the name of their measure, and how each is marked."""
+    """Estimates by the name of their metric, and how each is marked."""
 
     head: Head
     values: Mapping[str, Estimate | None]
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
-def families(measures: Iterable[Measure]) -> list[str]:
-    """The families of measures, from input to output; unknown ones last."""
-    return list(dict.fromkeys((*FAMILIES, *(measure.family for measure in measures))))
+def families(metrics: Iterable[Metric]) -> list[str]:
+    """The families of metrics, from input to output; unknown ones last."""
+    return list(dict.fromkeys((*FAMILIES, *(metric.family for metric in metrics))))
 
 
-def measure_table(
-    measures: Sequence[Measure], columns: Sequence[Column], anchor: Callable[[Measure], str]
+def metric_table(
+    metrics: Sequence[Metric], columns: Sequence[Column], anchor: Callable[[Metric], str]
 ) -> Table:
-    """A row a measure by family; measures that no column has are left out.
+    """A row a metric by family; metrics that no column has are left out.
 
     Args:
-        measures: The measures in the order of the rows.
+        metrics: The metrics in the order of the rows.
         columns: The columns. Those of kind "difference" have digits of their own.
-        anchor: Gives the id of a measure's row.
+        anchor: Gives the id of a metric's row.
     """
     values = [column.values for column in columns if column.head.kind != "difference"]
     groups = []
-    for family in families(measures):
+    for family in families(metrics):
         rows = tuple(
-            _row(measure, columns, anchor(measure))
-            for measure in measures
-            if measure.family == family and any(each.get(measure.name) for each in values)
+            _row(metric, columns, anchor(metric))
+            for metric in metrics
+            if metric.family == family and any(each.get(metric.name) for each in values)
         )
         if rows:
             groups.append((family, rows))
-    return Table((Head("Measure"), *(column.head for column in columns)), groups)
+    return Table((Head("Metric"), *(column.head for column in columns)), groups)
 
 
-def _row(measure: Measure, columns: Sequence[Column], anchor: str) -> Row:
-    name = measure.name
+def _row(metric: Metric, columns: Sequence[Column], anchor: str) -> Row:
+    name = metric.name
     known = [c.values[name] for c in columns if c.head.kind != "difference" and name in c.values]
     places = decimals(estimate.value for estimate in known if estimate)
 
@@ -106,25 +104,25 @@ def _row(measure: Measure, columns: Sequence[Column], anchor: str) -> Row:
             text, ends = number(estimate.value, places), interval(estimate, places)
         return Cell(text, ends, column.marks.get(name, ""), kind=kind)
 
-    link = about(measure) if measure.description else ""  # to the glossary
-    head = Head(measure.title, unit=measure.unit, better=measure.better, about=link)
+    link = about(metric) if metric.description else ""  # to the glossary
+    head = Head(metric.title, unit=metric.unit, better=metric.better, about=link)
     return Row(head, tuple(map(cell, columns)), anchor)
 
 
-def about(measure: Measure) -> str:
-    """The id of a measure in the glossary, where the samplers share an entry a quantity."""
-    return f"about-{slug(measure.quantity if measure.panel == SAMPLERS else measure.name)}"
+def about(metric: Metric) -> str:
+    """The id of a metric in the glossary, where the samplers share an entry a quantity."""
+    return f"about-{slug(metric.quantity if metric.panel == SAMPLERS else metric.name)}"
 
 
-def glossary(measures: Iterable[Measure]) -> list[tuple[str, str, str]]:
-    """Id, title and meaning of every measure, a quantity of the samplers once."""
+def glossary(metrics: Iterable[Metric]) -> list[tuple[str, str, str]]:
+    """Id, title and meaning of every metric, a quantity of the samplers once."""
     entries: dict[str, tuple[str, str, str]] = {}
-    for measure in measures:
-        meaning = [measure.description]
-        if measure.better:
-            meaning.append(f"{measure.better.capitalize()} is better.")
-        if measure.unit:
-            meaning.append(f"In {measure.unit}.")
-        title = measure.quantity if measure.panel == SAMPLERS else measure.title
-        entries.setdefault(about(measure), (about(measure), title, " ".join(meaning)))
+    for metric in metrics:
+        meaning = [metric.description]
+        if metric.better:
+            meaning.append(f"{metric.better.capitalize()} is better.")
+        if metric.unit:
+            meaning.append(f"In {metric.unit}.")
+        title = metric.quantity if metric.panel == SAMPLERS else metric.title
+        entries.setdefault(about(metric), (about(metric), title, " ".join(meaning)))
     return list(entries.values())

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from aelab.report.figures.drawing import Shape, panels
+from aelab.report.figures.drawing import panels
 from aelab.report.results import Model, Results
 from aelab.report.style import RC, class_colors, model_color
 
@@ -16,7 +16,7 @@ SECTIONS = ("Training", "Reconstruction", "Latent space", "Generation")
 
 
 @dataclass(frozen=True)
-class View(Shape):
+class View:
     """The models of one latent size of a run."""
 
     results: Results
@@ -61,7 +61,7 @@ class Drawing:
     notes: Mapping[str, str] = field(default_factory=dict)  # heading -> explanation
 
 
-V = TypeVar("V", bound=Shape)
+V = TypeVar("V")
 Draw = Callable[[V], Drawing | None]
 
 
@@ -130,7 +130,7 @@ def per_model(
             columns = count if count > 1 else min(len(models), PER_ROW)
             rows = -(-len(models) * count // columns)
             inches = height(view, columns)
-            drawn, grid = panels(view, rows, columns, height=inches, widths=widths * (count > 1))
+            drawn, grid = panels(rows, columns, height=inches, widths=widths * (count > 1))
             alts = []
             for place, model in enumerate(models):
                 axes = grid[place * count : (place + 1) * count]

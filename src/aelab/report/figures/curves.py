@@ -1,4 +1,4 @@
-"""Measures along a strength or a number: damaged images, few labels."""
+"""Metrics along a strength or a number: damaged images, few labels."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from aelab.report.figures.base import FIGURES, Drawing, View, figure
 from aelab.report.figures.drawing import panels, spread
 from aelab.report.numbers import listing, number
-from aelab.report.results import Estimate, Measure, Model
+from aelab.report.results import Estimate, Metric, Model
 from aelab.report.style import MUTED
 
 MARKERS = "os^Dv"
 BASE_DASHES = ("--", ":")
-CLEAN = "mse"  # the measure of undamaged images, where the curves of damage begin
+CLEAN = "mse"  # the metric of undamaged images, where the curves of damage begin
 STRENGTHS = {"share": "share of pixels", "side": "share of each side"}
 
 
@@ -27,32 +27,19 @@ def robustness(view: View) -> Drawing | None:
     kinds = _kinds(view, "robustness")
     if not kinds:
         return None
-    drawn, axes = panels(view, 1, len(kinds), height=2.4 if view.narrow else 2.7)
+    drawn, axes = panels(1, len(kinds), height=2.7)
     alts = []
-    for ax, (kind, measures) in zip(axes, kinds.items(), strict=True):
+    for ax, (kind, metrics) in zip(axes, kinds.items(), strict=True):
         title, _, sign = kind.rpartition(", ")
-        _curves(ax, view, measures, view.results.measures.get(CLEAN))
+        _curves(ax, view, metrics, view.results.measures.get(CLEAN))
         ax.set(title=title, xlabel=STRENGTHS.get(sign, sign))
-        if view.narrow or ax is axes[0]:
-            ax.set_ylabel("MSE per pixel")
         ax.set_ylim(bottom=0)
-        worst = measures[-1]
+        worst = metrics[-1]
         ends = [f"{m.title} {number(e.value, 3)}" for m in view.models for e in _known(m, worst)]
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
+    axes[0].set_ylabel("MSE per pixel")
     axes[0].legend(loc="upper left")
-    return Drawing(drawn, f"{'. '.join(alts)}.", _robust(view, kinds))
-
-
-def _robust(view: View, kinds: dict[str, list[Measure]]) -> dict[str, str]:
-    """Which model is more robust, only where the intervals at the worst damage do not overlap."""
-    found = []
-    for kind, measures in kinds.items():
-        known = [(e.value, m.title, e) for m in view.models for e in _known(m, measures[-1])]
-        if len(known) == len(view.models) == 2:
-            (_, best, low), (_, _, high) = sorted(known, key=lambda item: item[0])
-            if low.overlaps(high) is False:
-                found.append(f"{kind.rpartition(', ')[0].lower()}: the {best}")
-    return {"Which one bears the strongest damage better": f"{'; '.join(found)}."} if found else {}
+    return Drawing(drawn, f"{'. '.join(alts)}.")
 
 
 @figure(FIGURES, "few-labels", "With few labels", "Latent space")
@@ -65,10 +52,10 @@ def few_labels(view: View) -> Drawing | None:
     kinds = _kinds(view, "few labels")
     if not kinds:
         return None
-    drawn, (ax,) = panels(view, 1, 1, height=2.7)
-    (measures,) = kinds.values()
-    _curves(ax, view, measures, None)
-    places = [measure.at or 0 for measure in measures]
+    drawn, (ax,) = panels(1, 1, height=2.7)
+    (metrics,) = kinds.values()
+    _curves(ax, view, metrics, None)
+    places = [metric.at or 0 for metric in metrics]
     ax.set(xscale="log", xlabel="labels a class", ylabel="accuracy")
     ax.set_xticks(places, [number(place, 0) for place in places])
     ax.xaxis.set_minor_locator(NullLocator())
@@ -77,31 +64,31 @@ def few_labels(view: View) -> Drawing | None:
     ends = [
         f"{model.title} from {number(first.value, 3)} to {number(last.value, 3)}"
         for model in view.models
-        for first in _known(model, measures[0])
-        for last in _known(model, measures[-1])
+        for first in _known(model, metrics[0])
+        for last in _known(model, metrics[-1])
     ]
     alt = f"accuracy with {listing(number(p, 0) for p in places)} labels a class"
     return Drawing(drawn, f"{alt}: {listing(ends)}.")
 
 
-def _kinds(view: View, panel: str) -> dict[str, list[Measure]]:
-    """The measures of a panel that some model has, by quantity, in the order of their places."""
-    kinds: dict[str, list[Measure]] = {}
-    for measure in view.results.measures.values():
-        if measure.panel == panel and any(m.metrics.get(measure.name) for m in view.models):
-            kinds.setdefault(measure.quantity, []).append(measure)
+def _kinds(view: View, panel: str) -> dict[str, list[Metric]]:
+    """The metrics of a panel that some model has, by quantity, in the order of their places."""
+    kinds: dict[str, list[Metric]] = {}
+    for metric in view.results.measures.values():
+        if metric.panel == panel and any(m.metrics.get(metric.name) for m in view.models):
+            kinds.setdefault(metric.quantity, []).append(metric)
     return {kind: sorted(found, key=lambda m: m.at or 0) for kind, found in kinds.items()}
 
 
-def _curves(ax: Axes, view: View, measures: list[Measure], clean: Measure | None) -> None:
+def _curves(ax: Axes, view: View, metrics: list[Metric], clean: Metric | None) -> None:
     """Models in their colours with intervals, baselines muted and behind."""
-    places = [(measure, measure.at or 0.0) for measure in measures]
+    places = [(metric, metric.at or 0.0) for metric in metrics]
     if clean:
         places = [(clean, 0.0), *places]
     bases = [
         b
         for b in view.results.beside(view.latent_dim)
-        if any(b.metrics.get(m.name) for m in measures)
+        if any(b.metrics.get(m.name) for m in metrics)
     ]
     for base, dashes in zip(bases, BASE_DASHES, strict=False):
         at, estimates = _points(base, places)
@@ -115,14 +102,12 @@ def _curves(ax: Axes, view: View, measures: list[Measure], clean: Measure | None
         )  # fmt: skip
 
 
-def _points(
-    model: Model, places: list[tuple[Measure, float]]
-) -> tuple[list[float], list[Estimate]]:
-    found = [(at, estimate) for measure, at in places for estimate in _known(model, measure)]
+def _points(model: Model, places: list[tuple[Metric, float]]) -> tuple[list[float], list[Estimate]]:
+    found = [(at, estimate) for metric, at in places for estimate in _known(model, metric)]
     return [at for at, _ in found], [estimate for _, estimate in found]
 
 
-def _known(model: Model, measure: Measure) -> Iterator[Estimate]:
+def _known(model: Model, metric: Metric) -> Iterator[Estimate]:
     """The estimate, if the model has it."""
-    if found := model.metrics.get(measure.name):
+    if found := model.metrics.get(metric.name):
         yield found

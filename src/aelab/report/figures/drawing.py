@@ -1,7 +1,6 @@
 """What the figures share: grids of axes, labels, mosaics of images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,41 +11,24 @@ from matplotlib.figure import Figure
 from aelab.report.results import Array, Estimate
 from aelab.report.style import INK, MUTED, VARIABLES
 
-WIDE, NARROW = 7.6, 3.7  # inches: a column of the page, and a phone
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What a figure is drawn from; ``narrow`` is for a phone."""
-
-    narrow: bool = False
+WIDTH = 7.6  # inches of a figure
 
 
 def panels(
-    view: Shape,
-    rows: int,
-    columns: int,
-    *,
-    height: float,
-    widths: tuple[float, ...] = (),
-    sharey: bool = False,
+    rows: int, columns: int, *, height: float, widths: Sequence[float] = (), sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A grid of axes in reading order; ``height`` inches a row. Narrow views stack the columns."""
-    if view.narrow and not sharey:
-        rows, columns, widths = rows * columns, 1, ()
-    size = (NARROW if view.narrow else WIDE, rows * height)
-    drawn = Figure(figsize=size, layout="constrained")
+    """A grid of axes in reading order; ``height`` inches a row."""
+    drawn = Figure(figsize=(WIDTH, rows * height), layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False, sharey=sharey, width_ratios=widths or None)
     return drawn, list(grid.ravel())
 
 
 def tiles(
-    view: Shape, count: int, columns: int, *, height: float, sharey: bool = False
+    count: int, columns: int, *, height: float, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """``count`` axes in rows of ``columns``; those of narrow views that share an axis have two."""
-    columns = (2 if sharey else 1) if view.narrow else columns
+    """``count`` axes in rows of ``columns``."""
     rows = -(-count // columns)
-    drawn, axes = panels(view, rows, columns, height=height, sharey=sharey)
+    drawn, axes = panels(rows, columns, height=height, sharey=sharey)
     for ax in axes[count:]:
         ax.set_visible(False)
     return drawn, axes[:count]

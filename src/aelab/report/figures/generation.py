@@ -25,8 +25,7 @@ def samples(view: View) -> Drawing | None:
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
         return None
-    height = 3.5 if view.narrow else 7.95 / len(names)  # square panels
-    drawn, axes = panels(view, len(models), len(names), height=height)
+    drawn, axes = panels(len(models), len(names), height=7.95 / len(names))  # square panels
     alts = []
     cells = ((model, sampler) for model in models for sampler in names)
     for ax, (model, sampler) in zip(axes, cells, strict=True):
@@ -35,8 +34,6 @@ def samples(view: View) -> Drawing | None:
             bare(ax)
             reason = "not defined: it has no prior" if sampler == "prior" else "not drawn"
             ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=MUTED)
-            if view.narrow:
-                ax.set_box_aspect(0.2)
             continue
         images = model.array(f"samples_{sampler}")
         across = int(np.ceil(len(images) ** 0.5))
@@ -48,7 +45,7 @@ def samples(view: View) -> Drawing | None:
 def _rows(view: View, count: int) -> float:
     """Inches of square tiles, as many as the interpolations have."""
     pairs, steps = view.having("interpolations")[0].array("interpolations").shape[:2]
-    width = (3.4 if view.narrow else 7.3 / count) - 0.35
+    width = 7.3 / count - 0.35
     return float(pairs * width / steps * view.image_size[0] / view.image_size[1] + 0.4)
 
 

@@ -5,18 +5,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
-from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
-from aelab.report.figures.drawing import bare, note, panels, show, unframed
+from aelab.report.figures.base import View, per_model
+from aelab.report.figures.drawing import note, show, unframed
 from aelab.report.numbers import listing, number
 from aelab.report.results import Array, Model
-from aelab.report.style import INK, MUTED, SURFACE
+from aelab.report.style import INK, SURFACE
 
 SECTION = "Latent space"
 ACTIVE = 0.01  # Burda et al. (2016)
 
 
-def _square(view: View, count: int) -> float:
-    return 3.5 if view.narrow else 7.4 / count
+def _square(_: View, count: int) -> float:
+    return 7.4 / count
 
 
 def _spread_note(view: View) -> dict[str, str]:
@@ -36,7 +36,7 @@ def _spread_note(view: View) -> dict[str, str]:
 
 
 @per_model(
-    "plane", "The latent plane", SECTION, "codes", "labels", "plane_index",
+    "plane", "The latent plane", SECTION, "codes", "labels", "manifold",
     height=_square, notes=_spread_note,
 )  # fmt: skip
 def plane(view: View, model: Model, ax: Axes) -> str:
@@ -56,7 +56,7 @@ def plane(view: View, model: Model, ax: Axes) -> str:
 
 @per_model(
     "variances", "Which dimensions vary", SECTION, "code_variance", "posterior_std",
-    height=lambda view, _: 2.1 if view.narrow else 2.3,
+    height=lambda *_: 2.3,
 )  # fmt: skip
 def variances(view: View, model: Model, ax: Axes) -> str:
     """The variance over test images of each dimension’s posterior mean, on a logarithmic scale. A
@@ -80,37 +80,25 @@ def variances(view: View, model: Model, ax: Axes) -> str:
     return f"{(logs_Z > threshold).sum()} of {len(logs_Z)} dimensions beyond 0.01"
 
 
-@figure(FIGURES, "projections", "The latent space, projected", SECTION)
-def projections(view: View) -> Drawing | None:
+@per_model(
+    "projections", "The latent space, projected", SECTION,
+    "labels", "embedding_index", "pca", "tsne", height=_square, widths=(1, 1),
+)  # fmt: skip
+def projections(view: View, model: Model, pca: Axes, tsne: Axes) -> str:
     """A code of more than two dimensions in two projections. PCA keeps directions and scale
     (ellipses: one, two and three standard deviations of the prior, where there is one). t‑SNE keeps
     neighbours and nothing else: sizes of clusters and distances between them mean nothing there.
     """
-    models = [m for m in view.having("labels", "embedding_index") if m.has("pca") or m.has("tsne")]
-    if not models:
-        return None
-    methods = [name for name in ("pca", "tsne") if any(m.has(name) for m in models)]
-    height = _square(view, len(models))
-    drawn, axes = panels(view, len(methods), len(models), height=height)
-    count = 0
-    for ax, (method, model) in zip(axes, ((p, m) for p in methods for m in models), strict=True):
-        title = {"pca": "PCA", "tsne": "t-SNE"}[method]
-        if not model.has(method):
-            bare(ax)
-            ax.set_title(f"{model.title}: no {title}", color=MUTED)
-            continue
-        points_M2 = np.asarray(model.array(method), float)
-        count = len(points_M2)
-        scatter(ax, view, points_M2, model.array("labels")[model.array("embedding_index")])
+    labels_M = model.array("labels")[model.array("embedding_index")]
+    for ax, method, title in ((pca, "pca", "PCA"), (tsne, "tsne", "t-SNE")):
+        scatter(ax, view, np.asarray(model.array(method), float), labels_M)
         ax.set_title(f"{model.title}, {title}", color=view.color(model))
-        if method == "tsne":
-            ax.set(xticks=[], yticks=[])
-        elif model.has("pca_prior_std"):
-            named = "pca_prior_center"
-            center = model.array(named) if model.has(named) else np.zeros(2)
-            prior(ax, np.asarray(model.array("pca_prior_std"), float), center)
-    names = listing(model.title for model in models)
-    return Drawing(drawn, f"{count:,} test codes by PCA and t-SNE, coloured by class, for {names}.")
+    tsne.set(xticks=[], yticks=[])
+    if model.has("pca_prior_std"):
+        centered = model.has("pca_prior_center")  # folders of old versions
+        center = model.array("pca_prior_center") if centered else np.zeros(2)
+        prior(pca, np.asarray(model.array("pca_prior_std"), float), center)
+    return f"{len(labels_M):,} test codes by PCA and t-SNE, coloured by class"
 
 
 @per_model("manifold", "The plane, decoded", SECTION, "manifold", "manifold_extent", height=_square)
@@ -139,21 +127,16 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     # One call in the order of the images: drawn class by class, the last class would hide others.
     x_N, y_N = points_N2.T
     ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
-    for label, (x, y) in class_places(points_N2, labels_N, 0.055).items():
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
+    for label, (x, y) in zip(classes.tolist(), places_C2, strict=True):
         box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
         ax.text(
             x, y, view.label(label), ha="center", va="center", fontsize=8,
             fontweight="bold", color=INK, bbox=box,
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
-
-
-def class_places(points_N2: Array, labels_N: Array, least: float) -> dict[int, Array]:
-    """Where the name of each class is: at its median, ``least`` of the width off other names."""
-    classes = np.unique(labels_N)
-    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
-    places_C2 = apart(medians_C2, least * float(np.ptp(points_N2, axis=0).max()))
-    return dict(zip(classes.tolist(), places_C2, strict=True))
 
 
 def apart(places_C2: Array, least: float) -> Array:

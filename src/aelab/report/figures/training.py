@@ -29,7 +29,7 @@ def loss(view: View) -> Drawing | None:
     if not models:
         return None
     names = [TOTAL, *dict.fromkeys(t for m in models for t in m.history[-1]["validation"]["terms"])]
-    drawn, axes = panels(view, 1, len(names), height=2.3 if view.narrow else 2.7)
+    drawn, axes = panels(1, len(names), height=2.7)
     for ax, name in zip(axes, names, strict=True):
         ends = []
         for model in models:
@@ -43,13 +43,12 @@ def loss(view: View) -> Drawing | None:
                     text = f"{model.title} {number(values[-1], 1)}"
                     ends.append((epochs[-1], values[-1], text, color))
         ax.set(title=TITLES.get(name, name), xlabel="epoch")
-        if view.narrow or name == TOTAL:
-            ax.set_ylabel("nats per image")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.margins(x=0.02)
         if name == "kl":
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
+    axes[0].set_ylabel("nats per image")
     lines = [Line2D([], [], color=MUTED, linestyle=style) for style in ("-", "--")]
     axes[0].legend(lines, ["validation", "training"], loc="upper right")
     changes = [
@@ -88,7 +87,7 @@ def _explain(model: Model) -> dict[str, str]:
 
 @per_model(
     "kl", "What each latent dimension carries", "Training", "kl_per_dimension",
-    height=lambda view, _: 2.3 if view.narrow else 2.7, widths=(1, 1.15),
+    height=lambda *_: 2.7, widths=(1, 1.15),
 )  # fmt: skip
 def kl(view: View, model: Model, over: Axes, end: Axes) -> str:
     """KL of every latent dimension, mean over images: how many nats of information about the image

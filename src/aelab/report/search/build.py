@@ -7,7 +7,7 @@ from aelab.report.embed import by_section, embed
 from aelab.report.numbers import decimals
 from aelab.report.search import hyperparameters, trials  # noqa: F401  (figures register themselves)
 from aelab.report.search.conclusions import summary
-from aelab.report.search.drawing import KINDS, SearchView
+from aelab.report.search.drawing import KINDS
 from aelab.report.search.records import load
 from aelab.report.search.tables import settings, test_table
 from aelab.report.svg import Inliner
@@ -22,7 +22,7 @@ def build_search_report(folder: SearchFolder) -> Path:
     The same search gives the same bytes. Raises RunError if its trials have not been collected.
     """
     results, inliner = load(folder), Inliner()
-    figures = embed(folder.write_figure, inliner, KINDS, [("", "", SearchView(results))])
+    figures = embed(folder.write_figure, inliner, KINDS, [("", "", results)])
     proof, complete = results.proof, [trial.values for trial in results.state("complete")]
     html = page.render(
         "search.html.j2",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import capital, decimals, listing, quantity
-from aelab.report.results import Measure
+from aelab.report.results import Metric
 from aelab.report.search.records import Proof, SearchResults
 
 MATTERS = 0.1  # of the variance
@@ -40,7 +40,7 @@ def summary(results: SearchResults) -> Iterator[Finding]:
         yield Finding(text)
 
 
-def _proved(proof: Proof, goal: Measure) -> str:
+def _proved(proof: Proof, goal: Metric) -> str:
     chosen = proof.contender(proof.chosen)
     yardsticks = [
         f"{quantity(row.mean.value, goal.unit)} with the {row.title}"
@@ -54,7 +54,7 @@ def _proved(proof: Proof, goal: Measure) -> str:
     )
 
 
-def luck(proof: Proof, goal: Measure) -> str:
+def luck(proof: Proof, goal: Metric) -> str:
     """How much of the apparent gain was luck of the search."""
 
     def gained(value: float) -> str:

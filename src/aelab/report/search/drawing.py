@@ -1,13 +1,11 @@
 """What the figures of a search share: a trial as a mark, the axis of values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from aelab.report.figures.base import FigureKind
-from aelab.report.figures.drawing import Shape
 from aelab.report.numbers import number
 from aelab.report.search.records import SearchResults, Trial
 from aelab.report.style import MUTED, model_color
@@ -15,33 +13,22 @@ from aelab.report.style import MUTED, model_color
 SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances of it from the best
 
 
-@dataclass(frozen=True)
-class SearchView(Shape):
-    """A search."""
-
-    results: SearchResults
-
-    @property
-    def color(self) -> str:
-        """The model's own."""
-        return model_color(self.results.model, {self.results.model})
-
-    @property
-    def label(self) -> str:
-        """What the axis of values is called; all of them are on validation."""
-        return self.results.goal.label
-
-    def limits(self, values: Sequence[float] = ()) -> tuple[float, float]:
-        """The best value and the worst that the axis shows; worse ones are drawn at its end."""
-        sign = 1 if self.results.lower else -1
-        known = [sign * trial.values[0] for trial in self.results.state("complete")]
-        best = min(known)
-        median = float(np.median([*known, *(sign * value for value in values)]))
-        edge = min(max(known), best + SPREAD * (median - best))
-        return sign * best, sign * (edge if edge != best else best + 1)
+KINDS: dict[str, FigureKind[SearchResults]] = {}
 
 
-KINDS: dict[str, FigureKind[SearchView]] = {}
+def model_ink(results: SearchResults) -> str:
+    """The colour of the model that was searched."""
+    return model_color(results.model, {results.model})
+
+
+def limits(results: SearchResults, values: Sequence[float] = ()) -> tuple[float, float]:
+    """The best value and the worst that the axis shows; worse ones are drawn at its end."""
+    sign = 1 if results.lower else -1
+    known = [sign * trial.values[0] for trial in results.state("complete")]
+    best = min(known)
+    median = float(np.median([*known, *(sign * value for value in values)]))
+    edge = min(max(known), best + SPREAD * (median - best))
+    return sign * best, sign * (edge if edge != best else best + 1)
 
 
 def upright(best: float, edge: float) -> tuple[float, float]:
@@ -50,16 +37,16 @@ def upright(best: float, edge: float) -> tuple[float, float]:
     return min(best, edge) - margin, max(best, edge) + margin
 
 
-def point(ax: Axes, view: SearchView, trial: Trial, x: float, edge: float) -> None:
+def point(ax: Axes, results: SearchResults, trial: Trial, x: float, edge: float) -> None:
     """A trial: filled, open or, beyond the axis, a triangle at its end."""
     assert trial.last is not None
-    lower = view.results.lower
+    lower = results.lower
     beyond = trial.last > edge if lower else trial.last < edge
     marker = ("^" if lower else "v") if beyond else "o"
-    color = view.color if trial.complete else MUTED
+    color = model_ink(results) if trial.complete else MUTED
     ax.plot(
         [x], [edge if beyond else trial.last], marker, color=color, alpha=0.85,
-        markersize=6.5 if view.results.winner is trial else 3.8,
+        markersize=6.5 if results.winner is trial else 3.8,
         markerfacecolor=color if trial.complete else "none", markeredgewidth=0.8,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aelab.report.results import Estimate, Json, Measure, Record, checked, named
+from aelab.report.results import Estimate, Json, Metric, Record, checked, named
 from aelab.runs.search import SearchFolder
 
 
@@ -86,8 +86,8 @@ class Proof:
     failed: tuple[tuple[str, str], ...]  # title and reason of those that a fresh seed broke
     best: Luck | None
     start: Luck | None
-    measures: Mapping[str, Measure]
-    test: Mapping[str, Mapping[str, Estimate]]  # contender -> measure -> mean over the seeds
+    measures: Mapping[str, Metric]
+    test: Mapping[str, Mapping[str, Estimate]]  # contender -> metric -> mean over the seeds
     differences: Mapping[str, Mapping[str, Estimate]]  # the choice − a reference
 
     def contender(self, name: str) -> Contender:
@@ -104,7 +104,7 @@ class SearchResults(Record):
     model_title: str
     latent_dim: int
     trial_epochs: int
-    goals: tuple[Measure, ...]
+    goals: tuple[Metric, ...]
     dimensions: tuple[Dimension, ...]
     trials: tuple[Trial, ...]
     best: tuple[int, ...]
@@ -113,7 +113,7 @@ class SearchResults(Record):
     search: Json
 
     @property
-    def goal(self) -> Measure:
+    def goal(self) -> Metric:
         """What was searched for, or the first of several."""
         return self.goals[0]
 

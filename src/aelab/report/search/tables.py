@@ -3,14 +3,14 @@
 from typing import Any
 
 from aelab.report.numbers import setting_text
-from aelab.report.results import Estimate, Measure
+from aelab.report.results import Estimate, Metric
 from aelab.report.search.records import Contender, Proof, SearchResults
 from aelab.report.style import role
-from aelab.report.tables import Column, Head, Table, measure_table
+from aelab.report.tables import Column, Head, Table, metric_table
 
 
 def test_table(results: SearchResults, proof: Proof) -> Table:
-    """Every measure on test of the choice and the yardsticks, and their differences."""
+    """Every metric on test of the choice and the yardsticks, and their differences."""
     columns: list[Column] = []
     for name, estimates in proof.test.items():
         found = proof.contender(name)
@@ -21,12 +21,12 @@ def test_table(results: SearchResults, proof: Proof) -> Table:
         short = proof.contender(name).title.split(",")[0]
         marks = {n: "better" for n, gap in gaps.items() if _better(gap, proof.measures[n])}
         columns.append(Column(Head(f"{chosen} − {short}", kind="difference"), gaps, marks))
-    return measure_table(list(proof.measures.values()), columns, lambda _: "")
+    return metric_table(list(proof.measures.values()), columns, lambda _: "")
 
 
-def _better(gap: Estimate, measure: Measure) -> bool:
-    gains = gap.value < 0 if measure.better == "lower" else gap.value > 0
-    return bool(measure.better) and gap.separates and gains
+def _better(gap: Estimate, metric: Metric) -> bool:
+    gains = gap.value < 0 if metric.better == "lower" else gap.value > 0
+    return bool(metric.better) and gap.separates and gains
 
 
 def settings(results: SearchResults, contender: Contender) -> dict[str, str]:

@@ -1,97 +1,93 @@
 """How the search went: its proof, its trials, its learning curves, its front."""
 
+import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import Drawing, figure
 from aelab.report.figures.drawing import panels
 from aelab.report.numbers import decimals, listing, number
-from aelab.report.search.drawing import KINDS, SearchView, point, upright
+from aelab.report.search.drawing import KINDS, limits, model_ink, point, upright
+from aelab.report.search.records import SearchResults
 from aelab.report.style import INK, MUTED
 
 
 @figure(KINDS, "proof", "The winners with fresh seeds", "Proof")
-def proof(view: SearchView) -> Drawing | None:
+def proof(results: SearchResults) -> Drawing | None:
     """Each dot is a training with a seed that the search has not seen, measured on validation; the
     bar is their mean with its 95% interval. The choice among the trials is made here.
     """
-    found = view.results.proof
+    found = results.proof
     if found is None:
         return None
     rows = found.contenders
-    drawn, [ax] = panels(view, 1, 1, height=0.6 + 0.34 * len(rows))
+    drawn, [ax] = panels(1, 1, height=0.6 + 0.34 * len(rows))
     names = []
     for place, row in enumerate(rows):
         chosen = row.name == found.chosen
         names.append(row.title.split(",")[0] + " (chosen)" * chosen)
-        color = view.color if chosen else MUTED if row.trial is None else INK
+        color = model_ink(results) if chosen else MUTED if row.trial is None else INK
         ax.plot(row.values, [place] * len(row.values), "o", color=color, markersize=4, alpha=0.55)
         ends = row.mean.interval or ()
         ax.plot(ends, [place] * len(ends), color=color, linewidth=1.2)
         ax.plot([row.mean.value], [place], "|", color=color, markersize=13, markeredgewidth=2)
     ax.set_yticks(range(len(rows)), names)
-    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel=view.label)
+    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel=results.goal.label)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(4 if view.narrow else 8))
+    ax.xaxis.set_major_locator(MaxNLocator(8))
     places = decimals([row.mean.value for row in rows])
     means = listing(f"{row.title} {number(row.mean.value, places)}" for row in rows)
-    return Drawing(drawn, f"Means over {len(found.seeds)} seeds, {view.label}: {means}.")
+    return Drawing(drawn, f"Means over {len(found.seeds)} seeds, {results.goal.label}: {means}.")
 
 
 @figure(KINDS, "history", "Trial by trial", "Search")
-def history(view: SearchView) -> Drawing | None:
+def history(results: SearchResults) -> Drawing | None:
     """Every trial’s value on validation in the order of their numbers. Filled: trained to its end;
     open: pruned, shown with its last value; triangle: beyond the axis; cross: failed. The line is
     the best so far.
     """
-    results = view.results
     if len(results.goals) > 1 or not results.best:
         return None
-    drawn, [ax] = panels(view, 1, 1, height=2.5)
-    low, high = view.limits()
-    steps: dict[int, float] = {}
-    choose = min if results.lower else max
+    drawn, [ax] = panels(1, 1, height=2.5)
+    low, high = limits(results)
     for trial in results.trials:
         if trial.last is None:
             ax.plot([trial.number], [high], "x", color=INK, markersize=5, clip_on=False)
         else:
-            point(ax, view, trial, trial.number, high)
-        known = [*list(steps.values())[-1:], *trial.values[:1]]
-        if known:
-            steps[trial.number] = choose(known)
-    ax.step(*zip(*steps.items(), strict=True), where="post", color=view.color, linewidth=1.2)
-    ax.set(xlabel="trial", ylabel=view.label, ylim=upright(low, high))
+            point(ax, results, trial, trial.number, high)
+    ended = results.state("complete")
+    best = (np.minimum if results.lower else np.maximum).accumulate([t.values[0] for t in ended])
+    ax.step([t.number for t in ended], best, where="post", color=model_ink(results), linewidth=1.2)
+    ax.set(xlabel="trial", ylabel=results.goal.label, ylim=upright(low, high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    winner, ended = results.trials[results.best[0]], len(results.state("complete"))
     alt = (
-        f"{len(results.trials)} trials, {ended} of them to their end. The best so far ends at "
-        f"{number(winner.values[0])} with trial {winner.number}."
+        f"{len(results.trials)} trials, {len(ended)} of them to their end. The best so far ends at "
+        f"{number(best[-1])} with trial {results.best[0]}."
     )
     return Drawing(drawn, alt)
 
 
 @figure(KINDS, "curves", "Learning curves", "Search")
-def curves(view: SearchView) -> Drawing | None:
+def curves(results: SearchResults) -> Drawing | None:
     """The value on validation after each epoch of every trial; dotted ones were pruned where they
     end. The bold line is the best trial.
     """
-    results = view.results
     drawable = [trial for trial in results.trials if trial.curve]
     if not drawable or results.winner is None:
         return None
-    drawn, [ax] = panels(view, 1, 1, height=2.7)
+    drawn, [ax] = panels(1, 1, height=2.7)
     for trial in drawable:
-        style, color = ("-", view.color) if trial.complete else (":", MUTED)
+        style, color = ("-", model_ink(results)) if trial.complete else (":", MUTED)
         epochs, values = zip(*trial.curve, strict=True)
         ax.plot(epochs, values, style, color=color, alpha=0.5, linewidth=0.9)
         if not trial.complete:
             ax.plot(epochs[-1:], values[-1:], "o", markersize=2.5, color=color)
-    ax.plot(*zip(*results.winner.curve, strict=True), color=view.color, linewidth=2.4)
-    limits = view.limits([value for trial in drawable for _, value in trial.curve])
-    ax.set(xlabel="epoch", ylabel=view.label, ylim=upright(*limits))
+    ax.plot(*zip(*results.winner.curve, strict=True), color=model_ink(results), linewidth=2.4)
+    low, high = limits(results, [value for trial in drawable for _, value in trial.curve])
+    ax.set(xlabel="epoch", ylabel=results.goal.label, ylim=upright(low, high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lines = [Line2D([], [], color=view.color), Line2D([], [], color=MUTED, linestyle=":")]
+    lines = [Line2D([], [], color=model_ink(results)), Line2D([], [], color=MUTED, linestyle=":")]
     ax.legend(
         lines, ["to the end", "pruned"], loc="lower right", bbox_to_anchor=(1, 1), ncols=2,
         borderaxespad=0,
@@ -106,17 +102,19 @@ def curves(view: SearchView) -> Drawing | None:
 
 
 @figure(KINDS, "front", "The front", "Search")
-def front(view: SearchView) -> Drawing | None:
+def front(results: SearchResults) -> Drawing | None:
     """Every trial by two goals, on validation. Joined are those that no other one beats in both."""
-    results, goals = view.results, view.results.goals
+    goals = results.goals
     if len(goals) < 2:
         return None
-    drawn, axes = panels(view, 1, len(goals) - 1, height=3.2)
+    drawn, axes = panels(1, len(goals) - 1, height=3.2)
     best = sorted(results.trials[number].values for number in results.best)
     complete = [trial.values for trial in results.state("complete")]
     for k, ax in enumerate(axes, 1):
         ax.plot(*([v[j] for v in complete] for j in (0, k)), "o", color=MUTED, ms=3.5, alpha=0.7)
-        ax.plot(*([v[j] for v in best] for j in (0, k)), "o-", color=view.color, ms=5, lw=1.2)
+        ax.plot(
+            *([v[j] for v in best] for j in (0, k)), "o-", color=model_ink(results), ms=5, lw=1.2
+        )
         ax.set(xlabel=goals[0].label, ylabel=goals[k].label)
     titles = listing(goal.title for goal in goals)
     return Drawing(

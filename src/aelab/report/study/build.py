@@ -5,21 +5,21 @@ from pathlib import Path
 from aelab.report import page
 from aelab.report.embed import embed
 from aelab.report.numbers import slug
-from aelab.report.results import Measure
+from aelab.report.results import Metric
 from aelab.report.study import curves, seeds  # noqa: F401  (figures register themselves)
 from aelab.report.study.conclusions import conclusions, course, headline, reasons
-from aelab.report.study.drawing import ALONG, SEEDS, StudyView, SweepView
+from aelab.report.study.drawing import ALONG, SEEDS, SweepView
 from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
-from aelab.report.tables import Column, Head, Table, glossary, measure_table
+from aelab.report.tables import Column, Head, Table, glossary, metric_table
 from aelab.runs.study import Study
 
 
 def build_study_report(study: Study) -> Path:
     """Write the figures and ``report.html`` of a study; gives its path."""
     found, inliner = load(study), Inliner()
-    strips = embed(study.write_figure, inliner, SEEDS, [("", "", StudyView(found))])
+    strips = embed(study.write_figure, inliner, SEEDS, [("", "", found)])
     sweeps = []
     for sweep in found.sweeps:
         view = SweepView(found, sweep)
@@ -41,7 +41,7 @@ def build_study_report(study: Study) -> Path:
 
 
 def comparison_table(found: StudyResults) -> Table:
-    """Every measure at the base by family: the mean over the seeds of every model."""
+    """Every metric at the base by family: the mean over the seeds of every model."""
     columns = []
     for model in (*found.models, *found.baselines):
         baseline = model in found.baselines
@@ -54,7 +54,7 @@ def comparison_table(found: StudyResults) -> Table:
         estimates = {name: s.estimate for name, s in summaries.items()}
         columns.append(Column(head, dict.fromkeys(found.measures) | estimates))
 
-    def anchor(measure: Measure) -> str:
-        return f"m-{slug(measure.name)}"
+    def anchor(metric: Metric) -> str:
+        return f"m-{slug(metric.name)}"
 
-    return measure_table(list(found.measures.values()), columns, anchor)
+    return metric_table(list(found.measures.values()), columns, anchor)

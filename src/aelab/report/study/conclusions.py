@@ -15,7 +15,7 @@ READINGS = {
     ("variety-naive", "variety-fair"): "the variety of its samples is the merit of a better "
     "sampler so far, not of a better latent space"
 }
-# Measures that have a sentence an axis and model.
+# Metrics that have a sentence an axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",
          "probe_accuracy")  # fmt: skip
 ORDER = ("supported", "refuted", "inconclusive", "not measured")
@@ -152,23 +152,21 @@ def sentence(found: StudyResults, item: ClaimResult) -> str:
 
 
 def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
-    """How measures move along an axis: where they begin and end, and where they are best."""
+    """How metrics move along an axis: where they begin and end, and where they are best."""
     sentences = []
-    for measure in (found.measures[name] for name in ALONG if name in found.measures):
+    for metric in (found.measures[name] for name in ALONG if name in found.measures):
         for model in found.models:
             series = [
                 (stop.label, summary)
-                for stop, summary in zip(
-                    sweep.stops, sweep.series(model, measure.name), strict=True
-                )
+                for stop, summary in zip(sweep.stops, sweep.series(model, metric.name), strict=True)
                 if summary is not None
             ]
             if not sweep.varies(model) or len(series) < 2:
                 continue
             places = decimals([summary.mean for _, summary in series])
             values = ", ".join(f"{label}: {number(s.mean, places)}" for label, s in series)
-            movement = _movement(series, places, measure.better)
-            lead = f"{found.title(model)}, {measure.label}: {movement}."
+            movement = _movement(series, places, metric.better)
+            lead = f"{found.title(model)}, {metric.label}: {movement}."
             sentences.append(Finding(lead, (Evidence(values, f"sweep-{slug(sweep.setting)}"),)))
     return sentences
 

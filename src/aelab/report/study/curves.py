@@ -14,7 +14,7 @@ from aelab.report.study.drawing import ALONG, SweepView, scale
 from aelab.report.study.results import ClaimResult, Summary, Sweep
 from aelab.report.style import INK, LINE, MUTED, model_color
 
-# A panel each, with the measures that share it, and how each of these is drawn.
+# A panel each, with the metrics that share it, and how each of these is drawn.
 PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
     ("MSE per pixel", {"mse": ("", "-")}),
     ("−ELBO, nats", {"negative_elbo": ("", "-")}),
@@ -46,7 +46,7 @@ def rate_distortion(view: SweepView) -> Drawing | None:
     }
     if not paths:
         return None
-    drawn, [ax] = panels(view, 1, 1, height=3.1 if view.narrow else 3.6)
+    drawn, [ax] = panels(1, 1, height=3.6)
     for model, path in paths.items():
         color = view.color(model)
         rates, costs = (spread([pair[k].estimate for pair in path.values()]) for k in (0, 1))
@@ -102,7 +102,7 @@ def _bounds(ax: Axes) -> None:
 
 @dataclass(frozen=True)
 class _Line:
-    """A measure of a model along the axis, or at the base only where the axis passes it by."""
+    """A metric of a model along the axis, or at the base only where the axis passes it by."""
 
     model: str
     name: str
@@ -115,8 +115,8 @@ class _Line:
         return [summary for summary in self.series if summary]
 
 
-@figure(ALONG, "measures", "Measures")
-def measures(view: SweepView) -> Drawing | None:
+@figure(ALONG, "measures", "Metrics")
+def metrics(view: SweepView) -> Drawing | None:
     """Mean over the seeds, with their interval as a band. Places stand at equal steps; the one in
     bold is where the claims are decided. Dotted level lines are models that the setting does not
     concern.
@@ -124,7 +124,7 @@ def measures(view: SweepView) -> Drawing | None:
     wanted = {title: lines for title, names in PANELS if (lines := list(_lines(view, names)))}
     if not wanted:
         return None
-    drawn, axes = tiles(view, len(wanted), 2, height=2.1 if view.narrow else 2.4)
+    drawn, axes = tiles(len(wanted), 2, height=2.4)
     for ax, (title, lines) in zip(axes, wanted.items(), strict=True):
         _places(ax, view.sweep)
         ax.set_title(title)
@@ -132,8 +132,6 @@ def measures(view: SweepView) -> Drawing | None:
         if title in FROM_ZERO:
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
-        if title == "Active units" and view.sweep.setting == "latent_dim":
-            _all_units(ax, view.sweep)
     texts = [f"{title}: {listing(map(_ends, lines))}" for title, lines in wanted.items()]
     return Drawing(drawn, f"along {view.sweep.title}. {'. '.join(texts)}.")
 
@@ -191,16 +189,6 @@ def _places(ax: Axes, sweep: Sweep) -> None:
             tick.set(color=INK, fontweight="bold")
 
 
-def _all_units(ax: Axes, sweep: Sweep) -> None:
-    """The line on which every dimension is active, as far as the frame goes."""
-    sizes = [float(stop.label) for stop in sweep.stops]
-    top = ax.get_ylim()[1]
-    ax.plot(range(len(sizes)), sizes, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    ax.set_ylim(0, top)
-    end = float(np.interp(top, sizes, range(len(sizes)))), min(top, sizes[-1])
-    note(ax, "all d", end, (-3, -2), ha="right", va="top", fontsize=7)
-
-
 @figure(ALONG, "deltas", "The claims elsewhere")
 def deltas(view: SweepView) -> Drawing | None:
     """Each claim’s Δ along the axis: above the dashed threshold it speaks for the claim. These are
@@ -211,7 +199,7 @@ def deltas(view: SweepView) -> Drawing | None:
     ]
     if not wanted:
         return None
-    drawn, axes = tiles(view, len(wanted), 2, height=1.75)
+    drawn, axes = tiles(len(wanted), 2, height=1.75)
     texts = []
     for ax, (item, series) in zip(axes, wanted, strict=True):
         _places(ax, view.sweep)

@@ -7,20 +7,12 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator
 
 from aelab.report.figures.base import FigureKind
-from aelab.report.figures.drawing import Shape
 from aelab.report.study.results import Amount, StudyResults, Sweep
 from aelab.report.style import MUTED, model_color
 
 
 @dataclass(frozen=True)
-class StudyView(Shape):
-    """A study."""
-
-    found: StudyResults
-
-
-@dataclass(frozen=True)
-class SweepView(Shape):
+class SweepView:
     """An axis of a study."""
 
     found: StudyResults
@@ -33,7 +25,7 @@ class SweepView(Shape):
         return model_color(model, self.found.titles)
 
 
-SEEDS: dict[str, FigureKind[StudyView]] = {}
+SEEDS: dict[str, FigureKind[StudyResults]] = {}
 ALONG: dict[str, FigureKind[SweepView]] = {}
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.report.results import Estimate, Json, Measure, Record, checked, named
+from aelab.report.results import Estimate, Json, Metric, Record, checked, named
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
@@ -101,7 +101,7 @@ class ClaimResult:
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the study: the measures of every model there, and the Δ of every claim."""
+    """A place in the study: the metrics of every model there, and the Δ of every claim."""
 
     models: Mapping[str, Mapping[str, Summary]]
     deltas: Mapping[str, tuple[Summary, Amount]]
@@ -129,9 +129,9 @@ class Sweep:
         """The setting as a reader would call it."""
         return TITLES.get(self.setting, self.setting.replace("_", " "))
 
-    def series(self, model: str, measure: str) -> list[Summary | None]:
-        """A measure along the axis; None where it was not measured."""
-        return [stop.point.models.get(model, {}).get(measure) for stop in self.stops]
+    def series(self, model: str, metric: str) -> list[Summary | None]:
+        """A metric along the axis; None where it was not measured."""
+        return [stop.point.models.get(model, {}).get(metric) for stop in self.stops]
 
     def varies(self, model: str) -> bool:
         """Whether the setting concerns the model."""
@@ -148,7 +148,7 @@ class StudyResults(Record):
     level: float
     seeds: tuple[int, ...]
     seeds_needed: int
-    measures: Mapping[str, Measure]
+    measures: Mapping[str, Metric]
     titles: Mapping[str, str]
     claims: tuple[ClaimResult, ...]
     base: Point
