@@ -1,14 +1,16 @@
-"""The baselines: PCA of the same size, and raw pixels."""
+"""The baselines: PCA of the same size, and raw pixels.
+
+Shape legend: D pixels, K components.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
-from aelab.data.binarize import Protocol, to_unit
+from aelab.data.binarize import Protocol
 from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.losses import Batch
@@ -39,21 +41,29 @@ class PcaBaseline(BaseContext):
     own_capabilities = frozenset[Capability]({"codes", "pixels"})
 
     @cached_property
-    def pca(self) -> PCA:
-        """The exact components, in float64."""
-        images = torch.from_numpy(self.images("train"))
-        require_components(self.latent_dim, *images.shape)
-        pca = PCA(self.latent_dim, svd_solver="covariance_eigh")
-        return pca.fit(to_unit(images).double().numpy())
+    def fitted(self) -> tuple[Tensor, Tensor]:
+        """The mean image ``(D,)`` and the exact components ``(K, D)`` by variance, in float64."""
+        count, pixels = self.images("train").shape
+        require_components(self.latent_dim, count, pixels)
+        total_D = torch.zeros(pixels, dtype=torch.float64)
+        moment_DD = torch.zeros(pixels, pixels, dtype=torch.float64)
+        for batch in self.batches("train"):  # scikit-learn would hold all images in float64
+            x_BD = batch.x.double()
+            total_D += x_BD.sum(0)
+            moment_DD += x_BD.T @ x_BD
+        mean_D = total_D / count
+        _, vectors_DD = torch.linalg.eigh(moment_DD / count - mean_D.outer(mean_D))
+        return mean_D, vectors_DD[:, -self.latent_dim :].flip(1).T.contiguous()
 
     def encode(self, batch: Batch) -> Tensor:
         """Coordinates along the components."""
-        return torch.from_numpy(self.pca.transform(batch.x.double().numpy())).float()
+        mean_D, components_KD = self.fitted
+        return ((batch.x.double() - mean_D) @ components_KD.T).float()
 
     def reconstruct(self, batch: Batch) -> Tensor:
         """The projection onto the components, unclipped, so that PCA stays linear."""
-        codes = self.encode(batch).double().numpy()
-        return torch.from_numpy(self.pca.inverse_transform(codes)).float()
+        mean_D, components_KD = self.fitted
+        return (self.encode(batch).double() @ components_KD + mean_D).float()
 
 
 @final
