@@ -118,7 +118,7 @@ def train_and_evaluate(
     model.to(evaluation_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
-        experiment, model, data, blocks=target, report=lambda text: send({"phase": text})
+        experiment, model, data, folder=target, report=lambda text: send({"phase": text})
     )
     evaluation = evaluate_model(context)
     history = folder.history()
