@@ -120,7 +120,7 @@ def resume_search(
         if not finished:
             _require_possible(Search.model_validate(folder.search()), experiment_of(folder))
         if data is not None or not finished:
-            source, _ = find_data(folder, data)
+            source, _ = find_data(folder, experiment_of(folder), data)
             folder.note(source=dataclasses.asdict(source))
         if finished:
             return folder
