@@ -100,7 +100,7 @@ def worker(arguments: list[str]) -> None:
     """Run trials of a search in a shared database on this machine."""
     from aelab.cli.search_options import WorkerOptions
     from aelab.cli.tables import print_trials
-    from aelab.search.cluster import join_search
+    from aelab.search.worker import join_search
 
     options = parse(WorkerOptions, "worker", arguments, worker.__doc__)
     with _display(None, options, trials=True) as display:
@@ -141,16 +141,14 @@ def evaluate(path: RunFolder, options: Annotated[EvaluateOptions, Bare]) -> None
 def report(path: RunFolder, output: Printed) -> None:
     """Build the figures and the report of a run, study or search again."""
     from aelab.lab.report import rebuild
-    from aelab.report.search import build_search_report
     from aelab.runs.search import SearchFolder, open_folder
+    from aelab.search.engine import rebuild_search
     from aelab.studies.study import rebuild_study
 
     found = open_folder(path)
-    if isinstance(found, SearchFolder):
-        build_search_report(found)
-    else:
-        with _display((), output) as display:
-            (rebuild if isinstance(found, aelab.Run) else rebuild_study)(path, display.watch)
+    builders = {aelab.Run: rebuild, aelab.Study: rebuild_study, SearchFolder: rebuild_search}
+    with _display((), output) as display:
+        builders[type(found)](path, display.watch)
     print_results(found, output, tables=isinstance(found, SearchFolder))
 
 
