@@ -94,7 +94,7 @@ def work(send: Send, task: Task) -> None:
             take_trials(trials, TrialRunner(search, space, data, report, task.weights, name))
 
 
-@with_workers(lambda **_: Display(None, trials=True))
+@with_workers(lambda: Display(trials=True))
 def join_search(
     address: str,
     name: str,
