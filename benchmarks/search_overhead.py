@@ -44,7 +44,6 @@ class Runner:
         """Everything of a trial but its training."""
         trial.set_user_attr("worker", self.worker)
         self.space.experiment(self.space.suggest(trial))
-        trial.set_user_attr("parameters", 1)
         values = self.values[trial.number].tolist()
         for epoch, value in enumerate(values, start=1):
             trial.report(value, epoch)

@@ -366,15 +366,14 @@ def test_bad_words_are_one_sentence_and_a_code(
     assert not (tmp_path / "x").exists()
 
 
-def test_the_settings_of_older_folders_are_read() -> None:
-    pruner = {"spare": 3, "min_epochs": 1, "reduction": 3}
-    old = Search.model_validate(
-        {"goal": ["mse"], "minutes": None, "sampler": {"liar": False}, "pruner": pruner}
-    )
-    assert not old.sampler.constant_liar
-    assert old.pruner.n_startup_trials == 3
-    assert old.goal == "mse"
-    assert Search.model_validate({"goal": []}) == Search()
+def test_the_settings_of_another_version_are_named(proved: SearchFolder, tmp_path: Path) -> None:
+    copy = SearchFolder(shutil.copytree(proved.path, tmp_path / "copy"))
+    copy.write_json("search.json", copy.search() | {"minutes": None})
+    copy.note(status="running")
+    with pytest.raises(
+        RunError, match="resume it with that one, since there is no setting minutes"
+    ):
+        resume_search(copy.path)
 
 
 def test_a_search_interrupted_while_its_trials_are_entered_knows_its_study(tmp_path: Path) -> None:

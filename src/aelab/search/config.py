@@ -1,12 +1,11 @@
 """The settings of a search, and what they mean to Optuna."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from aelab.config.base import Config
 from aelab.models import MODELS
@@ -25,9 +24,7 @@ class SamplerSettings(Config):
     candidates: int = Field(24, ge=1, description="TPE: candidates drawn for a trial.")
     joint: bool = Field(True, description="TPE: model all dimensions together (multivariate).")
     constant_liar: bool = Field(
-        True,
-        validation_alias=AliasChoices("constant_liar", "liar"),  # as older folders have it
-        description="TPE: count running trials as bad, so that workers spread out.",
+        True, description="TPE: count running trials as bad, so that workers spread out."
     )
 
 
@@ -37,12 +34,7 @@ class PrunerSettings(Config):
     kind: Literal["median", "none"] = Field(
         "median", description="Prune what is worse than the median at the same epoch, or nothing."
     )
-    n_startup_trials: int = Field(
-        8,
-        ge=1,
-        validation_alias=AliasChoices("n_startup_trials", "spare"),  # as older folders have it
-        description="Complete trials before any is pruned.",
-    )
+    n_startup_trials: int = Field(8, ge=1, description="Complete trials before any is pruned.")
     warmup_epochs: int = Field(2, ge=0, description="Epochs that every trial may take.")
 
 
@@ -74,22 +66,6 @@ class Search(Config):
         ProofSettings(), description="How the best trials are confirmed with fresh seeds."
     )
     space: Space = Field(Space(), description="What is searched.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_older_folders(cls, values: Any) -> Any:
-        """Read a list of one goal, and leave out settings that older versions wrote unused."""
-        if not isinstance(values, Mapping):
-            return values
-        found = dict(values)
-        if isinstance(goals := found.get("goal"), list | tuple) and len(goals) < 2:
-            found["goal"] = next(iter(goals), None)
-        if found.get("minutes", 0) is None:
-            del found["minutes"]
-        if isinstance(pruner := found.get("pruner"), Mapping):
-            of_hyperband = ("min_epochs", "reduction")
-            found["pruner"] = {k: v for k, v in pruner.items() if k not in of_hyperband}
-        return found
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

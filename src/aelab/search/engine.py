@@ -121,8 +121,7 @@ def resume_search(
             folder.note(source=dataclasses.asdict(source))
         if finished:
             return folder
-        # A folder from before this was kept does not have the number.
-        return _finish(folder, database, workers or facts.get("workers", 2), watch)
+        return _finish(folder, database, workers or facts["workers"], watch)
 
 
 def rebuild_search(path: Path, watch: Watch = ignore) -> SearchFolder:
@@ -150,7 +149,7 @@ def _report(folder: SearchFolder) -> None:
 def _database(folder: SearchFolder, address: str | None) -> Database:
     """Where the trials are; ``address`` is that of a shared database, with its password."""
     facts = folder.manifest()
-    if facts["storage"]:  # aelab 0.1.0 wrote *** in the place of a password
+    if facts["storage"]:
         address = address or without_password(facts["storage"])
         return Database(address, facts["study"], facts["heartbeat"])
     if address:
@@ -159,11 +158,14 @@ def _database(folder: SearchFolder, address: str | None) -> Database:
 
 
 def _settings(folder: SearchFolder) -> Search:
-    """The settings of a search. Raises RunError if an older version had what there is no longer."""
+    """The settings of a search. Raises RunError for those of another version."""
     try:
         return Search.model_validate(folder.search())
     except ValidationError as error:
-        raise RunError(f"In {folder.path}/search.json: {sentence(error)}") from None
+        raise RunError(
+            f"Another version of aelab has made {folder.path}: resume it with that one, since "
+            f"{sentence(error)}"
+        ) from None
 
 
 def _require_possible(search: Search, experiment: Experiment) -> None:
@@ -187,10 +189,10 @@ def _finish(folder: SearchFolder, database: Database, workers: int, watch: Watch
     entered = manifest.get("entered", False)
     with storage_at(database.address, create=not entered) as storage:
         if entered:
-            study = load_study(storage, database.study, manifest.get("id"))
+            study = load_study(storage, database.study, manifest["id"])
         else:
             facts = {
-                "id": manifest.get("id"),
+                "id": manifest["id"],
                 "search": folder.search(),
                 "experiment": folder.experiment(),
                 "sha256": manifest["data"]["sha256"],

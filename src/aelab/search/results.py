@@ -82,7 +82,6 @@ def _trial(trial: FrozenTrial, retried: bool) -> dict[str, Any]:
         "settings": trial.params,
         "curve": sorted(trial.intermediate_values.items()),
         "seconds": trial.duration and round(trial.duration.total_seconds(), 3),
-        "parameters": attributes.get("parameters"),
         "worker": attributes.get(WORKER),
         "weights": attributes.get(WEIGHTS),
         "reason": reason,

@@ -200,15 +200,10 @@ class ResolvedSpace:
 
     def start(self) -> Stored | None:
         """The base experiment itself as a trial; None if it lies outside the space."""
-        settings = {
-            "architecture": {"latent_dim": self.base.latent_dim[0]},
-            "network": self.base.network.model_dump(),
-            "model": self.base.training(self.model).model_dump(),
-        }
-        values = {
-            name: found.stored(settings[found.table][name])
-            for name, found in self.dimensions.items()
-        }
+        base = self.base
+        settings = {**base.training(self.model).model_dump(), **base.network.model_dump(),
+                    "latent_dim": base.latent_dim[0]}  # fmt: skip
+        values = {name: found.stored(settings[name]) for name, found in self.dimensions.items()}
         return None if None in values.values() else values
 
     def quasi_random(self, count: int) -> list[Stored]:
@@ -271,11 +266,8 @@ def _put(
 ) -> Experiment:
     changes: dict[str, Any] = {"network": {}, model: {}}
     for name, value in values.items():
-        match known[name].table:
-            case "architecture":
-                changes["latent_dim"] = (value,)
-            case "network":
-                changes["network"][name] = value
-            case "model":
-                changes[model][name] = value
+        if known[name].table == "architecture":
+            changes["latent_dim"] = (value,)
+        else:
+            changes["network" if known[name].table == "network" else model][name] = value
     return validate(merge(base.model_dump(), changes), "the search space")

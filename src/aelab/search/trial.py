@@ -58,8 +58,6 @@ class TrialRunner:
         goal = self.search.target
 
         def after_epoch(model: Autoencoder, epoch: Epoch, epochs: int) -> None:
-            if epoch.index == 1:
-                trial.set_user_attr("parameters", model.parameter_count)
             text = f"trial {trial.number}: epoch {epoch.index}/{epochs}"
             if goal.every_epoch:
                 value = goal.of(validation_context(model, self.data, experiment))

@@ -45,7 +45,7 @@ def create_study(
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
         # Without attributes it was interrupted before all else.
-        if study.user_attrs and study.user_attrs.get("id") != facts.get("id"):
+        if study.user_attrs and study.user_attrs.get("id") != facts["id"]:
             raise RunError(
                 f"The database has a study {name} already: name another --study, or join it by "
                 "aelab worker."
