@@ -66,7 +66,7 @@ def _claims_table(study: Study) -> None:
 def comparison_table(found: Comparison) -> None:
     """Print runs side by side, and beneath them the settings in which they differ."""
     table = Table()
-    table.add_column("metric")
+    table.add_column("metric", min_width=20)
     for column in found.columns:
         table.add_column(f"{column.run}\n{column.model}", justify="right", no_wrap=True)
     for name, metric in found.measures.items():
