@@ -99,7 +99,6 @@ def require_possible(experiment: Experiment, facts: Mapping[str, Any]) -> None:
     ``facts`` are those of :func:`describe`.
     """
     require_cache()
-    experiment.require_packages()
     pixels = math.prod(facts["image_size"])
     for d in experiment.latent_dim if "pca" in experiment.baselines else ():
         require_components(d, facts["counts"]["train"], pixels)

@@ -135,7 +135,7 @@ def _require_possible(search: Search, experiment: Experiment) -> None:
         if not goal.asked(experiment.evaluation):
             raise AelabError(
                 f"The goal {goal.name} is not evaluated with these settings: see "
-                "--evaluation.flow and --evaluation.samples."
+                "--evaluation.samples."
             )
         if goal.name in METRICS and METRICS[goal.name].family == "generation":
             require_cache()  # where the classifier is kept
