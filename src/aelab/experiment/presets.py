@@ -103,16 +103,25 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-_RETIRED = ("checkpoint_minutes",)  # settings of older versions, which no longer do anything
+# Settings of older versions, which no longer do anything.
+_RETIRED = ("checkpoint_minutes", "evaluation.flow")
 
 
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
     """The Experiment of plain settings; a mistake is reported in one sentence."""
-    present = {name: value for name, value in settings.items() if name not in _RETIRED}
     try:
-        return experiment_type().model_validate(present)
+        return experiment_type().model_validate(_present(settings))
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
+
+
+def _present(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings without the retired ones."""
+    return {
+        name: _present(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if f"{prefix}{name}" not in _RETIRED
+    }
 
 
 class _Kept(Protocol):
