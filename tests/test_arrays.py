@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from aelab.data.dataset import Data
-from aelab.metrics import arrays, embedding, sampling
+from aelab.metrics import arrays, embedding, flow, sampling
+from aelab.metrics.base import Array
 from aelab.models import MODELS
 from tests.measured import evaluated, make, per_image
 
@@ -153,10 +154,25 @@ def test_the_principal_plane_has_its_origin_at_the_code_zero() -> None:
     assert plane.std(axis=0) == pytest.approx([5, 3], rel=0.05)
 
 
+def by_flow(codes: Array, count: int, seed: int) -> Array:
+    return flow.draws(codes, codes[:500], count, seed)
+
+
+def test_a_flow_comes_closer_than_a_gaussian_and_leaves_the_generator_alone() -> None:
+    angles = np.random.default_rng(0).uniform(0, np.pi, 4_000)
+    ring = 10 * np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    state = torch.get_rng_state()
+    off = [np.abs(np.linalg.norm(sample(ring, 2_000, 0), axis=1) - 10).mean()
+           for sample in (by_flow, sampling.gaussian)]  # fmt: skip
+    assert off[0] < off[1] / 2
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(by_flow(ring, 50, 1), by_flow(ring, 50, 1))
+
+
 def test_samplers_follow_the_codes_they_are_fitted_to() -> None:
     generator = np.random.default_rng(0)
     codes = generator.normal(0, 1, (3_000, 3)) @ generator.normal(0, 1, (3, 3)) + [4, 0, -2]
-    for sampler in (sampling.gaussian, sampling.mixture):
+    for sampler in (sampling.gaussian, sampling.mixture, by_flow):
         drawn = sampler(codes.astype(np.float32), 20_000, 0)
         np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.1)
         np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.15, atol=0.1)
@@ -173,7 +189,7 @@ def test_a_mixture_finds_what_a_gaussian_cannot() -> None:
 
 
 @pytest.mark.parametrize("d", [1, 4])
-@pytest.mark.parametrize("sampler", [sampling.gaussian, sampling.mixture])
+@pytest.mark.parametrize("sampler", [sampling.gaussian, sampling.mixture, by_flow])
 def test_codes_that_never_vary_can_be_sampled(sampler: object, d: int) -> None:
     assert callable(sampler)
     drawn = sampler(np.full((30, d), 2.0, dtype=np.float32), 64, 0)

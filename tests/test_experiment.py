@@ -73,7 +73,7 @@ def test_toml_may_have_a_byte_order_mark(mark: bytes, encoding: str, tmp_path: P
 
 def test_settings_of_older_versions_that_do_nothing_any_more_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text("checkpoint_minutes = 5.0\nseed = 7\n[evaluation]\nflow = true\n")
+    path.write_text("checkpoint_minutes = 5.0\nseed = 7\n")
     assert load_toml(path) == preset(seed=7)
 
 

@@ -120,6 +120,7 @@ def test_the_nearest_training_image_is_found_and_a_copy_is_at_0() -> None:
 
 def test_every_sampler_has_every_metric(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
+    context.settings = context.settings.model_copy(update={"flow": True})
     for name, item in METRICS.items():
         if item.panel == "samplers":
             assert name.endswith(f"_{item.sampler}")

@@ -352,7 +352,7 @@ def test_memory_that_runs_out_is_told(error: Exception) -> None:
         (["--trials", "0"], 2, "trials: input should be greater"),
         (["--space.learning-rate", "fast"], 2, "--space.learning-rate takes values such as"),
         (["--space.betta", "1"], 2, "betta"),
-        (["--goal", "nll_5000"], 2, "The goal nll_5000 is not evaluated with these"),
+        (["--goal", "coverage_flow"], 2, "The goal coverage_flow is not evaluated with these"),
         (["--proof.seeds", "1"], 2, "proof.seeds: input should be greater"),
     ],
 )

@@ -17,3 +17,7 @@ class EvaluationSettings(Config):
         10_000, ge=1, description="Images drawn by each sampler (at most one a test image)."
     )
     pairs: int = Field(5_000, ge=1, description="Pairs of test images to interpolate between.")
+    flow: bool = Field(
+        False,
+        description="Sample from a flow fitted to the codes, too (extra flow; 15 s a model).",
+    )

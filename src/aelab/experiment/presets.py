@@ -103,25 +103,16 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-# Settings of older versions, which no longer do anything.
-_RETIRED = ("checkpoint_minutes", "evaluation.flow")
+_RETIRED = ("checkpoint_minutes",)  # settings of older versions, which no longer do anything
 
 
 def validate(settings: Mapping[str, Any], where: str) -> Experiment:
     """The Experiment of plain settings; a mistake is reported in one sentence."""
+    present = {name: value for name, value in settings.items() if name not in _RETIRED}
     try:
-        return experiment_type().model_validate(_present(settings))
+        return experiment_type().model_validate(present)
     except ValidationError as error:
         raise AelabError(f"In {where}: {sentence(error)}") from None
-
-
-def _present(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings without the retired ones."""
-    return {
-        name: _present(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
-        for name, value in settings.items()
-        if f"{prefix}{name}" not in _RETIRED
-    }
 
 
 class _Kept(Protocol):

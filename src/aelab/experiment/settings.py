@@ -1,6 +1,7 @@
 """The whole configuration of a run: shared settings, and a table for each model."""
 
 import functools
+from importlib.util import find_spec
 from typing import Any, Literal, Self, cast, get_args
 
 from pydantic import Field, create_model, field_validator, model_validator
@@ -9,6 +10,7 @@ from aelab.config.base import Config
 from aelab.config.device import Device, find_device
 from aelab.config.evaluation import EvaluationSettings
 from aelab.data.binarize import Protocol as Pixels
+from aelab.errors import not_installed
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models import model as model  # aelab.model: here the names of settings are reserved
 from aelab.models.base import Likelihood
@@ -112,9 +114,15 @@ class Experiment(Config):
     def resolved(self) -> Self:
         """The experiment with a definite device, so that a resumed run uses the same one.
 
-        Raises AelabError if the device is missing.
+        Raises AelabError if a package or the device that it needs is missing.
         """
+        self.require_packages()
         return self.model_copy(update={"device": find_device(self.device).type})
+
+    def require_packages(self) -> None:
+        """Raise AelabError if a package that these settings need is not installed."""
+        if self.evaluation.flow and find_spec("zuko") is None:
+            raise not_installed("--evaluation.flow", "zuko", "flow")
 
     def build(self, key: str, image_size: Size = (28, 28)) -> Autoencoder:
         """The untrained model called ``key``, with the weights that the seed gives."""

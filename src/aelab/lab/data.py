@@ -109,9 +109,11 @@ def require_possible(experiment: Experiment, facts: Mapping[str, Any]) -> int:
         and three states with Adam's moments while the oldest is replaced), and its results.
 
     Raises:
-        AelabError: If the cache is missing, or a network or a PCA does not fit the images.
+        AelabError: If a package or the cache is missing, or a network or a PCA does not fit the
+            images.
     """
     require_cache()
+    experiment.require_packages()
     height, width = facts["image_size"]
     for d in experiment.latent_dim if "pca" in experiment.baselines else ():
         require_components(d, facts["counts"]["train"], height * width)

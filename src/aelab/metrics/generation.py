@@ -185,6 +185,7 @@ for _sampler, _sampler_title in SAMPLERS.items():
             quantity=_title,
             sampler=_sampler,
             classifier=_name != "nearest_train",
+            asked=lambda settings, sampler=_sampler: sampler != "flow" or settings.flow,
         )(lambda context, sampler=_sampler, name=_name: compare(context, sampler).get(name))
 
 

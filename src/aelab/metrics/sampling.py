@@ -1,7 +1,7 @@
 """Samplers of new codes, so that samples of an AE and of a VAE can be compared.
 
-A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model;
-a variational model also has its prior.
+A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model,
+and a flow where the settings ask for one; a variational model also has its prior.
 """
 
 import warnings
@@ -11,11 +11,17 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from aelab.metrics import flow
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context, cached
 from aelab.randomness import derive, numpy_stream, stream
 
-SAMPLERS = {"prior": "prior", "gaussian": "Gaussian", "mixture": "mixture of 10"}
+SAMPLERS = {
+    "prior": "prior",
+    "gaussian": "Gaussian",
+    "mixture": "mixture of 10",
+    "flow": "flow",
+}
 SHOWN = 64  # samples in the report
 COMPONENTS = 10
 FITTED_CODES = 10_000  # enough for ten components; more would only take longer
@@ -31,6 +37,9 @@ def draw(context: Context) -> dict[str, Array]:
         "gaussian": gaussian(codes, count, seed),
         "mixture": mixture(fitted_codes(codes, seed), count, seed),
     }
+    if context.settings.flow:
+        context.report("fitting a flow")
+        samples["flow"] = flow.draws(codes, context.codes("validation"), count, seed)
     if "prior" in context.capabilities:
         generator = stream(seed, "prior samples", device=context.device)
         with torch.inference_mode():

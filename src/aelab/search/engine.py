@@ -169,12 +169,13 @@ def _settings(folder: SearchFolder) -> Search:
 
 
 def _require_possible(search: Search, experiment: Experiment) -> None:
-    """Raise AelabError if a device, a metric or the cache is missing for the search."""
+    """Raise AelabError if a device, a package, a metric or the cache is missing for the search."""
     experiment.resolved()
     goal = search.target
     if not goal.asked(experiment.evaluation):
         raise AelabError(
-            f"The goal {goal.name} is not evaluated with these settings: see --evaluation.samples."
+            f"The goal {goal.name} is not evaluated with these settings: see --evaluation.flow and "
+            "--evaluation.samples."
         )
     if goal.name in METRICS and METRICS[goal.name].family == "generation":
         require_cache()  # where the classifier is kept

@@ -10,15 +10,16 @@ from aelab.report.results import Model
 from aelab.report.style import MUTED
 
 SECTION = "Generation"
-SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten"}
+SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "a mixture of ten",
+            "flow": "a flow"}  # fmt: skip
 
 
 @figure(FIGURES, "samples", "Samples", SECTION)
 def samples(view: View) -> Drawing | None:
     """New images, decoded from random codes: a row a model, a column a sampler. The prior is the
-    VAE’s own; a full-covariance Gaussian and a mixture of ten, fitted to training codes, serve both
-    models alike. If a model gains much from these two, it was the sampler that failed, not the
-    decoder.
+    VAE’s own; a full-covariance Gaussian, a mixture of ten and, where asked for, a flow, fitted to
+    training codes, serve both models alike. If a model gains much from the last ones, it was the
+    sampler that failed, not the decoder.
     """
     names = [n for n in SAMPLERS if any(m.has(f"samples_{n}") for m in view.models)]
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
