@@ -50,25 +50,21 @@ class Amount:
 
     def text(self, estimate: Estimate) -> tuple[str, str]:
         """A mean Δ and its interval, as written."""
-        values = [self.written(v) for v in (estimate.value, *(estimate.interval or ()))]
+        values = [estimate.value, *(estimate.interval or ())]
+        values = [math.exp(v) for v in values] if self.ratio else values
         places = decimals([*values, self.threshold], significant=3)
         places = max(places, 2) if self.ratio else places
         value = number(values[0], places, sign=not self.ratio)
         ends = [number(end, places) for end in values[1:]]
-        return self.with_unit(value), f"[{', '.join(ends)}]" if ends else ""
+        return self._with_unit(value), f"[{', '.join(ends)}]" if ends else ""
 
     @property
     def threshold_text(self) -> str:
         """δ with its unit."""
         places = 2 if self.ratio else max(0, decimals([self.threshold], significant=1))
-        return self.with_unit(number(self.threshold, places))
+        return self._with_unit(number(self.threshold, places))
 
-    def written(self, value: float) -> float:
-        """Δ on the scale of the page."""
-        return math.exp(value) if self.ratio else value
-
-    def with_unit(self, text: str) -> str:
-        """A number with what it counts."""
+    def _with_unit(self, text: str) -> str:
         return f"{text}×" if self.ratio else f"{text} {self.unit}".strip()
 
 
