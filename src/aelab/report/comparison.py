@@ -7,7 +7,7 @@ from functools import partial
 from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Estimate, Estimates, Metric, Model, Results
 from aelab.report.style import role
-from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
+from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, metric_table
 
 
 @dataclass(frozen=True)
@@ -120,24 +120,16 @@ def comparison_table(results: Results, latent_dim: int) -> Table:
     return metric_table(metrics, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
-def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
-    """The first metric of each family that has a better side, then second ones until ``most``.
-
-    Within a family those come first that every model has; coverage stands for generated images.
-    """
+def cards(results: Results, latent_dim: int) -> list[Row]:
+    """The first metric of each family that has a better side, if possible one of every model."""
     count = len(results.of_dim(latent_dim))
     found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
-    metrics = results.measures.values()
-    ranked: list[tuple[int, int, str, Row]] = []
-    for place, listed in enumerate(([m for m in metrics if not m.panel],
-                                    [m for m in metrics if m.panel and m.headline])):  # fmt: skip
-        for family, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
-            better = [row for row in rows if row.head.better]
-            better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
-            ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
-    chosen = sorted(ranked, key=lambda item: item[:2])[:most]
-    order = families(metrics)
-    return [row for *_, row in sorted(chosen, key=lambda item: order.index(item[2]))]
+    listed = [m for m in results.measures.values() if m.better and m.headline]
+    cards = []
+    for _, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
+        whole = (row for row in rows if all(cell.defined for cell in row.cells[:count]))
+        cards.append(next(whole, rows[0]))
+    return cards
 
 
 def sampler_table(results: Results, latent_dim: int) -> Table | None:

@@ -80,7 +80,7 @@ def verdict(found: list[Comparison]) -> str:
         return f"the metrics disagree on which model {clause}: {listing(counts)}"
     if winners:
         part = len(winners) < len(found)
-        scope = f" by {len(winners)} of {len(found)} measures" if part else ""
+        scope = f" by {len(winners)} of {len(found)} metrics" if part else ""
         return f"the {winners[0]} {clause}{scope}"
     return f"the numbers do not tell which model {clause}"
 

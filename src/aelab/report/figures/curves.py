@@ -25,7 +25,7 @@ def robustness(view: View) -> Drawing | None:
     kinds = _kinds(view, "robustness")
     if not kinds:
         return None
-    drawn, axes = panels(1, len(kinds), height=2.7)
+    drawn, axes = panels(len(kinds), height=2.7)
     clean = [m for m in view.results.measures.values() if m.name == CLEAN]
     alts = []
     for ax, (kind, metrics) in zip(axes, kinds.items(), strict=True):
@@ -51,7 +51,7 @@ def few_labels(view: View) -> Drawing | None:
     kinds = _kinds(view, "few labels")
     if not kinds:
         return None
-    drawn, (ax,) = panels(1, 1, height=2.7)
+    drawn, (ax,) = panels(1, height=2.7)
     (metrics,) = kinds.values()
     _curves(ax, view, metrics)
     places = [metric.at or 0 for metric in metrics]

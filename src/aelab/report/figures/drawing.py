@@ -15,20 +15,19 @@ WIDTH = 7.6  # inches of a figure
 
 
 def panels(
-    rows: int, columns: int, *, height: float, widths: Sequence[float] = (), sharey: bool = False
+    count: int,
+    columns: int | None = None,
+    *,
+    height: float,
+    widths: Sequence[float] = (),
+    sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A grid of axes in reading order; ``height`` inches a row."""
+    """``count`` axes in rows of ``columns``, or in one row; ``height`` inches a row."""
+    columns = columns or count
+    rows = -(-count // columns)
     drawn = Figure(figsize=(WIDTH, rows * height), layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False, sharey=sharey, width_ratios=widths or None)
-    return drawn, list(grid.ravel())
-
-
-def tiles(
-    count: int, columns: int, *, height: float, sharey: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """``count`` axes in rows of ``columns``."""
-    rows = -(-count // columns)
-    drawn, axes = panels(rows, columns, height=height, sharey=sharey)
+    axes = list(grid.ravel())
     for ax in axes[count:]:
         ax.set_visible(False)
     return drawn, axes[:count]

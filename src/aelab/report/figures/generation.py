@@ -25,7 +25,8 @@ def samples(view: View) -> Drawing | None:
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
         return None
-    drawn, axes = panels(len(models), len(names), height=7.95 / len(names))  # square panels
+    count, across = len(models) * len(names), len(names)
+    drawn, axes = panels(count, across, height=7.95 / across)  # square panels
     alts = []
     cells = ((model, sampler) for model in models for sampler in names)
     for ax, (model, sampler) in zip(axes, cells, strict=True):
@@ -36,8 +37,8 @@ def samples(view: View) -> Drawing | None:
             ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=MUTED)
             continue
         images = model.array(f"samples_{sampler}")
-        across = int(np.ceil(len(images) ** 0.5))
-        fit(ax, across, show(ax, images, across, view.image_size))
+        side = int(np.ceil(len(images) ** 0.5))
+        fit(ax, side, show(ax, images, side, view.image_size))
         alts.append(f"{len(images)} from {model.title} by {SAMPLERS[sampler]}")
     return Drawing(drawn, f"{listing(alts)}.")
 

@@ -25,7 +25,7 @@ def reconstructions(view: View) -> Drawing | None:
     across = min(20, len(originals))
     blocks = -(-len(originals) // across)
     pitch = len(models) + 1.4  # rows of a block, and a gap
-    drawn, axes = panels(1, 1, height=blocks * pitch * 7 / across + 0.1)
+    drawn, axes = panels(1, height=blocks * pitch * 7 / across + 0.1)
     rows = [("original", INK, originals)]
     rows += [(m.title, view.color(m), m.array("reconstructions")) for m in models]
     for block in range(blocks):
@@ -108,7 +108,7 @@ def errors_by_class(view: View) -> Drawing | None:
     if not models:
         return None
     classes = len(models[0].array("error_by_label"))
-    drawn, (ax,) = panels(1, 1, height=2.7)
+    drawn, (ax,) = panels(1, height=2.7)
     alts = []
     for index, model in enumerate(models):
         mean, low, high = np.asarray(model.array("error_by_label"), float).T

@@ -29,7 +29,7 @@ def loss(view: View) -> Drawing | None:
     if not models:
         return None
     names = [TOTAL, *dict.fromkeys(t for m in models for t in m.history[-1]["validation"]["terms"])]
-    drawn, axes = panels(1, len(names), height=2.7)
+    drawn, axes = panels(len(names), height=2.7)
     for ax, name in zip(axes, names, strict=True):
         ends = []
         for model in models:

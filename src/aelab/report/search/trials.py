@@ -21,7 +21,7 @@ def proof(results: SearchResults) -> Drawing | None:
     if found is None:
         return None
     rows = found.contenders
-    drawn, [ax] = panels(1, 1, height=0.6 + 0.34 * len(rows))
+    drawn, [ax] = panels(1, height=0.6 + 0.34 * len(rows))
     names = []
     for place, row in enumerate(rows):
         chosen = row.name == found.chosen
@@ -49,7 +49,7 @@ def history(results: SearchResults) -> Drawing | None:
     """
     if len(results.goals) > 1 or not results.best:
         return None
-    drawn, [ax] = panels(1, 1, height=2.5)
+    drawn, [ax] = panels(1, height=2.5)
     low, high = limits(results)
     for trial in results.trials:
         if trial.last is None:
@@ -76,7 +76,7 @@ def curves(results: SearchResults) -> Drawing | None:
     drawable = [trial for trial in results.trials if trial.curve]
     if not drawable or results.winner is None:
         return None
-    drawn, [ax] = panels(1, 1, height=2.7)
+    drawn, [ax] = panels(1, height=2.7)
     for trial in drawable:
         style, color = ("-", model_ink(results)) if trial.complete else (":", MUTED)
         epochs, values = zip(*trial.curve, strict=True)
@@ -107,7 +107,7 @@ def front(results: SearchResults) -> Drawing | None:
     goals = results.goals
     if len(goals) < 2:
         return None
-    drawn, axes = panels(1, len(goals) - 1, height=3.2)
+    drawn, axes = panels(len(goals) - 1, height=3.2)
     best = sorted(results.trials[number].values for number in results.best)
     complete = [trial.values for trial in results.state("complete")]
     for k, ax in enumerate(axes, 1):

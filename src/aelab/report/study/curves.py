@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import Drawing, figure
-from aelab.report.figures.drawing import label_ends, note, panels, spread, tiles
+from aelab.report.figures.drawing import label_ends, note, panels, spread
 from aelab.report.numbers import decimals, listing, number
 from aelab.report.study.drawing import ALONG, SweepView, scale
 from aelab.report.study.results import ClaimResult, Summary, Sweep
@@ -49,10 +49,10 @@ def rate_distortion(view: SweepView) -> Drawing | None:
     }
     if not paths:
         return None
-    drawn, [ax] = panels(1, 1, height=3.6)
+    drawn, [ax] = panels(1, height=3.6)
     for model, path in paths.items():
         color = view.color(model)
-        rates, costs = (spread([pair[k].estimate for pair in path.values()]) for k in (0, 1))
+        rates, costs = (spread([pair[k] for pair in path.values()]) for k in (0, 1))
         ax.errorbar(
             rates[0], costs[0], costs[1], rates[1], color=color, marker="o", ms=4, elinewidth=1
         )
@@ -61,7 +61,7 @@ def rate_distortion(view: SweepView) -> Drawing | None:
         _name(ax, path)
     ax.set(xlabel="rate: KL, nats", ylabel="distortion: reconstruction term, nats")
     texts = [
-        f"{view.found.title(model)} at {label}: {number(rate.mean, 1)} and {number(cost.mean, 1)}"
+        f"{view.found.title(model)} at {label}: {number(rate.value, 1)} and {number(cost.value, 1)}"
         for model, path in paths.items()
         for label, (rate, cost) in path.items()
     ]
@@ -83,9 +83,9 @@ def _name(ax: Axes, path: dict[str, tuple[Summary, Summary]]) -> None:
         near = (
             (x, y)
             for x, y in groups
-            if abs(rate.mean - x) < 0.03 * width and abs(cost.mean - y) < 0.04 * height
+            if abs(rate.value - x) < 0.03 * width and abs(cost.value - y) < 0.04 * height
         )
-        groups.setdefault(next(near, (rate.mean, cost.mean)), []).append(label)
+        groups.setdefault(next(near, (rate.value, cost.value)), []).append(label)
     for point, labels in groups.items():
         note(ax, ", ".join(labels), point, (5, 5), color=INK, annotation_clip=False)
 
@@ -113,8 +113,8 @@ class _Line:
     series: Series
 
     def __str__(self) -> str:
-        places = decimals([summary.mean for _, summary in self.series])
-        first, last = (number(self.series[k][1].mean, places) for k in (0, -1))
+        places = decimals([summary.value for _, summary in self.series])
+        first, last = (number(self.series[k][1].value, places) for k in (0, -1))
         if self.style == LEVEL:
             return f"{self.name} {first} throughout"
         return f"{self.name} from {first} to {last}"
@@ -129,15 +129,15 @@ def metrics(view: SweepView) -> Drawing | None:
     wanted = {title: lines for title, names in PANELS if (lines := _lines(view, names))}
     if not wanted:
         return None
-    drawn, axes = tiles(len(wanted), 2, height=2.4)
+    drawn, axes = panels(len(wanted), 2, height=2.4)
     for ax, (title, lines) in zip(axes, wanted.items(), strict=True):
         _places(ax, view.sweep)
         ax.set_title(title)
-        ends = []
+        ends: list[tuple[float, float, str, str]] = []
         for line in lines:
             color = view.color(line.model)
             _band(ax, line.series, color, line.style)
-            ends.append((line.series[-1][0], line.series[-1][1].mean, line.name, color))
+            ends.append((line.series[-1][0], line.series[-1][1].value, line.name, color))
         if title in FROM_ZERO:
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
@@ -165,7 +165,7 @@ def _lines(view: SweepView, names: dict[str, tuple[str, str]]) -> list[_Line]:
 
 def _band(ax: Axes, series: Series, color: str, style: Any = "-") -> None:
     at, summaries = zip(*series, strict=True)
-    values, (below, above) = spread([summary.estimate for summary in summaries])
+    values, (below, above) = spread(summaries)
     marker = "" if style == LEVEL else "o"
     ax.plot(at, values, linestyle=style, color=color, marker=marker, markersize=3.2)
     ax.fill_between(at, values - below, values + above, color=color, alpha=0.16, linewidth=0)
@@ -191,7 +191,7 @@ def deltas(view: SweepView) -> Drawing | None:
     ]
     if not wanted:
         return None
-    drawn, axes = tiles(len(wanted), 2, height=1.75)
+    drawn, axes = panels(len(wanted), 2, height=1.75)
     texts = []
     for ax, (item, series) in zip(axes, wanted, strict=True):
         _places(ax, view.sweep)
@@ -199,9 +199,10 @@ def deltas(view: SweepView) -> Drawing | None:
         ax.axhline(0, color=MUTED, linewidth=0.8)
         ax.axhline(item.margin, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         scale(ax.yaxis, item.amount, *ax.get_ylim(), ticks=4)
-        ax.set_title(f"{item.place}  {textwrap.shorten(item.quantity, 46, placeholder=' …')}")
+        quantity = textwrap.shorten(item.quantity, 46, placeholder=" …")
+        ax.set_title(f"{item.place}  {quantity}")
         ax.set_ylabel("" if item.amount.ratio else item.amount.unit)
-        first, last = (item.amount.text(series[k][1].estimate)[0] for k in (0, -1))
+        first, last = (item.amount.text(series[k][1])[0] for k in (0, -1))
         texts.append(f"Claim {item.place}: from {first} to {last}")
     return Drawing(drawn, f"Δ along {view.sweep.title}. {'. '.join(texts)}.")
 

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
+
+from pydantic import Field
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
@@ -15,25 +17,13 @@ TITLES = {"latent_dim": "latent size d", "train_size": "training images",
           "vae.beta": "β of the VAE", "noise.sigma": "σ of the noisy AE"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A number over the seeds: each of them, the mean, and its interval where there is one."""
+@dataclass(frozen=True, kw_only=True)
+class Summary(Estimate):
+    """The mean over the seeds with its interval where there is one, and the value of each seed."""
 
+    value: Annotated[float, Field(validation_alias="mean")]
     seeds: Mapping[int, float]
-    mean: float
-    low: float | None
-    high: float | None
     confidence: float | None
-
-    @property
-    def estimate(self) -> Estimate:
-        """The mean with its interval."""
-        return Estimate(self.mean, self.low, self.high)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Both ends, or None."""
-        return self.estimate.interval
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _strip(ax: Axes, item: ClaimResult, summary: Summary, color: str) -> None:
     heights = np.resize(LEVELS, len(values))
     ax.scatter(values, heights, s=15, color=color, alpha=0.85, linewidths=0, zorder=3)
     ax.plot(ends, [DOWN] * len(ends), color=INK, linewidth=2.2, zorder=3)
-    ax.plot([summary.mean], [DOWN], "D", color=INK, markersize=4.5, zorder=4)
+    ax.plot([summary.value], [DOWN], "D", color=INK, markersize=4.5, zorder=4)
     scale(ax.xaxis, item.amount, low, high)
     ax.grid(visible=False, axis="y")
     unit = "" if item.amount.ratio or item.amount.unit in item.quantity else item.amount.unit
