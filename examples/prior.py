@@ -1,10 +1,7 @@
-"""A prior of your own, a mixture of Gaussians with learned means: python examples/prior.py
-
-Likelihoods, samples and all other metrics ask the model for its prior.
-"""
+"""A prior of your own, a mixture of Gaussians with learned means: python examples/prior.py"""
 
 import math
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +10,6 @@ import aelab
 from aelab.models import DiagonalNormal, Latent, Variational, model
 
 
-@final
 class Mixture(Latent):
     """Gaussians of unit variance and equal weight around means ``(C, Z)``."""
 
@@ -35,10 +31,9 @@ class Mixture(Latent):
         return self.parts.log_prob(z.unsqueeze(-2)).logsumexp(-1) - math.log(len(self.parts.mean))
 
 
-@final
 @model("mog", title="Mixture VAE")
 class MixtureVAE(Variational):
-    """A VAE whose prior has ten components with learned means."""
+    """A VAE with ten components as its prior; all metrics and samples ask the model for it."""
 
     outputs_per_dimension = 2  # mean and log-variance of the posterior
 
@@ -57,6 +52,6 @@ class MixtureVAE(Variational):
 
 if __name__ == "__main__":
     experiment = aelab.preset("quick", models=("mog",), mog={"epochs": 5})
-    data = aelab.load_data("bundled")
-    for epoch in aelab.fit(experiment.build("mog-16"), data, experiment.training("mog"), seed=0):
+    data, mog = aelab.load_data("bundled"), experiment.build("mog-16")
+    for epoch in aelab.fit(mog, data, experiment.training("mog"), seed=0):
         print(f"epoch {epoch.index}: −ELBO {epoch.validation.total:.1f} nats on validation images")

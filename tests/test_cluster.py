@@ -17,17 +17,17 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Connection, event
 
-from aelab.errors import AelabError, RunError, TrainingError
+from aelab.errors import AelabError, DataError, RunError, TrainingError
 from aelab.experiment.presets import preset
 from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
-from aelab.runs.search import SearchFolder, TrialFolders
+from aelab.runs.search import SearchFolder, trial_folder
 from aelab.search import Database, ProofSettings, Search, resume_search, run_search
 from aelab.search.cluster import join_search
 from aelab.search.space import resolve_space
 from aelab.search.storage import storage_at
 from aelab.search.trials import RETRIED, WEIGHTS, WORKER, load_study
-from aelab.search.worker import StudyFacts, take_trials
+from aelab.search.worker import settings_of, take_trials
 from tests import postgres
 
 TRIALS, EPOCHS = 12, 40
@@ -120,7 +120,7 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_run_twice(
     by_workers = {trial.number for trial in ended if str(weights) in trial.user_attrs[WEIGHTS]}
     assert {trial["trial"] for trial in listed if trial["state"] == "complete"} <= by_workers
     for number in by_workers:
-        folder = TrialFolders(weights).trial(number)
+        folder = trial_folder(weights, number)
         assert len(folder.history()) == EPOCHS
         assert folder.read("weights.safetensors")
 
@@ -152,7 +152,7 @@ def entered(
 
 
 def test_other_data_are_refused(entered: optuna.Study, database: str) -> None:
-    with pytest.raises(RunError, match=r"not the data of the search: the checksums differ"):
+    with pytest.raises(DataError, match=r"not the data of the search: the checksums differ"):
         join_search(database, "small", data="bundled")
 
 
@@ -252,9 +252,8 @@ def test_a_trial_whose_transaction_is_cut_waits_again_and_is_run_to_its_end(
     runner = cast(Any, Runner())
     with storage_at(database) as storage, storage_at(database) as other:
         study = load_study(storage, "small")
-        facts = StudyFacts.of(study)
-        runner.search = facts.search
-        runner.space = resolve_space(facts.experiment, "ae", facts.search.space)
+        runner.search, experiment = settings_of(study)
+        runner.space = resolve_space(experiment, "ae", runner.search.space)
         event.listen(storage.engine, "commit", end_the_connection)
         take_trials(study, storage, runner, time.time() + 30)
     first, second, *others = runner.numbers  # others: what an earlier test has left waiting

@@ -1,6 +1,7 @@
 """Runs side by side: what may stand in one column, and what differs."""
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_columns_measures_and_differing_settings(tmp_path: Path) -> None:
     assert list(found.measures) == ["mse", "negative_elbo", "coverage"]
     assert found.notes == ()
     assert found.differing == {"seed": (0, 3), "vae.beta": (1.0, 4.0)}
-    assert found.as_json()["differing"]["vae.beta"] == (1.0, 4.0)
+    assert asdict(found)["differing"]["vae.beta"] == (1.0, 4.0)
 
 
 def test_a_smaller_training_set_and_other_sizes_may_be_compared(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_values_of_another_classifier_are_left_out(
     ]  # fmt: skip
     assert [c.values["mse"] for c in found.columns[2:4]] == [0.01, 0.02]
     assert found.notes == (
-        "two was measured with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
+        "two was evaluated with another digit classifier (SHA-256 cdcdcdcdcdcd) than one "
         "(SHA-256 abababababab): its values that depend on it are left out.",
     )
     comparison_table(found)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aelab.config.device import find_device, measuring_device
+from aelab.config.device import evaluation_device, find_device
 from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.experiment.presets import preset
@@ -20,17 +20,17 @@ def cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("cpu_only")
 def test_a_device_that_is_not_here_is_refused_with_what_is(name: str) -> None:
     with pytest.raises(AelabError, match=f"no {name} device here .* --device cpu always works"):
-        preset(device=name).settled()
+        preset(device=name).resolved()
 
 
 @pytest.mark.usefixtures("cpu_only")
 def test_what_was_trained_on_a_gpu_is_measured_without_one() -> None:
-    assert measuring_device("cuda") == measuring_device("mps") == torch.device("cpu")
+    assert evaluation_device("cuda") == evaluation_device("mps") == torch.device("cpu")
 
 
 @pytest.mark.usefixtures("cpu_only")
 def test_auto_is_decided_once() -> None:
-    assert preset().settled().device == "cpu"
+    assert preset().resolved().device == "cpu"
 
 
 def test_auto_prefers_cuda_and_takes_mps_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,9 +38,9 @@ def test_auto_prefers_cuda_and_takes_mps_only_by_name(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert find_device("auto").type == "cpu"
     assert find_device("mps").type == "mps"
-    assert measuring_device("mps").type == "cpu"  # which has float64
+    assert evaluation_device("mps").type == "cpu"  # which has float64
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert find_device("auto").type == measuring_device("cuda").type == "cuda"
+    assert find_device("auto").type == evaluation_device("cuda").type == "cuda"
 
 
 if HERE := [name for name in ("cuda", "mps") if getattr(torch, name).is_available()]:

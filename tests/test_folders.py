@@ -123,7 +123,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nothing", "does not exist"), ("file", "is not a folder"), ("a\0b", "cannot be read")],
+    [("nothing", "No such file"), ("file", "Not a directory"), ("a\0b", "cannot be read")],
 )
 def test_what_is_no_folder(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "file").touch()
@@ -199,7 +199,7 @@ def test_a_folder_or_file_without_permission() -> None:
         assert len(reasons) == len(modes)
         for name, reason in zip(modes, reasons, strict=True):
             assert reason.startswith(str(Path(root, name)))
-            assert "cannot be read (Permission denied); check its permissions" in reason
+            assert "cannot be read (Permission denied); check its path, its permissions" in reason
 
 
 def spoil(arrays: dict[str, Array], fault: str) -> str:

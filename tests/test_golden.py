@@ -12,7 +12,7 @@ from aelab.experiment.presets import validate
 from aelab.lab.report import rebuild
 from aelab.runs.folder import FORMAT
 from aelab.runs.run import Run
-from aelab.runs.study import open_folder
+from aelab.runs.search import open_folder
 from aelab.training.state import load_weights
 
 GOLDEN = Path(__file__).parent / "golden"

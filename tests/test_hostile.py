@@ -29,7 +29,7 @@ from aelab.runs import models
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
-from aelab.runs.search import SearchFolder
+from aelab.runs.search import SearchFolder, trial_folder
 from aelab.runs.study import Study
 from aelab.training.checkpoints import newest_state, write_state
 from aelab.training.records import State
@@ -119,7 +119,7 @@ def test_no_folder_of_a_search_leads_out_of_it(linked: str, tmp_path: Path) -> N
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(tmp_path / "outside", target_is_directory=True)
     open_it = {
-        "trials": lambda: search.trials.trial(0),
+        "trials": lambda: trial_folder(search.own("trials"), 0),
         "proof": lambda: search.retrained("recipe", 1),
     }
     with pytest.raises(RunError, match="leads out of its folder"):
@@ -137,7 +137,7 @@ def test_a_checkpoint_without_a_history_is_passed_over(history: bytes, tmp_path:
     state, found, [warning] = newest_state(folder)
     assert (state.epoch if state else None, found) == (1, rows)
     assert "The checkpoint of epoch 2 holds no history. Falling back" in warning
-    assert folder.checkpoints() == [1, 2]  # training removes it
+    assert list(folder.checkpoints()) == [1, 2]  # training removes it
 
 
 def test_a_pipe_is_no_file(run: Run) -> None:

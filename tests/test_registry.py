@@ -10,7 +10,7 @@ from torch import Tensor
 
 import aelab
 from aelab.cli.doctor import examine
-from aelab.cli.options import Place, experiment_and
+from aelab.cli.options import RunOptions, experiment_and
 from aelab.config import registry
 from aelab.config.registry import load_plugins, registered_elsewhere
 from aelab.console.progress import Display, with_workers
@@ -71,7 +71,7 @@ def test_settings_flags_and_spaces_follow_the_registry() -> None:
     assert isinstance(experiment.build("sparse-2"), SparseAE)
     assert aelab.Experiment(**changes).training("sparse").epochs == 3
     words = ["--models", "sparse", "--latent-dim", "2", "--sparse.epochs", "3"]
-    assert experiment_and(Place, "run", words, None)[0] == experiment
+    assert experiment_and(RunOptions, "run", words, None)[0] == experiment
 
 
 def test_what_worker_processes_cannot_import_is_refused_before_anything_is_made(

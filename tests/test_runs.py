@@ -64,7 +64,7 @@ def test_a_default_path_that_another_process_takes_meanwhile_gets_the_next_numbe
     first = Run.create(default_path("quick"), {}, default="quick")
     taken = iter([first.path])  # what the second process finds before the first has it
     monkeypatch.setattr(
-        "aelab.runs.creation.default_path", lambda name: next(taken, None) or default_path(name)
+        "aelab.runs.results.default_path", lambda name: next(taken, None) or default_path(name)
     )
     second = Run.create(first.path, {}, default="quick")
     assert second.path.name == f"{first.path.name}-2"
@@ -234,7 +234,7 @@ def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
     for epoch in (1, 2, 3):
         state = State(epoch, {"x": torch.tensor([float(epoch)])})
         write_state(folder, state, history(epoch))
-    assert folder.checkpoints() == [2, 3]
+    assert list(folder.checkpoints()) == [2, 3]
     assert len(list((folder.path / "checkpoints").iterdir())) == 2
     newest = max((folder.path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-1] + b"\x00")
@@ -244,7 +244,7 @@ def test_old_checkpoints_go_and_a_damaged_one_falls_back(run: Run) -> None:
     assert found.tensors["x"].item() == 2
     assert len(warnings) == 1
     assert newest.name in warnings[0]
-    assert folder.checkpoints() == [2, 3]  # finding one removes nothing
+    assert list(folder.checkpoints()) == [2, 3]  # finding one removes nothing
 
 
 def test_arrays_and_history_round_trip(run: Run) -> None:
@@ -287,4 +287,4 @@ def test_best_epoch_compares_only_equal_objectives() -> None:
 
 
 def test_a_model_folder_lists_no_checkpoints_at_first(tmp_path: Path) -> None:
-    assert ModelFolder(tmp_path).checkpoints() == []
+    assert list(ModelFolder(tmp_path).checkpoints()) == []

@@ -16,7 +16,7 @@ from aelab.errors import RunError, TrainingError
 from aelab.experiment.presets import load_toml, preset
 from aelab.experiment.settings import Experiment
 from aelab.runs.pool import Event
-from aelab.runs.search import SearchFolder
+from aelab.runs.search import SearchFolder, trial_folder
 from aelab.search import (
     ProofSettings,
     PrunerSettings,
@@ -110,7 +110,7 @@ def test_the_pruner_leaves_only_what_is_behind_the_median(done: SearchFolder) ->
     for trial in trials:
         if trial["state"] == "complete":
             assert [epoch for epoch, _ in trial["curve"]] == [1, 2, 3, 4, 5]
-            assert len(done.trials.trial(trial["number"]).history()) == 5
+            assert len(trial_folder(done.own("trials"), trial["number"]).history()) == 5
 
 
 def text_of(event: Event) -> str:
@@ -371,7 +371,7 @@ def test_memory_that_runs_out_is_told(error: Exception) -> None:
         (["--trials", "None"], 2, "give trials or minutes"),
         (["--space.learning-rate", "fast"], 2, "--space.learning-rate takes values such as"),
         (["--space.betta", "1"], 2, "betta"),
-        (["--goal", "coverage_flow"], 2, "The goal coverage_flow is not measured with these"),
+        (["--goal", "coverage_flow"], 2, "The goal coverage_flow is not evaluated with these"),
         (["--proof.seeds", "1"], 2, "proof.seeds: input should be greater"),
     ],
 )

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from aelab.cli.options import parse
-from aelab.cli.search_options import SearchPlace, WorkerPlace
+from aelab.cli.search_options import SearchOptions, WorkerOptions
 from aelab.data.sources import Source
 from aelab.errors import AelabError
-from aelab.search.addresses import file_address, parse_address, without_password
-from aelab.search.storage import storage_at
+from aelab.search.storage import file_address, parse_address, storage_at, without_password
 from aelab.search.worker import Database, Task
 
 SECRET = "SECRET"
@@ -59,14 +58,14 @@ def test_an_address_is_kept_without_its_password(address: str, shown: str) -> No
 def test_records_do_not_show_the_address() -> None:
     address = "postgresql://u:SECRET@h/x"
     task = Task(Database(address, "aelab"), Source("bundled", "", "", {}, {}), Path(), "me")
-    assert SECRET not in f"{task} {SearchPlace(storage=address)} {WorkerPlace(storage=address)}"
+    assert SECRET not in f"{task} {SearchOptions(storage=address)} {WorkerOptions(storage=address)}"
 
 
 def test_words_that_are_not_understood_are_repeated_without_a_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        parse(WorkerPlace, "worker", ["--storag", "postgres://u:SECRET@h/x"])
+        parse(WorkerOptions, "worker", ["--storag", "postgres://u:SECRET@h/x"])
     told = capsys.readouterr().err
     assert "postgres://u:***" in told
     assert SECRET not in told

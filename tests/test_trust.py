@@ -135,7 +135,7 @@ def test_sigterm_writes_the_state_of_the_last_whole_epoch(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == ["SIGTERM"]
-    assert Run(path).model(KEY).checkpoints() == [2]
+    assert list(Run(path).model(KEY).checkpoints()) == [2]
     check_the_end(ground, path, [{"epoch": 2}])
 
 

@@ -299,8 +299,8 @@ def strange_checkpoint(ground: Ground, rng: Rng) -> str:
     folder = Run(path).model(KEY)
     if not folder.checkpoints():  # it was killed before the first
         return check_the_end(ground, path, heard)
-    epoch = folder.checkpoints()[-1]
-    tensors = folder.checkpoint(epoch)
+    epoch = max(folder.checkpoints())
+    tensors = folder.tensors(folder.checkpoints()[epoch])
     name = str(rng.choice(sorted(tensors)))
     tensor = tensors.pop(name)
     kind = torch.float32 if tensor.dtype == torch.uint8 else torch.int64

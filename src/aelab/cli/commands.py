@@ -5,6 +5,7 @@ Torch is imported inside a command only, also by a name of the public API, ``ael
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,20 +15,19 @@ import aelab
 from aelab.cli.options import (
     WORKERS,
     Bare,
-    Evaluating,
-    Exploring,
-    Exporting,
+    EvaluateOptions,
+    ExploreOptions,
+    ExportOptions,
     Output,
-    Place,
-    Resuming,
-    Studying,
+    ResumeOptions,
+    RunOptions,
+    StudyOptions,
     command,
     experiment_and,
     parse,
 )
 from aelab.cli.printing import (
     print_data,
-    print_end,
     print_examination,
     print_or_json,
     print_presets,
@@ -46,10 +46,10 @@ PLAIN = Output()
 
 def run(arguments: list[str]) -> None:
     """Train, evaluate and compare models; writes a report."""
-    experiment, place = experiment_and(Place, "run", arguments, run.__doc__)
-    with _display(experiment.by_key, place) as display:
-        done = aelab.run_lab(experiment, place.out, place.workers, display.watch)
-    print_results(done, place)
+    experiment, options = experiment_and(RunOptions, "run", arguments, run.__doc__)
+    with _display(experiment.by_key, options) as display:
+        done = aelab.run_lab(experiment, options.out, options.workers, display.watch)
+    print_results(done, options)
 
 
 def study(arguments: list[str]) -> None:
@@ -57,7 +57,7 @@ def study(arguments: list[str]) -> None:
     from aelab.studies.sweep import parse as axes
 
     experiment, options = experiment_and(
-        Studying, "study", arguments, study.__doc__, latent_dim=(16,)
+        StudyOptions, "study", arguments, study.__doc__, latent_dim=(16,)
     )
     claims = aelab.load_claims(options.claims) if options.claims else None
     with _display(None, options) as display:
@@ -79,89 +79,87 @@ def compare(
     from aelab.cli.tables import comparison_table
 
     found = aelab.compare(*runs)
-    print_or_json(found.as_json(), output, lambda _: comparison_table(found))
+    print_or_json(asdict(found), output, lambda _: comparison_table(found))
 
 
 def search(arguments: list[str]) -> None:
     """Search the best settings of a model, and prove them with new seeds."""
-    from aelab.cli.search_options import SearchPlace
-    from aelab.cli.search_tables import print_search
-    from aelab.search.progress import SearchDisplay
+    from aelab.cli.search_options import SearchOptions
 
     experiment, options = experiment_and(
-        SearchPlace, "search", arguments, search.__doc__, table="search"
+        SearchOptions, "search", arguments, search.__doc__, table="search"
     )
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
+    with _display(None, options, trials=True) as display:
         done = aelab.run_search(
             options.search, experiment, options.out, options.workers, display.watch, options.shared
         )
-    print_search(done, options)
+    print_results(done, options)
 
 
 def worker(arguments: list[str]) -> None:
     """Run trials of a search in a shared database on this machine."""
-    from aelab.cli.search_options import WorkerPlace
-    from aelab.cli.search_tables import print_trials
+    from aelab.cli.search_options import WorkerOptions
+    from aelab.cli.tables import print_trials
     from aelab.search.cluster import join_search
-    from aelab.search.progress import SearchDisplay
 
-    options = parse(WorkerPlace, "worker", arguments, worker.__doc__)
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
+    options = parse(WorkerOptions, "worker", arguments, worker.__doc__)
+    with _display(None, options, trials=True) as display:
         done = join_search(options.storage, options.study, watch=display.watch, **options.place)
     print_or_json(done, options, print_trials)
 
 
 @command
-def resume(path: RunFolder, options: Annotated[Resuming, Bare]) -> None:
+def resume(path: RunFolder, options: Annotated[ResumeOptions, Bare]) -> None:
     """Continue an interrupted run, study or search."""
     from aelab.runs.search import SearchFolder
 
     if SearchFolder.is_at(path):
-        _resume_search(path, options)
+        with _display(None, options, trials=True) as display:
+            done = aelab.resume_search(
+                path, options.workers, display.watch, options.data, options.storage
+            )
+        print_results(done, options)
     else:
         _repeat(aelab.resume, aelab.resume_study, path, options)
 
 
 @command
-def evaluate(path: RunFolder, options: Annotated[Evaluating, Bare]) -> None:
+def evaluate(path: RunFolder, options: Annotated[EvaluateOptions, Bare]) -> None:
     """Evaluate the trained models of a run or study again; a new report."""
-    if options.ais:
-        _check_likelihood(path, options)
-    else:
+    if not options.ais:
         _repeat(aelab.evaluate, aelab.evaluate_study, path, options)
+        return
+    from aelab.cli.tables import annealing_table
+    from aelab.lab.run import check_likelihood
+
+    with _display((), options) as display:
+        found = check_likelihood(aelab.Run(path), options.workers, display.watch, options.data)
+    print_or_json(found, options, annealing_table)
 
 
 @command
 def report(path: RunFolder, output: Printed) -> None:
     """Build the figures and the report of a run, study or search again."""
-    from aelab.cli.search_tables import print_search
     from aelab.lab.report import rebuild
     from aelab.report.search import build_search_report
-    from aelab.runs.search import SearchFolder
+    from aelab.runs.search import SearchFolder, open_folder
     from aelab.studies.study import rebuild_study
 
-    if SearchFolder.is_at(path):
-        found = SearchFolder(path)
+    found = open_folder(path)
+    if isinstance(found, SearchFolder):
         build_search_report(found)
-        print_search(found, output)
-        return
-    again = rebuild_study if aelab.Study.is_at(path) else rebuild
-    with _display((), output) as display:
-        done = again(path, display.watch)
-    print_end(done, output)
+    else:
+        with _display((), output) as display:
+            (rebuild if isinstance(found, aelab.Run) else rebuild_study)(path, display.watch)
+    print_results(found, output, tables=isinstance(found, SearchFolder))
 
 
 @command
 def show(path: RunFolder, output: Printed) -> None:
     """Print the results of a finished run, study or search."""
-    from aelab.cli.search_tables import print_search
-    from aelab.runs.search import SearchFolder
-    from aelab.runs.study import open_folder
+    from aelab.runs.search import open_folder
 
-    if SearchFolder.is_at(path):
-        print_search(SearchFolder(path), output)
-    else:
-        print_results(open_folder(path), output)
+    print_results(open_folder(path), output)
 
 
 @command
@@ -175,14 +173,14 @@ def presets(
 
 
 @command
-def export(path: RunFolder, options: Annotated[Exporting, Bare]) -> None:
+def export(path: RunFolder, options: Annotated[ExportOptions, Bare]) -> None:
     """Write trained models as ONNX, safetensors or folders for the Hub."""
     done = aelab.export_models(aelab.Run(path), options.format, options.out, *options.models)
     say(str(done))
 
 
 @command
-def explore(path: RunFolder, options: Annotated[Exploring, Bare]) -> None:
+def explore(path: RunFolder, options: Annotated[ExploreOptions, Bare]) -> None:
     """Open the latent explorer of a run in the browser, or serve it."""
     import webbrowser
 
@@ -235,28 +233,15 @@ def _repeat(
     of_run: Callable[..., "aelab.Run"],
     of_study: Callable[..., "aelab.Study"],
     path: Path,
-    options: Evaluating | Resuming,
+    options: EvaluateOptions | ResumeOptions,
 ) -> None:
-    from aelab.runs.study import open_folder
-
-    found, workers = open_folder(path), options.workers or WORKERS
-    if isinstance(found, aelab.Study):
-        with _display(None, options) as display:
-            study = of_study(path, workers, display.watch, options.data)
-        _finish_study(study, options)
+    is_study, workers = aelab.Study.is_at(path), options.workers or WORKERS
+    with _display(None if is_study else aelab.Run(path).model_keys(), options) as display:
+        done = (of_study if is_study else of_run)(path, workers, display.watch, options.data)
+    if isinstance(done, aelab.Study):
+        _finish_study(done, options)
     else:
-        with _display(found.model_keys(), options) as display:
-            run = of_run(path, workers, display.watch, options.data)
-        print_results(run, options)
-
-
-def _check_likelihood(path: Path, options: Evaluating) -> None:
-    from aelab.cli.tables import annealing_table
-    from aelab.lab.run import check_likelihood
-
-    with _display((), options) as display:
-        found = check_likelihood(aelab.Run(path), options.workers, display.watch, options.data)
-    print_or_json(found, options, annealing_table)
+        print_results(done, options)
 
 
 def _finish_study(done: "aelab.Study", output: Output) -> None:
@@ -267,18 +252,7 @@ def _finish_study(done: "aelab.Study", output: Output) -> None:
         )
 
 
-def _resume_search(path: Path, options: Resuming) -> None:
-    from aelab.cli.search_tables import print_search
-    from aelab.search.progress import SearchDisplay
-
-    with SearchDisplay(quiet=options.quiet, stderr=options.json_) as display:
-        done = aelab.resume_search(
-            path, options.workers, display.watch, options.data, options.storage
-        )
-    print_search(done, options)
-
-
-def _display(keys: Iterable[str] | None, output: Output) -> "Display":
+def _display(keys: Iterable[str] | None, output: Output, *, trials: bool = False) -> "Display":
     from aelab.console.progress import Display
 
-    return Display(keys, quiet=output.quiet, stderr=output.json_)
+    return Display(keys, trials=trials, quiet=output.quiet, stderr=output.json_)

@@ -36,7 +36,7 @@ class Output(Config):
     quiet: bool = Field(False, description="Print nothing but the run folder, or the JSON.")
 
 
-class Moved(Config):
+class DataOption(Config):
     """Where the data are now."""
 
     data: str | None = Field(
@@ -46,7 +46,7 @@ class Moved(Config):
     )
 
 
-class Working(Output):
+class WorkersOption(Output):
     """How many models are trained or evaluated at a time."""
 
     workers: int = Field(
@@ -54,7 +54,7 @@ class Working(Output):
     )
 
 
-class Resuming(Output, Moved):
+class ResumeOptions(Output, DataOption):
     """How a run, study or search is resumed."""
 
     workers: int | None = Field(
@@ -71,7 +71,7 @@ class Resuming(Output, Moved):
     )
 
 
-class Evaluating(Working, Moved):
+class EvaluateOptions(WorkersOption, DataOption):
     """What is evaluated."""
 
     ais: bool = Field(
@@ -81,7 +81,7 @@ class Evaluating(Working, Moved):
     )
 
 
-class Place(Working):
+class RunOptions(WorkersOption):
     """Where a run is done."""
 
     config: Path | None = Field(
@@ -92,7 +92,7 @@ class Place(Working):
     )
 
 
-class Studying(Place):
+class StudyOptions(RunOptions):
     """How many seeds a study has, and what it varies beside them."""
 
     out: Path | None = Field(
@@ -109,7 +109,7 @@ class Studying(Place):
     )
 
 
-class Exporting(Config):
+class ExportOptions(Config):
     """What is written for other programs, and where."""
 
     format: Literal["onnx", "safetensors", "hub"] = Field(
@@ -121,7 +121,7 @@ class Exporting(Config):
     )
 
 
-class Exploring(Moved):
+class ExploreOptions(DataOption):
     """How the explorer is opened."""
 
     serve: bool = Field(

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +11,9 @@ from rich.text import Text
 import aelab  # torch is not imported here, so that aelab doctor can report its absence
 from aelab.cli.options import Output
 from aelab.console.streams import console
-from aelab.runs.summary import summary
+
+if TYPE_CHECKING:
+    from aelab.runs.search import SearchFolder
 
 
 def say(text: str, error: bool = False) -> None:
@@ -27,28 +29,24 @@ def print_or_json(found: Any, output: Output, print_it: Callable[[Any], None]) -
         print_it(found)
 
 
-def print_results(done: "aelab.Run | aelab.Study", output: Output) -> None:
-    """Print the main metrics of a run or the claims of a study, then its folder."""
-    from aelab.cli.tables import claims_table
-
-    if not (output.quiet or output.json_):
-        if isinstance(done, aelab.Run):
-            console(80).print(summary(done.metrics()))
-        else:
-            claims_table(done)
-    print_end(done, output)
-
-
-def print_end(done: "aelab.Run | aelab.Study", output: Output) -> None:
-    """Print the folder of a run or study and its report, or all results as JSON."""
+def print_results(
+    done: "aelab.Run | aelab.Study | SearchFolder", output: Output, tables: bool = True
+) -> None:
+    """Print the main results of a run, study or search, its report and folder; or all as JSON."""
     if output.json_:
         if isinstance(done, aelab.Run):
-            kind, content = "run", done.metrics()
+            results = done.metrics()
+        elif isinstance(done, aelab.Study):
+            results = done.results()
         else:
-            kind, content = "study", done.results()
-        say(json.dumps({kind: str(done.path)} | content, indent=1))
+            results = {"proof": done.proof()} | done.results()
+        say(json.dumps({done.kind: str(done.path)} | results, indent=1))
         return
     if not output.quiet:
+        if tables:
+            from aelab.cli.tables import print_tables
+
+            print_tables(done)
         say(f"Report: {done.path / 'report.html'}")
     say(str(done.path))
 
@@ -56,16 +54,15 @@ def print_end(done: "aelab.Run | aelab.Study", output: Output) -> None:
 def print_presets(name: str | None) -> None:
     """Print the presets with a line each, or one of them as TOML."""
     from aelab.config.base import to_toml
-    from aelab.experiment.presets import PRESET_HELP, PRESETS, preset
+    from aelab.experiment.presets import PRESET_HELP, preset
 
-    out = console()
     if name is None:
         table = Table.grid(padding=(0, 2))
-        for key in PRESETS:
-            table.add_row(Text(key, "bold"), PRESET_HELP[key])
-        out.print(table)
-        return
-    out.print(to_toml(preset(name).model_dump(mode="json")), end="", soft_wrap=True)
+        for key, text in PRESET_HELP.items():
+            table.add_row(Text(key, "bold"), text)
+        console().print(table)
+    else:
+        say(to_toml(preset(name).model_dump(mode="json")).rstrip())
 
 
 def print_data(found: list[dict[str, Any]]) -> None:

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from aelab.cli.options import Bare, Output, Place
+from aelab.cli.options import Bare, Output, RunOptions
 from aelab.search.config import Search
 from aelab.search.worker import HEARTBEAT, Database
 
 
-class SearchPlace(Place):
+class SearchOptions(RunOptions):
     """What is searched, and where."""
 
     search: Annotated[Search, Bare] = Field(Search(), description="What is searched, and how.")
@@ -34,7 +34,7 @@ class SearchPlace(Place):
         return Database(self.storage, self.study, self.heartbeat) if self.storage else None
 
 
-class WorkerPlace(Output):
+class WorkerOptions(Output):
     """Where a worker finds its trials and leaves what they made."""
 
     storage: str = Field(

@@ -1,4 +1,4 @@
-"""What the terminal prints of studies and comparisons."""
+"""The tables of results in the terminal: of runs, studies, searches and comparisons."""
 
 from typing import Any
 
@@ -10,13 +10,28 @@ from aelab.report.numbers import decimals, number, p_text
 from aelab.report.study.conclusions import reasons
 from aelab.report.study.results import load
 from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
+from aelab.runs.run import Run
+from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study
+from aelab.runs.summary import best, summary
 from aelab.studies.compare import Comparison
 
 _STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not measured": "dim"}
 
 
-def claims_table(study: Study) -> None:
+def print_tables(done: Run | Study | SearchFolder) -> None:
+    """Print the main metrics of a run, the claims of a study, or the best trials of a search."""
+    if isinstance(done, Run):
+        console(80).print(summary(done.metrics()))
+    elif isinstance(done, Study):
+        _claims_table(done)
+    else:
+        _best_trials(done.results())
+        if proof := done.proof():
+            _proof_table(proof)
+
+
+def _claims_table(study: Study) -> None:
     """Print every claim of a study with its verdict, and beneath why some are not decided."""
     found = load(study)
     count = len(found.seeds)
@@ -55,11 +70,11 @@ def comparison_table(found: Comparison) -> None:
         known = [value for value in values if value is not None]
         places = decimals(known)
         unit = f" ({metric['unit']})" if metric["unit"] else ""
-        best = _best(known, metric["better"])
+        leading = best(known, metric["better"])
         cells = [
             Text(NOT_DEFINED if name in column.values else NOT_MEASURED, "dim")
             if value is None
-            else Text(number(value, places), "bold" if value == best else "")
+            else Text(number(value, places), "bold" if value == leading else "")
             for column, value in zip(found.columns, values, strict=True)
         ]
         table.add_row(metric["title"] + unit, *cells)
@@ -76,20 +91,60 @@ def comparison_table(found: Comparison) -> None:
     out.print(settings if found.differing else "The runs do not differ in any setting.")
 
 
-def _best(values: list[float], better: str | None) -> float | None:
-    if better is None or len(values) < 2 or len(set(values)) == 1:
-        return None
-    return min(values) if better == "lower" else max(values)
-
-
 def _shown(value: Any) -> str:
-    return (
-        "none"
-        if value is None
-        else ", ".join(map(str, value))
-        if isinstance(value, list)
-        else str(value)
+    values = value if isinstance(value, list) else [value]
+    return ", ".join("none" if each is None else str(each) for each in values)
+
+
+def _best_trials(results: dict[str, Any]) -> None:
+    states = [trial["state"] for trial in results["trials"]]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    table = Table(
+        title=f"{results['key']} on {results['data']['name']}: {len(states)} trials ({counts})",
+        caption=f"On validation, with one seed, after {results['trial_epochs']} epochs: the best "
+        "of many is lucky too.",
     )
+    names = [dimension["name"] for dimension in results["dimensions"]]
+    for title in ["trial", *(goal["title"] for goal in results["goals"])]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    trials = {trial["number"]: trial for trial in results["trials"]}
+    for which in results["best"][:10]:
+        trial = trials[which]
+        settings = (trial["settings"][name] for name in names)
+        values = (f"{value:.5g}" for value in trial["values"])
+        table.add_row(
+            str(which),
+            *values,
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
+        )
+    console(100).print(table)
+
+
+def _proof_table(proof: dict[str, Any]) -> None:
+    table = Table(
+        title=f"With {len(proof['seeds'])} fresh seeds, on validation: {proof['goal']['title']}",
+        caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",
+    )
+    for title in ("setting", "epochs", "mean", "95% interval"):
+        table.add_column(title, justify="left" if title == "setting" else "right")
+    for row in proof["contenders"]:
+        mean, style = row["mean"], "bold" if row["name"] == proof["chosen"] else ""
+        ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
+        table.add_row(Text(row["title"], style), str(row["epochs"]), f"{mean['value']:.5g}", ends)
+    for row in proof["failed"]:
+        table.add_row(row["title"], str(row["epochs"]), "failed", "in the report")
+    console(80).print(table)
+
+
+def print_trials(done: list[dict[str, Any]]) -> None:
+    """What a worker has done, and where the weights are."""
+    out = console()
+    out.print(f"{len(done)} trials were taken here.")
+    for trial in done:
+        where = f"  {trial['weights']}" if trial["weights"] else ""
+        out.print(f"trial {trial['trial']}: {trial['state']}{where}", soft_wrap=True)
 
 
 def annealing_table(found: dict[str, dict[str, Any]]) -> None:

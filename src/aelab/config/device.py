@@ -25,7 +25,7 @@ def find_device(name: Device) -> torch.device:
     return torch.device(name)
 
 
-def measuring_device(name: Device) -> torch.device:
+def evaluation_device(name: Device) -> torch.device:
     """The device to evaluate on: that of the training, or the CPU if it is not available.
 
     The CPU replaces MPS, which has no float64.

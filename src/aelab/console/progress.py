@@ -20,22 +20,25 @@ class Display:
 
     Args:
         keys: The jobs that have a bar; None for a study, where only the running jobs have one.
+        trials: The jobs run the trials of a search: each has its state, and no bar.
         quiet: Print nothing but warnings and failures.
         stderr: Print to stderr.
     """
 
     def __init__(
-        self, keys: Iterable[str] | None, *, quiet: bool = False, stderr: bool = False
-    ) -> None:
+        self, keys: Iterable[str] | None, *, trials: bool = False, quiet: bool = False,
+        stderr: bool = False,
+    ) -> None:  # fmt: skip
         self.console = console(quiet=quiet, stderr=stderr)
         self.errors = console(stderr=True)
+        self.console.soft_wrap = trials  # a trial is one line, also in a file
         self.live = self.console.is_terminal
+        bar = BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} epochs")
         self.progress = Progress(
             TextColumn("{task.description:>8}", style="bold", markup=False),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+            *(() if trials else bar),
             TextColumn("{task.fields[state]}", markup=False),
-            TimeRemainingColumn(compact=True),
+            *(() if trials else (TimeRemainingColumn(compact=True),)),
             console=self.console,
             disable=quiet or not self.live,
         )

@@ -58,13 +58,9 @@ def find_idx(folder: Path, known: Mapping[str, str]) -> Found:
     try:
         for path, collection, role in _idx_paths(folder):
             collections.setdefault(collection, {}).setdefault(role, []).append(path)
-    except FileNotFoundError as error:
-        raise bad(folder, "does not exist", "check the path of the folder") from error
-    except NotADirectoryError as error:
-        raise bad(folder, "is not a folder", "name the folder that holds the files") from error
+    except DataError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        if isinstance(error, DataError):
-            raise
         raise unreadable(folder, error) from error
     if len(collections) > 1:
         names = ", ".join(sorted(f"{name}*" for name in collections))
@@ -74,40 +70,32 @@ def find_idx(folder: Path, known: Mapping[str, str]) -> Found:
     if missing := [role for role in ROLES if role not in roles]:
         what = f"has no {', no '.join(missing)}"
         raise bad(folder, what, "a data set is four IDX files, gzipped or not")
-    files: dict[str, Path] = {}
-    hashes: dict[str, str] = {}
     notes: list[str] = []
-    for role in ROLES:
-        files[role], hashes[role] = _choose(roles[role], role, known.get(role), notes)
-    return Found(files, hashes, tuple(notes))
+    chosen = {role: _choose(roles[role], role, known.get(role), notes) for role in ROLES}
+    files = {role: path for role, (path, _) in chosen.items()}
+    return Found(files, {role: digest for role, (_, digest) in chosen.items()}, tuple(notes))
 
 
 def read_set(files: Mapping[str, str], sha256: Mapping[str, str]) -> Arrays:
-    """Read the four files (paths and hashes by role), each verified, all checked together."""
+    """Read the four files (paths and hashes by role), each verified, all checked together.
+
+    The test part may lack a class that the training part has. Raises DataError if counts within a
+    part, image sizes or classes of the parts do not match.
+    """
+    paths = {role: Path(files[role]) for role in ROLES}
     arrays: list[NDArray[np.uint8]] = []
-    for role, dims in ROLES.items():
-        path = Path(files[role])
-        idx = read_idx(path, dims)
+    for role, path in paths.items():
+        idx = read_idx(path, ROLES[role])
         if idx.sha256 != sha256[role]:
             raise bad(path, "has changed since the run began", "name the same data by --data")
         # EMNIST stores each image column by column.
-        turned = dims == 3 and path.name.startswith("emnist-")
+        turned = ROLES[role] == 3 and path.name.startswith("emnist-")
         arrays.append(idx.values.transpose(0, 2, 1) if turned else idx.values)
     images, labels, test_images, test_labels = arrays
-    _check_together(files, images, labels, test_images, test_labels)
-    return images, labels, test_images, test_labels
-
-
-def _check_together(files: Mapping[str, str], *arrays: NDArray[np.uint8]) -> None:
-    """Raise DataError if counts within a part, image sizes or classes of the parts do not match.
-
-    The test part may lack a class that the training part has.
-    """
-    images, labels, test_images, test_labels = arrays
-    train_path, test_path = (Path(files[f"{part}-labels-idx1-ubyte"]) for part in ("train", "t10k"))
+    _, train_path, test_path, test_labels_path = paths.values()
     for path, ours, theirs in (
         (train_path, labels, images),
-        (test_path, test_labels, test_images),
+        (test_labels_path, test_labels, test_images),
     ):
         if len(ours) != len(theirs):
             what = f"has {len(ours):,} labels for {len(theirs):,} images"
@@ -115,13 +103,12 @@ def _check_together(files: Mapping[str, str], *arrays: NDArray[np.uint8]) -> Non
     if images.shape[1:] != test_images.shape[1:]:
         pixels = " against ".join(f"{a.shape[1]} × {a.shape[2]}" for a in (test_images, images))
         what = f"does not have images of the size of the training images ({pixels} pixels)"
-        raise bad(
-            Path(files["t10k-images-idx3-ubyte"]), what, "get all four files from one data set"
-        )
+        raise bad(test_path, what, "get all four files from one data set")
     if len(untrained := np.setdiff1d(test_labels, labels)):
         what = f"has the label {untrained[0]}, which no training image has"
         remedy = "add training images of that class or leave it out of the test part"
-        raise bad(test_path, what, remedy)
+        raise bad(test_labels_path, what, remedy)
+    return images, labels, test_images, test_labels
 
 
 def _choose(copies: list[Path], role: str, known: str | None, notes: list[str]) -> tuple[Path, str]:

@@ -121,4 +121,4 @@ def bad(path: Path, what: str, remedy: str = "get a fresh copy of it") -> DataEr
 def unreadable(path: Path, error: Exception) -> DataError:
     """The error for a file or folder that the system cannot read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return bad(path, f"cannot be read ({reason})", "check its permissions and its disk")
+    return bad(path, f"cannot be read ({reason})", "check its path, its permissions and its disk")

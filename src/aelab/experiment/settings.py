@@ -111,7 +111,7 @@ class Experiment(Config):
         pca = [f"pca-{d}" for d in self.latent_dim if "pca" in self.baselines]
         return pca + ["pixels"] * ("pixels" in self.baselines)
 
-    def settled(self) -> Self:
+    def resolved(self) -> Self:
         """The experiment with a definite device, so that a resumed run uses the same one.
 
         Raises AelabError if a package or the device that it needs is missing.

@@ -61,7 +61,7 @@ def find_data(folder: ResultFolder, data: str | None = None) -> tuple[Source, Da
             "moved to by --data."
         )
     found = load(source, experiment_of(folder))
-    require_same_data(folder, found)
+    require_same_data(found, folder.manifest()["data"]["sha256"], folder.path)
     return source, found
 
 
@@ -84,12 +84,12 @@ def describe(data: Data) -> dict[str, Any]:
     }
 
 
-def require_same_data(folder: ResultFolder, data: Data) -> None:
-    """Raise DataError if the folder was made with other data."""
-    if folder.manifest()["data"]["sha256"] != data.sha256:
+def require_same_data(data: Data, sha256: Mapping[str, str], owner: Path | str) -> None:
+    """Raise DataError unless the data have the checksums ``sha256`` of the owner's data."""
+    if dict(sha256) != data.sha256:
         raise DataError(
-            f"{data.name} is not the data of {folder.path}: the checksums differ; name the folder "
-            "of the same files by --data."
+            f"{data.name} is not the data of {owner}: the checksums differ; name the folder of the "
+            "same files by --data."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from aelab.config.device import find_device, measuring_device
+from aelab.config.device import evaluation_device, find_device
 from aelab.data.dataset import Data
 from aelab.data.sources import Source
 from aelab.errors import RunError
@@ -32,9 +32,9 @@ from aelab.training.checkpoints import (
     best_epoch,
     ended,
     newest_state,
-    write_best,
     write_final,
     write_state,
+    write_weights,
 )
 from aelab.training.loop import fit
 from aelab.training.state import fits, load_weights
@@ -107,7 +107,7 @@ def train_and_evaluate(
     if target.sound("metrics.json", "arrays.npz") and folder.has("weights.safetensors"):
         return
     data = load(source, experiment)
-    require_same_data(run, data)
+    require_same_data(data, run.manifest()["data"]["sha256"], path)
     model = experiment.build(key, data.image_size)
     if folder.has("weights.safetensors"):
         load_weights(model, folder.tensors("weights.safetensors"))
@@ -115,7 +115,7 @@ def train_and_evaluate(
         train(send, experiment, key, model, data, folder)
     if not again and folder.has("metrics.json"):  # only the weights were lost, and are the same
         return
-    model.to(measuring_device(experiment.device))
+    model.to(evaluation_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
         experiment, model, data, blocks=target, report=lambda text: send({"phase": text})
@@ -149,9 +149,9 @@ def train(
     state, rows, warnings = newest_state(folder, lambda state: fits(model, state))
     for text in warnings:
         send({"warning": text})
-    for number in folder.checkpoints():
+    for number, name in folder.checkpoints().items():
         if state is None or number > state.epoch:  # damaged, or of another training
-            folder.remove_checkpoint(number)
+            folder.remove(name)
     if state:
         send({"resumed": state.epoch})
 
@@ -167,7 +167,7 @@ def train(
         for epoch in () if ended(rows, config) else epochs:
             rows.append(epoch.row())
             if config.early_stopping and best_epoch(rows) == len(rows):
-                write_best(folder, epoch.state)
+                write_weights(folder, "best.safetensors", epoch.state.tensors)
             folder.write_history(rows)
             state, over = epoch.state, ended(rows, config)
             if over or epoch.index % experiment.checkpoint_epochs == 0:

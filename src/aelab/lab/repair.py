@@ -12,14 +12,14 @@ from aelab.experiment.settings import Experiment
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.run import Run
-from aelab.training.checkpoints import best_epoch, ended, newest_state, write_best, write_final
+from aelab.training.checkpoints import ended, newest_state, write_final
 from aelab.training.settings import Training
 
 Warn = Callable[[str], None]
 # What happens without these files of a model; any other file is made again.
 _REPLACEABLE = {
     "checkpoints/": "The checkpoint before it is used, if one is needed.",
-    "best.safetensors": "It is found again, if it is needed.",
+    "best.safetensors": "The model is trained anew, if it is needed.",
     "blocks/": "That part is evaluated again.",
     "ais.json": "aelab evaluate --ais makes it again.",
 }
@@ -82,23 +82,11 @@ def _delete(folder: Folder, damaged: dict[str, str], warn: Warn) -> set[str]:
 
 def _from_checkpoint(folder: ModelFolder, lost: set[str], config: Training) -> None:
     """Restore history and weights from the newest checkpoint."""
-    trained = folder.has("weights.safetensors")
-    if "best.safetensors" in lost and not trained:
-        _rewind_to_best(folder)
+    if "best.safetensors" in lost and not folder.has("weights.safetensors"):
+        for name in folder.checkpoints().values():
+            folder.remove(name)  # only a new start finds the best epoch again
     state, rows, _ = newest_state(folder)
     if "history.jsonl" in lost and state and len(rows) == state.epoch:
         folder.write_history(rows)
     if "weights.safetensors" in lost and state and ended(rows, config):
         write_final(folder, state.tensors, config)
-
-
-def _rewind_to_best(folder: ModelFolder) -> None:
-    """Delete the checkpoints after the best epoch: training it again restores its lost weights."""
-    _, rows, _ = newest_state(folder)
-    best = best_epoch(rows) if rows else 0
-    for epoch in folder.checkpoints():
-        if epoch > best:
-            folder.remove_checkpoint(epoch)
-    state, _, _ = newest_state(folder)
-    if state and state.epoch == best:
-        write_best(folder, state)

@@ -49,7 +49,7 @@ def run_lab(
         AelabError: If the settings or the data do not allow it.
         TrainingError: If a model fails; the others are finished, and kept.
     """
-    experiment = experiment.settled()
+    experiment = experiment.resolved()
     source, data = open_data(experiment, watch)
     require_possible(experiment, describe(data))
     path = out or default_path(experiment.preset)
@@ -83,10 +83,7 @@ def resume(
     with run.lock():
         if data is None and is_whole(run, experiment):
             return run
-        source = _check(run, experiment, data)
-        if untrained(run, experiment.by_key):
-            experiment.settled()
-        _repair(run, experiment, source, watch)
+        source = _prepare(run, experiment, data, watch)
         if run.manifest().get("status") == "finished":
             return run
         return _finish(run, experiment, source, workers, watch)
@@ -109,8 +106,7 @@ def evaluate(
     experiment = experiment_of(run)
     with run.lock():
         _require_trained(run, run.model_keys())
-        source = _check(run, experiment, data)
-        _repair(run, experiment, source, watch)
+        source = _prepare(run, experiment, data, watch)
         run.begin_evaluation()
         todo = [classifier_job(run, source), *jobs(run, experiment, source, again=True)]
         with run.count_seconds():
@@ -137,20 +133,30 @@ def not_evaluated(path: Path, failures: Mapping[str, str]) -> TrainingError:
     )
 
 
-def _check(run: Run, experiment: Experiment, data: str | None) -> Source:
-    """Check the data and all else that an evaluation needs; gives where the data are."""
+def _prepare(run: Run, experiment: Experiment, data: str | None, watch: Watch) -> Source:
+    """Check all that training and evaluation need, then delete what is damaged; gives the source.
+
+    A run that was begun under other versions or on another machine is reported.
+    """
     source, _ = find_data(run, data)
     require_possible(experiment, run.manifest()["data"])
-    return source
-
-
-def _repair(run: Run, experiment: Experiment, source: Source, watch: Watch) -> None:
-    """Delete what is damaged, and write where the data are."""
+    if untrained(run, experiment.by_key):
+        experiment.resolved()  # raises if its device is not here
     warn = warner(watch)
     repair(run, experiment, warn)
     run.note(source=dataclasses.asdict(source))
-    if run.manifest().get("status") != "finished" and (text := _begun_elsewhere(run)):
-        warn(text)
+    there, here = run.manifest()["environment"], environment()
+    differing = [
+        f"{name} {value} there, {here[name]} here"
+        for name, value in there.items()
+        if name != "cpus" and here.get(name, value) != value
+    ]
+    if differing and run.manifest().get("status") != "finished":
+        warn(
+            f"It was begun elsewhere ({'; '.join(differing)}): what is trained from here on may "
+            "differ in its last bits."
+        )
+    return source
 
 
 @with_workers(lambda **_: Display(()))
@@ -165,12 +171,8 @@ def check_likelihood(
     The results are written to the run and returned by key. ``data`` is where the data are now, if
     they have moved. Raises RunError if the run has no variational model that has been trained.
     """
-    needed = {"likelihood", "prior"}
-    keys = [
-        key
-        for key, (name, _) in experiment_of(run).by_key.items()
-        if needed <= MODELS[name].capabilities
-    ]
+    by_key, needed = experiment_of(run).by_key, {"likelihood", "prior"}
+    keys = [key for key, (name, _) in by_key.items() if needed <= MODELS[name].capabilities]
     if not keys:
         raise RunError(f"{run.path} has no model with a likelihood to check, such as a VAE.")
     with run.lock():
@@ -212,19 +214,3 @@ def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watc
         )
     complete(run, experiment, watch)
     return run
-
-
-def _begun_elsewhere(run: Run) -> str | None:
-    """A sentence if the run was begun under other versions or on another machine."""
-    there, here = run.manifest()["environment"], environment()
-    differing = [
-        f"{name} {value} there, {here[name]} here"
-        for name, value in there.items()
-        if name != "cpus" and here.get(name, value) != value
-    ]
-    if not differing:
-        return None
-    return (
-        f"It was begun elsewhere ({'; '.join(differing)}): what is trained from here on may differ "
-        "in its last bits."
-    )

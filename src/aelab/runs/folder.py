@@ -21,7 +21,7 @@ import filelock
 import safetensors.torch
 from torch import Tensor
 
-from aelab.data.cache import cache_path
+from aelab.data.cache import cache_path, require_cache
 from aelab.errors import RunError
 from aelab.runs.files import content, write_atomically
 
@@ -94,12 +94,11 @@ class Folder:
             raise RunError(f"{self.path} is in use by {holder}.") from None
         except OSError as error:
             raise RunError(f"Cannot write in {self.path}: {error.strerror}.") from None
-        with lock:  # the system releases it when the process dies
+        try:  # the system releases it when the process dies
             path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-            try:
-                yield
-            finally:
-                lock.release()
+            yield
+        finally:
+            lock.release()
 
     def write(self, name: str, data: bytes) -> Path:
         """Write a file whole, and its SHA-256 to the manifest.
@@ -144,7 +143,7 @@ class Folder:
         """The files that are not as they were written, each with a sentence."""
         found = {}
         for name in self.manifest()["files"]:
-            self.own(name)
+            self.own(name)  # raises for a name that leads outside
             try:
                 self.read(name)
             except RunError as error:
@@ -213,19 +212,9 @@ class CacheFolder(Folder):
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Wait until no other process makes it."""
-        lock = filelock.FileLock(self.path / ".lock")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            raise RunError(
-                f"Cannot use the cache {self.path}: {error.strerror}; "
-                "set AELAB_CACHE to a folder that can be written."
-            ) from None
-        try:
+        make_folder(require_cache(self.path))
+        with filelock.FileLock(self.path / ".lock"):
             yield
-        finally:
-            lock.release()
 
 
 def make_folder(path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aelab.errors import RunError
 from aelab.runs.folder import MOST_JSON, Folder
@@ -16,6 +15,7 @@ from aelab.runs.folder import MOST_JSON, Folder
 MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 Arrays = dict[str, NDArray[Any]]
+_CHECKPOINT = re.compile(r"checkpoints/epoch-(\d+)\.safetensors")
 
 
 class ModelFolder(Folder):
@@ -37,42 +37,34 @@ class ModelFolder(Folder):
         lines = self.read("history.jsonl", MOST_JSON).splitlines()
         return [self._parsed("history.jsonl", line) for line in lines]
 
-    def checkpoints(self) -> list[int]:
-        """The epochs after which a checkpoint was written, oldest first."""
+    def checkpoints(self) -> dict[int, str]:
+        """The files of the checkpoints by epoch, oldest first."""
         found = map(_CHECKPOINT.fullmatch, self.manifest()["files"])
-        return sorted(int(name[1]) for name in found if name)
+        return dict(sorted((int(name[1]), name[0]) for name in found if name))
 
     def write_checkpoint(self, epoch: int, data: bytes) -> None:
         """Write a state (safetensors bytes), and delete those no longer needed."""
-        self.write(_checkpoint(epoch), data)
-        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            self.remove_checkpoint(old)
-
-    def checkpoint(self, epoch: int) -> dict[str, Tensor]:
-        """The tensors of a checkpoint, verified."""
-        return self.tensors(_checkpoint(epoch))
-
-    def remove_checkpoint(self, epoch: int) -> None:
-        """Delete a checkpoint."""
-        self.remove(_checkpoint(epoch))
+        self.write(f"checkpoints/epoch-{epoch:05d}.safetensors", data)
+        for old in list(self.checkpoints().values())[:-KEPT_CHECKPOINTS]:
+            self.remove(old)
 
     def keep_block(self, name: str, values: NDArray[Any]) -> None:
         """Write a part of a long evaluation, so that an interrupt does not lose it."""
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
-        self.write(_block(name), buffer.getvalue())
+        self.write(f"blocks/{name}.npy", buffer.getvalue())
 
     def block(self, name: str) -> NDArray[Any] | None:
         """A part that was written, or None."""
         try:
-            values = np.load(io.BytesIO(self.read(_block(name))), allow_pickle=False)
+            values = np.load(io.BytesIO(self.read(f"blocks/{name}.npy")), allow_pickle=False)
         except RunError:
             return None
         return np.asarray(values)
 
     def drop_blocks(self) -> None:
         """Delete all parts; the evaluation is complete."""
-        for name in [n for n in self.manifest()["files"] if n.startswith(_BLOCKS)]:
+        for name in [n for n in self.manifest()["files"] if n.startswith("blocks/")]:
             self.remove(name)
 
     def write_arrays(self, arrays: Arrays) -> None:
@@ -94,17 +86,3 @@ class ModelFolder(Folder):
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
             path = self.path / "arrays.npz"
             raise RunError(f"{path} does not hold arrays of aelab: {error}.") from None
-
-
-_CHECKPOINT = re.compile(r"checkpoints/epoch-(\d+)\.safetensors")
-
-
-def _checkpoint(epoch: int) -> str:
-    return f"checkpoints/epoch-{epoch:05d}.safetensors"
-
-
-_BLOCKS = "blocks/"
-
-
-def _block(name: str) -> str:
-    return f"{_BLOCKS}{name}.npy"

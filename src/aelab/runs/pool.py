@@ -100,14 +100,22 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
         _end(running)
 
 
-def run_all(jobs: Sequence[Job], workers: int, watch: Watch) -> dict[str, str]:
-    """Run the jobs to their end, each event passed to ``watch``; why those failed that did."""
+def run_all(jobs: Sequence[Job], workers: int, watch: Watch, count: bool = False) -> dict[str, str]:
+    """Run the jobs to their end, each event passed to ``watch``; why those failed that did.
+
+    ``count``: report after each job how many have ended.
+    """
     failures: dict[str, str] = {}
+    ended = 0
     with contextlib.closing(run_jobs(jobs, workers)) as events:  # an interrupt ends the workers
         for event in events:
             if event.kind == "failed":
                 failures[event.job] = event.content
             watch(event)
+            if count and event.kind in ("done", "failed"):
+                ended += 1
+                text = f"{event.job}: {event.kind}, {ended} of {len(jobs)} jobs."
+                watch(Event("jobs", "message", text))
     return failures
 
 

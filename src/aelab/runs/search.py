@@ -7,17 +7,8 @@ from typing import Any
 from aelab.runs.folder import Folder
 from aelab.runs.models import ModelFolder
 from aelab.runs.results import ResultFolder
-
-
-class TrialFolders:
-    """Where the trials of a search leave their histories and weights."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def trial(self, number: int) -> ModelFolder:
-        """The folder of one trial."""
-        return ModelFolder(Folder(self.path).own(f"trial-{number:04d}"))
+from aelab.runs.run import Run
+from aelab.runs.study import Study
 
 
 class SearchFolder(ResultFolder):
@@ -38,11 +29,6 @@ class SearchFolder(ResultFolder):
         """The trials; a database that changes, so its checksum is not in the manifest."""
         return self.path / "trials.db"
 
-    @property
-    def trials(self) -> TrialFolders:
-        """What the trials have left."""
-        return TrialFolders(self.own("trials"))
-
     def search(self) -> dict[str, Any]:
         """The settings of the search."""
         return self.read_json("search.json")
@@ -50,15 +36,6 @@ class SearchFolder(ResultFolder):
     def results(self) -> dict[str, Any]:
         """The trials and what they say; see docs/hyperparameters.md for the shape."""
         return self.read_json("results.json")
-
-    def write_results(self, results: Mapping[str, Any], table: str) -> None:
-        """Keep the results, and the trials as CSV."""
-        self.write_text("trials.csv", table)
-        self.write_json("results.json", results)
-
-    def write_best(self, settings: str) -> None:
-        """Keep the best settings as TOML."""
-        self.write_text("best.toml", settings)
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""
@@ -68,6 +45,15 @@ class SearchFolder(ResultFolder):
         """The proof, if there is one."""
         return self.read_json("proof.json") if self.has("proof.json") else None
 
-    def write_proof(self, proof: Mapping[str, Any]) -> None:
-        """Keep the proof."""
-        self.write_json("proof.json", proof)
+
+def trial_folder(path: Path, number: int) -> ModelFolder:
+    """The history and weights of a trial, in the folder that trials leave theirs in."""
+    return ModelFolder(Folder(path).own(f"trial-{number:04d}"))
+
+
+def open_folder(path: Path) -> Run | Study | SearchFolder:
+    """The run, study or search in a folder."""
+    for kind in (Study, SearchFolder):
+        if kind.is_at(path):
+            return kind(path)
+    return Run(path)

@@ -6,7 +6,6 @@ from typing import Any
 
 from aelab.runs.folder import RUNS
 from aelab.runs.results import ResultFolder
-from aelab.runs.run import Run
 
 
 class Study(ResultFolder):
@@ -43,8 +42,3 @@ class Study(ResultFolder):
         """Write the results, and the raw values of every seed as CSV."""
         self.write_text("seeds.csv", table)
         self.write_json("study.json", results)
-
-
-def open_folder(path: Path) -> Run | Study:
-    """The run or the study in a folder."""
-    return Study(path) if Study.is_at(path) else Run(path)

@@ -33,10 +33,10 @@ def summary(metrics: Mapping[str, Any]) -> Table:
             measure = metrics["measures"][name]
             estimates = {title: entry["metrics"].get(name) for title, entry in columns.items()}
             values = {title: e["value"] for title, e in estimates.items() if e is not None}
-            models = {t: v for t, v in values.items() if "model" in columns[t]}
-            best = _best(models, measure["better"])
+            models = [value for title, value in values.items() if "model" in columns[title]]
+            leading = best(models, measure["better"])
             cells = [
-                Text(f"{values[title]:.4g}", "bold" if title == best else "")
+                Text(f"{values[title]:.4g}", "bold" if values[title] == leading else "")
                 if title in values
                 else Text("not defined", "dim")
                 for title in titles
@@ -47,8 +47,8 @@ def summary(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _best(values: dict[str, float], better: str | None) -> str | None:
-    """The name of the best value, if there are several and a direction."""
-    if better is None or len(values) < 2:
+def best(values: list[float], better: str | None) -> float | None:
+    """The best of several different values, if they have a direction."""
+    if better is None or len(set(values)) < 2:
         return None
-    return (min if better == "lower" else max)(values, key=lambda name: values[name])
+    return (min if better == "lower" else max)(values)

@@ -14,10 +14,9 @@ from aelab.metrics import METRICS, Context
 from aelab.models import Autoencoder
 from aelab.runs.pool import Send
 from aelab.runs.search import SearchFolder
-from aelab.search.config import Search
 from aelab.search.goals import as_number, find_goal
 from aelab.search.space import ResolvedSpace
-from aelab.search.trial import prepare, train
+from aelab.search.trial import train
 from aelab.training.records import Epoch
 from aelab.training.state import load_weights
 
@@ -42,25 +41,8 @@ class Candidate:
         return validate({**self.settings, "seed": seed}, self.name)
 
 
-def finalists(results: Mapping[str, Any], search: Search, space: ResolvedSpace) -> list[Candidate]:
-    """The best trials, for all epochs of the experiment."""
-    epochs = space.base.training(search.model).epochs
-    best = results["best"][: search.proof.top]
-    return [_of_trial(space, results["trials"][number], epochs) for number in best]
-
-
-def best_as_searched(
-    results: Mapping[str, Any], search: Search, space: ResolvedSpace
-) -> list[Candidate]:
-    """The best trial, and the search's own start, for the epochs of a trial: luck alone is left."""
-    numbers = [results["best"][0]]
-    if space.start() is not None and results["trials"][0]["state"] == "complete":
-        numbers += [0] * (numbers[0] != 0)
-    trials = [results["trials"][number] for number in numbers]
-    return [_of_trial(space, trial, search.trial_epochs) for trial in trials]
-
-
-def _of_trial(space: ResolvedSpace, trial: Mapping[str, Any], epochs: int) -> Candidate:
+def of_trial(space: ResolvedSpace, trial: Mapping[str, Any], epochs: int) -> Candidate:
+    """The settings of a trial, for so many epochs unless the search chose their number."""
     number, experiment = trial["number"], space.experiment(trial["settings"])
     if "epochs" in space.dimensions:
         epochs = experiment.training(space.model).epochs
@@ -89,9 +71,9 @@ def baselines(space: ResolvedSpace) -> list[Candidate]:
 
 
 def retrain(
-    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goals: list[str]
+    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goal: str
 ) -> None:
-    """Train a candidate with a seed and evaluate the goals on validation, unless that is done.
+    """Train a candidate with a seed and evaluate the goal on validation, unless that is done.
 
     One whose training fails is out; the reason is kept.
     """
@@ -103,19 +85,18 @@ def retrain(
     def report(_: Autoencoder, epoch: Epoch, epochs: int) -> None:
         send({"epoch": epoch.index, "epochs": epochs, "row": epoch.row()})
 
-    found = tuple(map(find_goal, goals))
+    data, goals = load(source, experiment), (find_goal(goal),)
     try:
-        values, seconds = train(
-            experiment, load(source, experiment), candidate.epochs, found, folder, report
-        )
+        values = train(experiment, data, candidate.epochs, goals, folder, report)
     except TrainingError as error:
         folder.write_json("metrics.json", {"values": None, "reason": str(error)})
         return
+    seconds = sum(row["seconds"] for row in folder.history())
     folder.write_json("metrics.json", {"values": values, "seconds": seconds})
 
 
 def evaluate_on_test(
-    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goals: list[str]
+    send: Send, path: Path, candidate: Candidate, seed: int, source: Source, goal: str
 ) -> None:
     """Evaluate a trained candidate on the test images, once."""
     folder = SearchFolder(path).retrained(candidate.name, seed)
@@ -124,15 +105,13 @@ def evaluate_on_test(
     send({"phase": "evaluating"})
     experiment = candidate.experiment(seed)
     data = load(source, experiment)
-    model, _ = prepare(experiment, data, candidate.epochs)
+    [key] = experiment.by_key
+    model = experiment.build(key, data.image_size)
     load_weights(model, folder.tensors("weights.safetensors"))
     context = Context.of(experiment, model, data)
-    names = dict.fromkeys((*TABLE, *(name for name in goals if name in METRICS)))
-    folder.write_json(
-        "test.json",
-        {
-            name: as_number(METRICS[name].function(context))
-            for name in names
-            if METRICS[name].applies_to(context.capabilities)
-        },
-    )
+    values = {
+        name: as_number(METRICS[name].function(context))
+        for name in dict.fromkeys((*TABLE, goal))
+        if name in METRICS and METRICS[name].applies_to(context.capabilities)
+    }
+    folder.write_json("test.json", values)

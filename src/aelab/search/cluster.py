@@ -5,21 +5,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aelab.console.progress import with_workers
-from aelab.data.sources import Source, resolve_data
+from aelab.console.progress import Display, with_workers
 from aelab.errors import RunError, TrainingError
-from aelab.lab.data import load
+from aelab.lab.data import open_data, require_same_data
 from aelab.runs.creation import kind_of
-from aelab.runs.pool import Event, Watch
-from aelab.search.progress import SearchDisplay
+from aelab.runs.pool import Watch, ignore
 from aelab.search.storage import storage_at
 from aelab.search.trials import WEIGHTS, WORKER, load_study
-from aelab.search.worker import Database, StudyFacts, Task, me, require_same_data, run_workers
+from aelab.search.worker import Database, Task, me, run_workers, settings_of
 
 DEFAULT_WEIGHTS = Path("weights")
 
 
-@with_workers(lambda *_, **__: SearchDisplay())
+@with_workers(lambda **_: Display(None, trials=True))
 def join_search(
     address: str,
     name: str,
@@ -28,7 +26,7 @@ def join_search(
     weights: Path | None = None,
     workers: int = 2,
     minutes: float | None = None,
-    watch: Watch = lambda event: None,  # noqa: ARG005
+    watch: Watch = ignore,
 ) -> list[dict[str, Any]]:
     """Take trials of a search in a shared database until its budget is used.
 
@@ -45,19 +43,28 @@ def join_search(
         The trials that were taken here: ``trial``, ``state``, ``values`` and ``weights``.
 
     Raises:
-        RunError: If this machine has other data or another version of aelab than the search, or
-            ``weights`` is a run, study or search.
-        DataError: If it has no data.
+        RunError: If this machine has another version of aelab than the search, or ``weights`` is a
+            run, study or search.
+        DataError: If it has no data, or other data than the search.
         TrainingError: If a worker fails.
     """
     if weights and (kind := kind_of(weights)):
         raise RunError(f"{weights} is the folder of a {kind}: name another --weights.")
     with storage_at(address) as storage:
         study = load_study(storage, name)
-        facts = StudyFacts.of(study)
-        source = _checked(facts, data, watch)
+        facts, here = study.user_attrs, version("aelab")
+        if facts["aelab"] != here:
+            raise RunError(
+                f"This worker has aelab {here} and the search was made with {facts['aelab']}: "
+                "install that version here."
+            )
+        _, experiment = settings_of(study)
+        if data:
+            experiment = experiment.model_copy(update={"data": data})
+        source, found = open_data(experiment, watch)
+        require_same_data(found, facts["sha256"], "the search")
         deadline = time.time() + 60 * minutes if minutes is not None else None
-        database = Database(address, name, facts.heartbeat)
+        database = Database(address, name, facts["heartbeat"])
         task = Task(database, source, weights or DEFAULT_WEIGHTS / name, me(), deadline)
         if failures := run_workers(task, workers, study, storage, watch):
             raise TrainingError(failures[0])
@@ -71,19 +78,3 @@ def join_search(
             for trial in study.get_trials(deepcopy=False)
             if str(trial.user_attrs.get(WORKER, "")).startswith(me())
         ]
-
-
-def _checked(facts: StudyFacts, data: str | None, watch: Watch) -> Source:
-    """The data of this machine, if they and its aelab are those of the search."""
-    here = version("aelab")
-    if facts.aelab != here:
-        raise RunError(
-            f"This worker has aelab {here} and the search was made with {facts.aelab}: install "
-            "that version here."
-        )
-    source = resolve_data(
-        data or facts.experiment.data,
-        on_progress=lambda text: watch(Event("data", "message", text)),
-    )
-    require_same_data(facts.sha256, load(source, facts.experiment))
-    return source

@@ -7,8 +7,6 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from pydantic import AliasChoices, Field, model_validator
 
 from aelab.config.base import Config
-from aelab.config.evaluation import EvaluationSettings
-from aelab.errors import AelabError
 from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.search.goals import Goal, default_goal, find_goal
@@ -45,11 +43,11 @@ class PrunerSettings(Config):
     )
     warmup_epochs: int = Field(2, ge=0, description="Median: epochs that every trial may take.")
     min_epochs: int = Field(1, ge=1, description="Hyperband: epochs of the lowest rung.")
-    reduction: int = Field(3, ge=2, description="Hyperband: of so many trials one goes on.")
+    reduction: int = Field(3, ge=2, description="Hyperband: one of so many trials is continued.")
 
 
 class ProofSettings(Config):
-    """How the best trials are proved."""
+    """How the best trials are confirmed with fresh seeds."""
 
     top: int = Field(5, ge=0, description="So many of the best trials are trained anew (0: none).")
     seeds: int = Field(5, ge=2, description="With so many fresh seeds each.")
@@ -73,7 +71,9 @@ class Search(Config):
     )
     sampler: SamplerSettings = Field(SamplerSettings(), description="How settings are chosen.")
     pruner: PrunerSettings = Field(PrunerSettings(), description="When a trial is pruned.")
-    proof: ProofSettings = Field(ProofSettings(), description="How the best trials are proved.")
+    proof: ProofSettings = Field(
+        ProofSettings(), description="How the best trials are confirmed with fresh seeds."
+    )
     space: Space = Field(Space(), description="What is searched.")
 
     @model_validator(mode="after")
@@ -94,41 +94,21 @@ class Search(Config):
         """The goals, resolved."""
         return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
 
-    def require_asked(self, evaluation: EvaluationSettings) -> None:
-        """Raise AelabError if a goal is a metric that these settings do not ask for."""
-        for goal in self.goals:
-            if not goal.asked(evaluation):
-                raise AelabError(
-                    f"The goal {goal.name} is not measured with these settings: see "
-                    "--evaluation.flow and --evaluation.samples."
-                )
-
     @property
-    def directions(self) -> list[Literal["minimize", "maximize"]]:
-        """The goals' better sides, by Optuna's names."""
-        return ["minimize" if goal.better == "lower" else "maximize" for goal in self.goals]
-
-    @property
-    def prunes(self) -> bool:
-        """Whether trials can be pruned: Optuna prunes by one goal, known at every epoch."""
-        return len(self.goals) == 1 and self.goals[0].every_epoch and self.pruner.kind != "none"
+    def every_epoch(self) -> bool:
+        """Whether there is one goal, known at every epoch: Optuna can prune by nothing else."""
+        return len(self.goals) == 1 and self.goals[0].every_epoch
 
     def build_pruner(self) -> optuna.pruners.BasePruner:
         """Optuna's pruner."""
         settings = self.pruner
-        match settings.kind if self.prunes else "none":
-            case "median":
-                return optuna.pruners.MedianPruner(
-                    n_startup_trials=settings.n_startup_trials,
-                    n_warmup_steps=settings.warmup_epochs,
-                )
-            case "hyperband":
-                return optuna.pruners.HyperbandPruner(
-                    min_resource=settings.min_epochs,
-                    max_resource=self.trial_epochs,
-                    reduction_factor=settings.reduction,
-                )
-        return optuna.pruners.NopPruner()
+        if settings.kind == "none" or not self.every_epoch:
+            return optuna.pruners.NopPruner()
+        if settings.kind == "median":
+            return optuna.pruners.MedianPruner(settings.n_startup_trials, settings.warmup_epochs)
+        return optuna.pruners.HyperbandPruner(
+            settings.min_epochs, self.trial_epochs, settings.reduction
+        )
 
     def build_sampler(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for the trial of that number, with a random stream of its own."""

@@ -30,7 +30,7 @@ from aelab.models import MODELS, Autoencoder, Capability
 PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
 PROBE_C = 1.0
 
-Measure = Callable[[Context], float]
+Function = Callable[[Context], float]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Goal:
     better: Literal["lower", "higher"]
     needs: frozenset[Capability]
     every_epoch: bool
-    measure: Measure
+    function: Function
     asked: Callable[[EvaluationSettings], bool] = lambda _: True
 
     def applies_to(self, model: str) -> bool:
@@ -57,7 +57,7 @@ class Goal:
 
     def of(self, context: Context) -> float:
         """The number, on a context of :func:`validation_context`. Raises TrainingError if NaN."""
-        value = self.measure(context)
+        value = self.function(context)
         if not math.isfinite(value):
             raise TrainingError(f"The {self.title} on validation is not finite.")
         return value
@@ -73,14 +73,13 @@ def goal(
     unit: str = "",
     better: Literal["lower", "higher"] = "lower",
     needs: Capability = "codes",
-) -> Callable[[Measure], Measure]:
+) -> Callable[[Function], Function]:
     """Register a goal that is evaluated after every epoch."""
 
-    def register(measure: Measure) -> Measure:
-        GOALS.register(
-            name, Goal(name, title, unit, better, frozenset([needs]), True, measure), measure
-        )
-        return measure
+    def register(function: Function) -> Function:
+        found = Goal(name, title, unit, better, frozenset([needs]), True, function)
+        GOALS.register(name, found, function)
+        return function
 
     return register
 

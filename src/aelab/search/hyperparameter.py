@@ -73,15 +73,13 @@ class Hyperparameter:
         """The same between two ends, or with some options only."""
         values = tuple(self.parse(text) for text in texts)
         if isinstance(self.range, Choice):
-            return self._with(options=values)
+            return dataclasses.replace(self, range=dataclasses.replace(self.range, options=values))
         if len(values) != 2 or not -math.inf < values[0] < values[1] < math.inf:
             raise AelabError(f"{self.flag} takes one value, or a lower and a higher end.")
         if self.range.log and values[0] <= 0:
             raise AelabError(f"{self.flag} is searched on a logarithmic scale: from above 0.")
-        return self._with(low=values[0], high=values[1])
-
-    def _with(self, **changes: Any) -> "Hyperparameter":
-        return dataclasses.replace(self, range=dataclasses.replace(self.range, **changes))
+        ends = dataclasses.replace(self.range, low=values[0], high=values[1])
+        return dataclasses.replace(self, range=ends)
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for. Raises AelabError if it stands for none."""

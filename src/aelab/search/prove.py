@@ -5,9 +5,8 @@ the search has not seen and for all epochs; validation chooses among them, and o
 evaluated on test, beside the original recipe and PyTorch's defaults.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,11 @@ from scipy import stats
 from aelab.data.sources import Source
 from aelab.errors import TrainingError
 from aelab.metrics import METRICS
-from aelab.runs.pool import Event, Job, Watch
+from aelab.runs.pool import Job, Watch, run_all
 from aelab.runs.search import SearchFolder
-from aelab.search.candidates import (
-    Candidate,
-    baselines,
-    best_as_searched,
-    evaluate_on_test,
-    finalists,
-    retrain,
-)
+from aelab.search.candidates import Candidate, baselines, evaluate_on_test, of_trial, retrain
 from aelab.search.config import Search
 from aelab.search.space import ResolvedSpace
-from aelab.search.worker import watch_jobs
 
 Records = dict[str, list[dict[str, Any]]]  # by candidate, a record a seed
 
@@ -47,13 +38,46 @@ def prove(
     Raises TrainingError if no candidate can be trained with every seed.
     """
     results = folder.results()
+    [goal] = search.goals
     seeds = tuple(space.base.seed + 1 + k for k in range(search.proof.seeds))
-    run = partial(_run, folder, search, seeds, source, workers, watch)
-    best, others = finalists(results, search, space), baselines(space)
-    short = best_as_searched(results, search, space)
+
+    def run(function: Callable[..., None], group: Sequence[Candidate], record: str) -> Records:
+        """Call a function for every candidate and seed; gives the records that it writes."""
+        jobs = [
+            Job(
+                f"{c.title}, {c.epochs} epochs, seed {seed}",
+                function,
+                (folder.path, c, seed, source, goal.name),
+            )
+            for c in group
+            for seed in seeds
+        ]
+        if failures := run_all(jobs, workers, watch, count=True):
+            raise TrainingError(
+                f"{' '.join(failures.values())} What the proof did before is kept: aelab resume "
+                f"{folder.path}."
+            )
+        return {
+            c.name: [folder.retrained(c.name, seed).read_json(record) for seed in seeds]
+            for c in group
+        }
+
+    trials, ranking = results["trials"], results["best"]
+    epochs = space.base.training(search.model).epochs
+    best = [of_trial(space, trials[number], epochs) for number in ranking[: search.proof.top]]
+    others = baselines(space)
+    # The winner and the search's own start again, for the epochs of a trial: luck alone is left.
+    has_start = space.start() is not None and trials[0]["state"] == "complete"
+    again = dict.fromkeys([ranking[0], *([0] if has_start else [])])
+    short = [of_trial(space, trials[number], search.trial_epochs) for number in again]
     candidates = {candidate.name: candidate for candidate in (*best, *others, *short)}
-    records = run(retrain, candidates.values(), "metrics.json")
-    failed = {name: why for name, found in records.items() if (why := _failure(seeds, found))}
+    records = run(retrain, list(candidates.values()), "metrics.json")
+    failed = {
+        name: f"With seed {seed}: {record['reason']}"
+        for name, found in records.items()
+        for seed, record in zip(seeds, found, strict=True)
+        if record["values"] is None
+    }
     best, others = ([c for c in group if c.name not in failed] for group in (best, others))
     if not best:
         raise TrainingError(
@@ -65,7 +89,7 @@ def prove(
         for name, found in records.items()
         if name not in failed
     }
-    sign = 1 if search.goals[0].better == "lower" else -1
+    sign = 1 if goal.better == "lower" else -1
     chosen = min(best, key=lambda candidate: sign * float(np.mean(values[candidate.name])))
     return {
         "seeds": seeds,
@@ -88,56 +112,6 @@ def prove(
         },
         "test": _on_test(run(evaluate_on_test, [chosen, *others], "test.json")),
     }
-
-
-def _run(
-    folder: SearchFolder,
-    search: Search,
-    seeds: Sequence[int],
-    source: Source,
-    workers: int,
-    watch: Watch,
-    function: Callable[..., None],
-    candidates: Iterable[Candidate],
-    record: str,
-) -> Records:
-    """Call a function for every candidate and seed, in processes; gives the records it writes."""
-    candidates, done = list(candidates), 0
-    goals = [goal.name for goal in search.goals]
-    jobs = [
-        Job(
-            f"{c.title}, {c.epochs} epochs, seed {seed}",
-            function,
-            (folder.path, c, seed, source, goals),
-        )
-        for c in candidates
-        for seed in seeds
-    ]
-
-    def count(event: Event) -> None:
-        nonlocal done
-        watch(event)
-        if event.kind == "done":
-            done += 1
-            text = f"Proof: {done} of {len(jobs)} done ({event.job})."
-            watch(Event("proof", "message", text))
-
-    if failures := watch_jobs(jobs, workers, count):
-        raise TrainingError(
-            f"{failures[0]} What the proof did before is kept: aelab resume {folder.path}."
-        )
-    return {
-        c.name: [folder.retrained(c.name, seed).read_json(record) for seed in seeds]
-        for c in candidates
-    }
-
-
-def _failure(seeds: Sequence[int], records: list[dict[str, Any]]) -> str | None:
-    """Why a candidate is out, if it is."""
-    for seed, record in zip(seeds, records, strict=True):
-        if record["values"] is None:
-            return f"With seed {seed}: {record['reason']}"
-    return None
 
 
 def _luck(

@@ -1,7 +1,11 @@
-"""Where trials are kept: Optuna's relational storage, in an SQLite file or a PostgreSQL server."""
+"""Where trials are kept: Optuna's relational storage, in an SQLite file or a PostgreSQL server.
+
+No message repeats a password of an address.
+"""
 
 import contextlib
 import logging
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,11 +16,10 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from aelab.errors import AelabError, RunError, TrainingError, not_installed
-from aelab.search.addresses import parse_address, without_password
 
 RETRIES = 2  # of a trial whose worker died; a trial that kills every worker must come to an end
 SQLITE_WAIT = 60.0  # seconds that a writer waits for another one
@@ -25,6 +28,54 @@ LONGEST_DELAY = 2.0  # seconds between two tries
 # Settings of libpq unless the address has its own: a machine that vanishes closes nothing.
 SERVER_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # our own events report the trials
+
+
+def parse_address(text: str) -> URL:
+    """The address of a database, its scheme ``postgresql`` or ``sqlite``.
+
+    Raises AelabError, which repeats nothing of it: any part may be a piece of a password.
+    """
+    scheme = re.match(r"([\w.+-]+)://", text)
+    name = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
+    if scheme and (found := name.get(scheme[1], scheme[1])) not in ("postgresql", "sqlite"):
+        raise AelabError(
+            f"A search is kept in PostgreSQL (postgresql://user@host/name) or in a file of SQLite "
+            f"(sqlite:///file), not in {found}."
+        )
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url and url.drivername == "sqlite":
+        if not url.host and url.database and url.database != ":memory:":
+            return url.set(database=str(Path(url.database).absolute()))
+    elif url and text.count("@") == (url.username is not None):
+        return url.set(drivername="postgresql")
+    raise AelabError(
+        "This is no address of a database: write postgresql://user@host:port/name or "
+        "sqlite:///file. In a password, @ is written %40, : %3A, / %2F, ? %3F, # %23 and % %25."
+    )
+
+
+def file_address(path: Path) -> str:
+    """The address of a database in a file. Raises AelabError for a path that is not UTF-8."""
+    try:
+        return URL.create("sqlite", database=str(path.absolute())).render_as_string()
+    except UnicodeEncodeError:
+        raise AelabError(
+            f"{path.absolute()} cannot hold a search, since its name is not UTF-8: name another "
+            "--out."
+        ) from None
+
+
+def without_password(url: str | URL) -> str:
+    """The address as it may be written down; libpq finds a password in ~/.pgpass or PGPASSWORD."""
+    found = parse_address(url) if isinstance(url, str) else url
+    return (
+        found._replace(password=None)
+        .difference_update_query(("password", "sslpassword"))
+        .render_as_string()
+    )
 
 
 class Storage(RDBStorage):
@@ -68,14 +119,15 @@ def storage_at(
         storage.engine.dispose()
 
 
-def is_outage(error: StorageInternalError) -> bool:
-    """Whether a transaction failed because its connection broke."""
-    return bool(getattr(error.__cause__, "connection_invalidated", False))
-
-
 def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     local = url.drivername == "sqlite"
     shown = without_password(url)
+    defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
+    # pool_pre_ping: a connection that a restart or a firewall has dropped is made again
+    arguments = {
+        "pool_pre_ping": not local,
+        "connect_args": {"timeout": SQLITE_WAIT} if local else defaults,
+    }
     if local and not create and not Path(str(url.database)).is_file():
         raise RunError(f"There is no database {shown}.")
     try:
@@ -85,7 +137,7 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
                 (url if local else url.set(drivername="postgresql+psycopg")).render_as_string(
                     hide_password=False
                 ),
-                engine_kwargs=_engine(url),
+                engine_kwargs=arguments,
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat if heartbeat else None,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
@@ -104,14 +156,6 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
     else:
         _wait_for_server(storage, url)
     return storage
-
-
-def _engine(url: URL) -> dict[str, Any]:
-    if url.drivername == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_WAIT}}
-    defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
-    # pool_pre_ping: a connection that a restart or a firewall has dropped is made again
-    return {"pool_pre_ping": True, "connect_args": defaults}
 
 
 def _wait_for_server(storage: Storage, url: URL) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,25 +17,24 @@ from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
-from aelab.runs.search import TrialFolders
+from aelab.runs.search import trial_folder
 from aelab.search.config import Search
 from aelab.search.goals import Goal, validation_context
 from aelab.search.space import ResolvedSpace
 from aelab.search.trials import WEIGHTS, WORKER
 from aelab.training.loop import fit
 from aelab.training.records import Epoch
-from aelab.training.settings import Training
 
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """The function that Optuna optimises; a complete trial leaves its weights in ``folders``."""
+    """The function that Optuna optimises; a complete trial leaves a folder in ``weights``."""
 
     search: Search
     space: ResolvedSpace
     data: Data
     send: Send
-    folders: TrialFolders
+    weights: Path
     worker: str
 
     def __call__(self, trial: optuna.Trial) -> list[float]:
@@ -45,13 +45,12 @@ class TrialRunner:
         # A trial that was released and claimed again has been through some epochs already.
         known = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         goals = self.search.goals
-        every_epoch = len(goals) == 1 and goals[0].every_epoch
 
         def after_epoch(model: Autoencoder, epoch: Epoch, epochs: int) -> None:
             if epoch.index == 1:
                 trial.set_user_attr("parameters", model.parameter_count)
             text = f"trial {trial.number}: epoch {epoch.index}/{epochs}"
-            if every_epoch:
+            if self.search.every_epoch:
                 value = goals[0].of(validation_context(model, self.data, experiment))
                 if epoch.index not in known:
                     trial.report(value, epoch.index)
@@ -60,22 +59,11 @@ class TrialRunner:
                 text += f"  {goals[0].format(value)}"
             self.send({"phase": text})
 
-        folder = self.folders.trial(trial.number)
+        folder = trial_folder(self.weights, trial.number)
         epochs = None if "epochs" in self.space.dimensions else self.search.trial_epochs
-        values, _ = train(experiment, self.data, epochs, goals, folder, after_epoch)
+        values = train(experiment, self.data, epochs, goals, folder, after_epoch)
         trial.set_user_attr(WEIGHTS, f"{platform.node()}:{folder.path.absolute()}")
         return values
-
-
-def prepare(experiment: Experiment, data: Data, epochs: int | None) -> tuple[Autoencoder, Training]:
-    """The one model of an experiment, untrained, and its training (None: its own epochs).
-
-    It is never stopped early: what it is compared with has had all its epochs.
-    """
-    [(key, (name, _))] = experiment.by_key.items()
-    changes: dict[str, Any] = {"early_stopping": None} | ({"epochs": epochs} if epochs else {})
-    model = experiment.build(key, data.image_size)
-    return model, experiment.training(name).model_copy(update=changes)
 
 
 def train(
@@ -85,7 +73,7 @@ def train(
     goals: tuple[Goal, ...],
     folder: ModelFolder,
     after_epoch: Callable[[Autoencoder, Epoch, int], None],
-) -> tuple[list[float], float]:
+) -> list[float]:
     """Train the one model of an experiment, evaluate it on validation and write its weights.
 
     Args:
@@ -97,14 +85,18 @@ def train(
         after_epoch: Called with the model, the epoch and the number of epochs.
 
     Returns:
-        The goals' values, and the seconds of the training.
+        The goals' values.
 
     Raises:
         TrainingError: If the loss or a goal is not finite, or memory runs out.
     """
     rows = []
+    [(key, (name, _))] = experiment.by_key.items()
+    # Never stopped early: what it is compared with has had all its epochs.
+    changes: dict[str, Any] = {"early_stopping": None} | ({"epochs": epochs} if epochs else {})
+    config = experiment.training(name).model_copy(update=changes)
     with memory_errors():
-        model, config = prepare(experiment, data, epochs)
+        model = experiment.build(key, data.image_size)
         for epoch in fit(
             model, data, config, seed=experiment.seed, protocol=experiment.pixels,
             device=find_device(experiment.device),
@@ -117,7 +109,7 @@ def train(
     weights = {name: value for name, value in tensors.items() if name.startswith("model/")}
     folder.write_history(rows)
     folder.write("weights.safetensors", safetensors.torch.save(weights))
-    return values, sum(row["seconds"] for row in rows)
+    return values
 
 
 @contextlib.contextmanager

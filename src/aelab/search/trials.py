@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from aelab.errors import AelabError, RunError
@@ -38,8 +39,10 @@ def create_study(
     Raises:
         RunError: If the database has a study of that name.
     """
+    sides = {"lower": StudyDirection.MINIMIZE, "higher": StudyDirection.MAXIMIZE}
+    directions = [sides[goal.better] for goal in search.goals]
     try:
-        study = optuna.create_study(storage=storage, study_name=name, directions=search.directions)
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
         raise RunError(
             f"The database has a study {name} already: name another --study, or join it by "
@@ -114,9 +117,3 @@ def release_trials(study: optuna.Study, storage: Storage, worker: str = "") -> N
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if f"{trial.user_attrs.get(WORKER, '')}/".startswith(worker):
             storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-
-
-def fail_trial(storage: Storage, trial: FrozenTrial, reason: str) -> None:
-    """End a trial whose process died, with the reason."""
-    storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)

@@ -35,7 +35,7 @@ class _Result:
     planned: PlannedRun
     manifest: Mapping[str, Any]  # empty if the run has not been made
     models: Mapping[str, Mapping[str, Any]]  # metrics.json of each model and baseline, by name
-    measures: Mapping[str, Any]  # title, unit, ... of each measure, once the run is finished
+    measures: Mapping[str, Any]  # title, unit, ... of each metric, once the run is finished
 
 
 def compose(study: Study, plan: Sequence[PlannedRun]) -> tuple[dict[str, Any], str]:
@@ -86,19 +86,18 @@ def _read(study: Study, planned: PlannedRun) -> _Result:
     if not path.exists():
         return _Result(planned, {}, {}, {})
     run = Run(path)
-    models = {
-        folder.path.name.partition("-")[0]: folder.read_json("metrics.json")
-        for folder in run.model_folders()
-        if folder.has("metrics.json")
-    }
     wanted = (*planned.models, *planned.baselines)
-    models = {name: record for name, record in models.items() if name in wanted}
+    models = {
+        name: folder.read_json("metrics.json")
+        for folder in run.model_folders()
+        if (name := folder.path.name.partition("-")[0]) in wanted and folder.has("metrics.json")
+    }
     measures = run.metrics()["measures"] if run.has("metrics.json") else {}
     return _Result(planned, run.manifest(), models, measures)
 
 
 def _values(point: Point, results: Sequence[_Result]) -> dict[str, dict[int, dict[str, float]]]:
-    """Model -> seed -> measure -> value, at one point, where they are defined."""
+    """Model -> seed -> metric -> value, at one point, where they are defined."""
     values: dict[str, dict[int, dict[str, float]]] = {}
     for result in (each for each in results if each.planned.point == point):
         for name, record in result.models.items():
@@ -111,7 +110,7 @@ def _values(point: Point, results: Sequence[_Result]) -> dict[str, dict[int, dic
 
 
 def _pairs(point: Point, results: Sequence[_Result]) -> dict[int, Measures]:
-    """Seed -> model -> measure -> value, for the seeds of which a model was evaluated at a point.
+    """Seed -> model -> metric -> value, for the seeds of which a model was evaluated at a point.
 
     A model that the setting does not affect has the values of the base.
     """
@@ -124,7 +123,7 @@ def _pairs(point: Point, results: Sequence[_Result]) -> dict[int, Measures]:
 
 
 def _point(point: Point, results: Sequence[_Result], claims: Sequence[Claim]) -> dict[str, Any]:
-    """Every measure at a point, and the Δ of every claim, with intervals over seeds."""
+    """Every metric at a point, and the Δ of every claim, with intervals over seeds."""
     return {
         "setting": point.setting,
         "value": point.value,
@@ -171,23 +170,22 @@ def _summaries(seeds: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
 
 def _summary(values: Mapping[int, float]) -> dict[str, Any]:
     """Mean and interval over seeds, and the value of each seed."""
-    paired = Paired(tuple(values.values()))
-    interval = paired.interval and dataclasses.asdict(paired.interval)
+    paired = Paired(tuple(values.values())) if values else None
+    interval = paired and paired.interval and dataclasses.asdict(paired.interval)
     return {
         "seeds": {str(seed): value for seed, value in values.items()},
-        "mean": paired.mean,
+        "mean": paired and paired.mean,
         **(interval or dict.fromkeys(("low", "high", "confidence"))),
     }
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
     contrast, paired = decision.contrast, decision.paired
-    nothing: dict[str, Any] = dict.fromkeys(("mean", "low", "high", "confidence"))
     return {
         "claim": decision.claim.model_dump(mode="json") | {"delta": decision.claim.formula},
         **dataclasses.asdict(contrast),
         "margin": contrast.margin,
-        **(_summary(decision.deltas) if paired else nothing | {"seeds": {}}),
+        **_summary(decision.deltas),
         "effect": paired and paired.effect,
         "p": paired and paired.p,
         "holm": decision.holm,
@@ -198,13 +196,14 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _table(results: Sequence[_Result]) -> str:
-    """One line for each measure of each model of each run; numbers to the last digit."""
+    """One line for each metric of each model of each run; numbers to the last digit."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for planned, models in ((result.planned, result.models) for result in results):
+    for result in results:
+        planned = result.planned
         value = format_value(planned.value) if planned.setting else ""
-        for name, record in models.items():
+        for name, record in result.models.items():
             for measure, estimate in record["metrics"].items():
                 if estimate is not None:
                     numbers = [estimate[column] for column in ("value", "low", "high", "n")]

@@ -1,7 +1,7 @@
 """Models of several runs side by side, if their numbers are comparable."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +9,12 @@ from aelab.config.base import flatten
 from aelab.errors import AelabError
 from aelab.runs.run import Run
 
-# What must be the same for two numbers to be comparable. The training sets may differ in size: a
-# smaller one is part of the larger one, and the test images are the same.
-_SAME = {
-    "pixels": "data protocol",
-    "likelihood": "reconstruction term",
-    "split_seed": "seed of the split",
-}
-_SAME_DATA = {
-    "sha256": "SHA-256 of the data",
-    "validation": "number of validation images",
-    "test": "number of test images",
-}
-
 
 @dataclass(frozen=True)
 class Column:
-    """A model of a run; a value is None where the measure is not defined.
+    """A model of a run; a value is None where the metric is not defined.
 
-    A measure that is missing was not evaluated, or not with the classifier of the first run.
+    A metric that is missing was not evaluated, or not with the classifier of the first run.
     """
 
     run: str
@@ -38,17 +25,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models of several runs, measure by measure, and the settings in which the runs differ."""
+    """Models of several runs, metric by metric, and the settings in which the runs differ."""
 
     runs: tuple[str, ...]
     differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
     measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
     columns: tuple[Column, ...]
     notes: tuple[str, ...]  # why values are missing
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain dicts and tuples."""
-        return asdict(self)
 
 
 def compare(*paths: Path | str) -> Comparison:
@@ -66,12 +49,22 @@ def compare(*paths: Path | str) -> Comparison:
     runs = [Run(path) for path in paths]
     metrics = [run.metrics() for run in runs]
     experiments = [run.experiment() for run in runs]
-    names = _names([run.path for run in runs])
+    short = [run.path.resolve().name for run in runs]
+    names = [
+        name if short.count(name) == 1 else str(run.path)
+        for name, run in zip(short, runs, strict=True)
+    ]
     facts = [_facts(*each) for each in zip(experiments, metrics, strict=True)]
-    for name, other in zip(names[1:], facts[1:], strict=True):
-        _require_comparable((names[0], name), (facts[0], other))
+    for name, own in zip(names, facts, strict=True):
+        for what, value in own.items():
+            if (first := facts[0][what]) != value:
+                both = "" if isinstance(value, Mapping) else f" ({first} and {value})"
+                raise AelabError(
+                    f"The numbers of {names[0]} and {name} cannot stand in one column: their "
+                    f"{what} differs{both}."
+                )
     measures = {name: m for record in metrics for name, m in record["measures"].items()}
-    # Older runs do not say which measures depend on the classifier; most of those of generation do.
+    # Older runs do not say which metrics depend on the classifier; most of those of generation do.
     dependent = {
         name
         for record in metrics
@@ -89,7 +82,7 @@ def compare(*paths: Path | str) -> Comparison:
             if classifier != reference:
                 values = {n: v for n, v in values.items() if v is None or n not in dependent}
                 notes[name] = (
-                    f"{name} was measured with another digit classifier ({classifier}) than "
+                    f"{name} was evaluated with another digit classifier ({classifier}) than "
                     f"{names[0]} ({reference}): its values that depend on it are left out."
                 )
             columns.append(Column(name, key, entry["title"], values))
@@ -112,28 +105,18 @@ def differences(experiments: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any
     return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, or their paths where two have the same one."""
-    short = [path.resolve().name for path in paths]
-    return [
-        name if short.count(name) == 1 else str(path)
-        for name, path in zip(short, paths, strict=True)
-    ]
-
-
 def _facts(experiment: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What numbers depend on, by what it is called."""
+    """What must be the same for two numbers to be comparable.
+
+    The training sets may differ in size: a smaller one is part of the larger one, and the test
+    images are the same.
+    """
     data = metrics["data"]
-    of_data = {what: data.get(key, data["counts"].get(key)) for key, what in _SAME_DATA.items()}
-    return {what: experiment[key] for key, what in _SAME.items()} | of_data
-
-
-def _require_comparable(names: tuple[str, str], facts: tuple[dict[str, Any], ...]) -> None:
-    """Raise AelabError if two runs differ in their facts; the sentence names the first one."""
-    for what, first in facts[0].items():
-        if (second := facts[1][what]) != first:
-            values = "" if isinstance(first, Mapping) else f" ({first} and {second})"
-            raise AelabError(
-                f"The numbers of {names[0]} and {names[1]} cannot stand in one column: their "
-                f"{what} differs{values}."
-            )
+    return {
+        "data protocol": experiment["pixels"],
+        "reconstruction term": experiment["likelihood"],
+        "seed of the split": experiment["split_seed"],
+        "SHA-256 of the data": data["sha256"],
+        "number of validation images": data["counts"]["validation"],
+        "number of test images": data["counts"]["test"],
+    }

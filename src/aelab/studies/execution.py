@@ -12,12 +12,10 @@ from aelab.lab.jobs import classifier_job, jobs, untrained
 from aelab.lab.repair import is_whole, repair
 from aelab.lab.report import complete, warner
 from aelab.runs.creation import require_space
-from aelab.runs.pool import Event, Job, Send, Watch, run_all
+from aelab.runs.pool import Event, Job, Send, Watch
 from aelab.runs.run import Run
 from aelab.runs.study import Study
 from aelab.studies.plan import DataFacts, PlannedRun, bytes_of, data_facts, experiment_at, plan_of
-
-Failures = dict[str, dict[str, str]]  # run -> model -> why it failed
 
 
 def check_runs(
@@ -37,7 +35,7 @@ def check_runs(
     facts = data_facts(base, plan, source, found)
     require_space(study.path, bytes_of(base, unmade, found))
     if unmade or any(untrained(run, run.model_keys()) for run in runs):
-        base.settled()
+        base.resolved()
     return source, facts
 
 
@@ -96,25 +94,6 @@ def jobs_of(
         classifiers.setdefault(experiment.train_size, classifier_job(run, source, label))
         models += jobs(run, experiment, source, label, again)
     return [*classifiers.values(), *models]
-
-
-def run_counted(todo: Sequence[Job], workers: int, watch: Watch) -> Failures:
-    """Run the jobs and count them; gives what failed."""
-    ended = 0
-
-    def count(event: Event) -> None:
-        nonlocal ended
-        watch(event)
-        if event.kind in ("done", "failed"):
-            ended += 1
-            text = f"{event.job}: {event.kind}, {ended} of {len(todo)} jobs."
-            watch(Event("study", "message", text))
-
-    failures: Failures = {}
-    for job, why in run_all(todo, workers, count).items():
-        run, _, key = job.rpartition("/")
-        failures.setdefault(run, {})[key] = why
-    return failures
 
 
 def complete_run(send: Send, path: Path) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aelab.config.base import flatten
 from aelab.data.dataset import Data
 from aelab.data.sources import Source
 from aelab.errors import RunError
@@ -14,6 +13,7 @@ from aelab.experiment.settings import Experiment
 from aelab.lab.data import describe, load, require_possible
 from aelab.lab.run import bytes_of_run
 from aelab.runs.study import Study
+from aelab.studies.compare import differences
 from aelab.studies.sweep import BASE, Point
 
 # Settings that may change when a study is extended: it may grow, and its data may move, for their
@@ -71,12 +71,12 @@ def bytes_of(base: Experiment, plan: Sequence[PlannedRun], data: Data) -> int:
 
 def require_same_settings(study: Study, experiment: Experiment) -> Experiment:
     """The settings of the study. Raises RunError if ``experiment`` differs in one that counts."""
-    own = experiment_of(study).settled()
-    there, here = (flatten(each.model_dump(mode="json")) for each in (own, experiment))
+    own = experiment_of(study).resolved()
+    found = differences([each.model_dump(mode="json") for each in (own, experiment)])
     differing = [
-        f"{name}: {there.get(name)} there, {here.get(name)} here"
-        for name in dict.fromkeys([*there, *here])
-        if name not in _MAY_CHANGE and there.get(name) != here.get(name)
+        f"{name}: {there} there, {here} here"
+        for name, (there, here) in found.items()
+        if name not in _MAY_CHANGE
     ]
     if differing:
         raise RunError(

@@ -21,7 +21,7 @@ from aelab.lab.repair import repair
 from aelab.lab.report import rebuild, warner
 from aelab.lab.run import not_evaluated
 from aelab.runs.creation import default_path, require_space
-from aelab.runs.pool import Event, Job, Watch, ignore
+from aelab.runs.pool import Event, Job, Watch, ignore, run_all
 from aelab.runs.study import Study
 from aelab.studies.aggregate import compose
 from aelab.studies.execution import (
@@ -30,12 +30,10 @@ from aelab.studies.execution import (
     existing_runs,
     jobs_of,
     name_of,
-    run_counted,
     unfinished_runs,
 )
 from aelab.studies.plan import (
     DataFacts,
-    PlannedRun,
     bytes_of,
     data_facts,
     missing,
@@ -77,25 +75,38 @@ def run_study(
             "A study compares models of one latent size: give one --latent-dim, and others by "
             "--vary latent-dim=2,16."
         )
-    experiment = experiment.settled()
+    experiment = experiment.resolved()
     settings = [BASE, *points(experiment, vary or {})]
     span = range(experiment.seed, experiment.seed + seeds)
     if out is not None and Study.is_at(out):
-        study, checked = Study(out), None
+        study, facts = Study(out), None
         own = require_same_settings(study, experiment)
     else:
         frozen = list(CLAIMS.values()) if claims is None else claims
-        study, checked = _create(experiment, out, frozen, missing([], experiment, settings, span),
-                                 watch)  # fmt: skip
+        plan = missing([], experiment, settings, span)
+        source, data = open_data(experiment, watch)
+        name = f"{experiment.preset}-study"
+        path = out or default_path(name)
+        facts = data_facts(experiment, plan, source, data)
+        require_space(path, bytes_of(experiment, plan, data))
+        study = Study.create(
+            path,
+            experiment.model_dump(mode="json"),
+            [item.model_dump(mode="json") for item in frozen],
+            default="" if out else name,
+            claims_hash=frozen_hash(frozen),
+            data=describe(data),
+            source=dataclasses.asdict(source),
+        )
     with study.lock():
         _require_frozen(study, claims)
         plan = plan_of(study)
         plan += missing(plan, experiment, settings, span)
-        if checked is None:
+        if facts is None:
             moved = None if experiment.data in (own.data, "auto") else experiment.data
-            checked = check_runs(study, plan, moved)
+            source, facts = check_runs(study, plan, moved)
         study.note(plan=[dataclasses.asdict(planned) for planned in plan])
-        return _finish(study, *checked, workers, watch)
+        return _finish(study, source, facts, workers, watch)
 
 
 @with_workers(lambda **_: Display(None))
@@ -136,12 +147,9 @@ def evaluate_study(
             locks.enter_context(run.lock())
             repair(run, experiment, warner(watch))
             run.begin_evaluation()
-        failures = run_counted(jobs_of(study, runs, source, again=True), workers, watch)
-        if failures:
-            raise not_evaluated(
-                path,
-                {f"{run}/{key}": why for run in failures for key, why in failures[run].items()},
-            )
+        todo = jobs_of(study, runs, source, again=True)
+        if failures := run_all(todo, workers, watch, count=True):
+            raise not_evaluated(path, failures)
         for run, _ in runs:
             run.end_evaluation()
         locks.close()
@@ -173,31 +181,6 @@ def report_study(study: Study, watch: Watch = ignore) -> Path:
     return path
 
 
-def _create(
-    experiment: Experiment,
-    out: Path | None,
-    claims: Sequence[Claim],
-    plan: Sequence[PlannedRun],
-    watch: Watch,
-) -> tuple[Study, tuple[Source, DataFacts]]:
-    """Make the folder of a study with the runs of ``plan``; it, and what ``check_runs`` returns."""
-    source, data = open_data(experiment, watch)
-    name = f"{experiment.preset}-study"
-    path = out or default_path(name)
-    facts = data_facts(experiment, plan, source, data)
-    require_space(path, bytes_of(experiment, plan, data))
-    study = Study.create(
-        path,
-        experiment.model_dump(mode="json"),
-        [item.model_dump(mode="json") for item in claims],
-        default="" if out else name,
-        claims_hash=frozen_hash(claims),
-        data=describe(data),
-        source=dataclasses.asdict(source),
-    )
-    return study, (source, facts)
-
-
 def _require_frozen(study: Study, claims: Sequence[Claim] | None) -> None:
     """Raise RunError if ``claims``, or else those registered, differ from the frozen ones."""
     frozen, digest = read_claims(study.claims(), str(study.path)), study.manifest()["claims_hash"]
@@ -220,16 +203,22 @@ def _finish(study: Study, source: Source, facts: DataFacts, workers: int, watch:
         unfinished = list(unfinished_runs(study, source, facts, watch))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
-        failures = run_counted(jobs_of(study, unfinished, source), workers, watch)
+        failures = run_all(jobs_of(study, unfinished, source), workers, watch, count=True)
+        failed = {job.rpartition("/")[0] for job in failures}
         reports = [
             Job(f"{name_of(study, run)}/report", complete_run, (run.path,))
             for run, _ in unfinished
-            if name_of(study, run) not in failures
+            if name_of(study, run) not in failed
         ]
-        failures |= run_counted(reports, workers, watch)
+        failures |= run_all(reports, workers, watch, count=True)
         for run, _ in unfinished:
-            if failed := failures.get(name_of(study, run)):
-                run.note(status="failed", failures=failed)
+            prefix = f"{name_of(study, run)}/"
+            if own := {
+                job.removeprefix(prefix): why
+                for job, why in failures.items()
+                if job.startswith(prefix)
+            }:
+                run.note(status="failed", failures=own)
     report_study(study, watch)
     study.note(status="failed" if failures else "finished")
     return study

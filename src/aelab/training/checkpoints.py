@@ -59,9 +59,10 @@ def best_epoch(rows: list[dict[str, Any]]) -> int:
     return best
 
 
-def write_best(folder: ModelFolder, state: State) -> None:
-    """Write the weights of the best epoch so far, for a training with early stopping."""
-    folder.write("best.safetensors", _weights(state.tensors))
+def write_weights(folder: ModelFolder, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Write the weights among the tensors of a state."""
+    weights = {key: value for key, value in tensors.items() if key.startswith("model/")}
+    folder.write(name, safetensors.torch.save(weights))
 
 
 def write_final(
@@ -70,15 +71,8 @@ def write_final(
     """Write the final weights, those of the last epoch or, with early stopping, of the best one."""
     if config.early_stopping:
         last = folder.tensors("best.safetensors")
-    folder.write("weights.safetensors", _weights(last))
+    write_weights(folder, "weights.safetensors", last)
     return last
-
-
-def _weights(tensors: Mapping[str, Tensor]) -> bytes:
-    data: bytes = safetensors.torch.save(
-        {name: value for name, value in tensors.items() if name.startswith("model/")}
-    )
-    return data
 
 
 def write_state(folder: ModelFolder, state: State, rows: list[dict[str, Any]]) -> None:
@@ -96,9 +90,9 @@ def newest_state(
     A checkpoint that is damaged or that ``fits`` refuses is skipped.
     """
     warnings: list[str] = []
-    for epoch in reversed(folder.checkpoints()):
+    for epoch, name in reversed(folder.checkpoints().items()):
         try:
-            tensors = folder.checkpoint(epoch)
+            tensors = folder.tensors(name)
             history = tensors.pop(_HISTORY, None)  # before format 2 it was in the folder only
             rows = folder.history()[:epoch] if history is None else _rows(history, epoch)
             state = State(epoch, tensors)
@@ -114,18 +108,11 @@ def newest_state(
 def _rows(history: Tensor, epoch: int) -> list[dict[str, Any]]:
     """The history in a checkpoint. Raises RunError if it is none, whatever the checksum says."""
     try:
-        rows = json.loads(bytes(history.numpy()))
-    except (ValueError, TypeError, RecursionError):
-        rows = None
-    if not isinstance(rows, list) or list(map(_epoch, rows)) != list(range(1, epoch + 1)):
-        raise RunError(f"The checkpoint of epoch {epoch} holds no history.")
-    return rows
-
-
-def _epoch(row: Any) -> int | None:
-    """The epoch of a record of the history; None if it is no record."""
-    try:
-        float(row["seconds"]), float(row["validation"]["total"]), row["validation"]["weights"]
-        return int(row["epoch"])
-    except (TypeError, ValueError, KeyError):
-        return None
+        rows: list[dict[str, Any]] = json.loads(bytes(history.numpy()))
+        for row in rows:
+            float(row["seconds"]), float(row["validation"]["total"]), row["validation"]["weights"]
+        if [int(row["epoch"]) for row in rows] == list(range(1, epoch + 1)):
+            return rows
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise RunError(f"The checkpoint of epoch {epoch} holds no history.")

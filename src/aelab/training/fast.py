@@ -2,13 +2,15 @@
 
 At batch 64 on a CPU a step of autograd spends a third of its time outside the matrix products:
 fresh 200 kB temporaries cost page faults, one function runs after another over the same pixels,
-and Adam walks over eight tensors. Here every array and every view is made once, and all
-parameters lie in one flat vector. docs/performance.md has the figures.
+and Adam walks over eight tensors. Here every array and every view is made once, and the
+parameters lie in two flat vectors: the encoder's weights, and the rest. docs/performance.md has the
+figures.
 
 Shape legend: B images of a batch, D pixels, H hidden units, Z latent dimensions.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, final
@@ -96,7 +98,7 @@ def _is_dense(network: nn.Module) -> bool:
 class FusedStep:
     """Forward and backward pass of reconstruction + weight · KL of a dense network, by hand.
 
-    The model stays usable: its parameters become views of one flat parameter. The same seed and
+    The model stays usable: its parameters become views of two flat ones. The same seed and
     number of threads give the same bits.
     """
 
@@ -122,52 +124,47 @@ class FusedStep:
             for stack in stacks
             for place in range(0, len(stack), 2)
         ]
-        self.flat = self._flatten()
+        self.terms: tuple[str, ...] = (
+            ("reconstruction", "kl") if self.gaussian else ("reconstruction",)
+        )
+        self.parameters: dict[str, nn.Parameter] = {}
+        self.encoder_weights = ["encoder weights"]
+        self.layouts: dict[str, dict[str, tuple[slice, torch.Size]]] = {}
+        self._flatten()
         self.weights = [layer.weight.detach() for layer in self.layers]
         self.transposed = [weight.t() for weight in self.weights]
         self.biases = [layer.bias.detach() for layer in self.layers]
         self.buffers: dict[int, _Buffers] = {}
         self.term_weights: Mapping[str, float] = {}
 
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The names of the terms."""
-        return ("reconstruction", "kl") if self.gaussian else ("reconstruction",)
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The one flat parameter; its padding stays zero."""
-        yield "flat", self.flat
-
-    def encoder_weights(self, name: str) -> list[slice]:  # noqa: ARG002
-        """The first of each pair of weight and bias, up to the layer that gives the code."""
-        return self.slots[: 2 * (self.head + 1) : 2]
-
-    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
         """Each parameter's stretch in its own shape; the padding is nobody's."""
         return {
-            own: values[slot][: tensor.numel()].view(tensor.shape)
-            for own, tensor, slot in zip(self.names, self.tensors, self.slots, strict=True)
+            own: values[slot][: math.prod(shape)].view(shape)
+            for own, (slot, shape) in self.layouts[name].items()
         }
 
-    def _flatten(self) -> nn.Parameter:
+    def _flatten(self) -> None:
+        """Make the model's parameters views of two flat ones, whose padding stays zero."""
+        names: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
         tensors = [part for layer in self.layers for part in (layer.weight, layer.bias)]
-        name_of: dict[Tensor, str] = {
-            parameter: name for name, parameter in self.model.named_parameters()
-        }
-        self.names, self.tensors = [name_of[tensor] for tensor in tensors], tensors
-        sizes = [-(-tensor.numel() // _ALIGN) * _ALIGN for tensor in tensors]
-        starts = accumulate(sizes, initial=0)
-        self.slots = [slice(a, a + size) for a, size in zip(starts, sizes, strict=False)]
-        flat = nn.Parameter(torch.zeros(sum(sizes)))
-        self.gradient = flat.grad = torch.zeros(sum(sizes))
-        self.gradients = []
-        for tensor, values, slot in zip(
-            tensors, flat.detach().split(sizes), self.gradient.split(sizes), strict=True
-        ):
-            view = values[: tensor.numel()].view(tensor.shape)
-            tensor.data = view.copy_(tensor.detach())
-            self.gradients.append(slot[: tensor.numel()].view(tensor.shape))
-        return flat
+        scaled = tensors[: 2 * (self.head + 1) : 2]
+        of_gradients: dict[Tensor, Tensor] = {}
+        for group in self.encoder_weights[0], "rest":
+            members = [t for t in tensors if any(t is s for s in scaled) == (group != "rest")]
+            sizes = [-(-tensor.numel() // _ALIGN) * _ALIGN for tensor in members]
+            starts = accumulate(sizes, initial=0)
+            self.layouts[group] = {
+                names[tensor]: (slice(start, start + size), tensor.shape)
+                for tensor, start, size in zip(members, starts, sizes, strict=False)
+            }
+            flat = self.parameters[group] = nn.Parameter(torch.zeros(sum(sizes)))
+            flat.grad = torch.zeros(sum(sizes))
+            values, gradients = (self.parts(group, t) for t in (flat.detach(), flat.grad))
+            for tensor in members:
+                tensor.data = values[names[tensor]].copy_(tensor.detach())
+                of_gradients[tensor] = gradients[names[tensor]]
+        self.gradients = [of_gradients[tensor] for tensor in tensors]
 
     def _buffers_for(self, size: int) -> _Buffers:
         if size not in self.buffers:
@@ -189,11 +186,6 @@ class FusedStep:
         self.term_weights = self.model.weights(epoch)
         self._backward(b, x_BD)
         return torch.stack(sums)
-
-    def gradient_norm(self) -> Tensor:
-        """Of the gradient that the last step left."""
-        norm: Tensor = torch.linalg.vector_norm(self.gradient)
-        return norm
 
     def _forward(self, b: _Buffers, x_BD: Tensor, generator: torch.Generator) -> None:
         for i, (input_BH, before_BH) in enumerate(zip([x_BD, *b.inputs], b.before, strict=True)):

@@ -22,7 +22,7 @@ from aelab.training.optimizer import Adam
 from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
 from aelab.training.state import not_finite, restore, tensors_of
-from aelab.training.steps import Step, make_step
+from aelab.training.steps import Step, gradient_norm, make_step
 
 VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
 NORM_EVERY = 8  # steps: the norm of the gradient takes 3% of a step
@@ -69,8 +69,8 @@ def fit(
     )
     step = make_step(model)
     optimizer = Adam(
-        step.named_parameters(), config.weight_decay,
-        scaled_rows=step.encoder_weights, lr_scale=config.encoder_rate,
+        step.parameters, config.weight_decay,
+        scaled=step.encoder_weights, lr_scale=config.encoder_rate,
     )  # fmt: skip
     present = Batches(train_u8, protocol)
     if start is not None:
@@ -83,7 +83,7 @@ def fit(
         validation = mean_loss(model, validation_u8, validation_labels, seed, protocol, index + 1)
         where = f"after epoch {index + 1}"
         if not math.isfinite(validation.total):
-            raise not_finite("validation total", where, optimizer.rate)
+            raise not_finite("The validation total", where, optimizer.rate)
         yield Epoch(
             index=index + 1,
             train=train,
@@ -147,7 +147,7 @@ def _train_epoch(
             sums_ST = sums_T.new_empty(len(batches), len(sums_T))
         sums_ST[number] = sums_T
         if number % NORM_EVERY == 0 or number + 1 == len(batches):
-            norms_S[len(normed)] = step.gradient_norm()
+            norms_S[len(normed)] = gradient_norm(step)
             normed.append(number)
         # In a warm-up the first step must not have rate 0: it counts as done.
         ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
@@ -203,4 +203,4 @@ def _require_finite(
     if len(bad):
         row, column = bad[0].tolist()
         where = f"at step {steps[row] + 1} of epoch {index + 1}"
-        raise not_finite(names[column], where, rate)
+        raise not_finite(f"The {names[column]}", where, rate)

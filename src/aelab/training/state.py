@@ -1,6 +1,5 @@
 """Model and optimizer as named tensors, and back."""
 
-import copy
 from collections.abc import Mapping
 
 import torch
@@ -10,13 +9,13 @@ from aelab.errors import TrainingError
 from aelab.models import Autoencoder
 from aelab.training.optimizer import Adam
 from aelab.training.records import State
-from aelab.training.steps import Step, make_step
+from aelab.training.steps import Step
 
 
 def not_finite(what: str, where: str, rate: float) -> TrainingError:
     """The error of a loss, gradient or weight that is not finite."""
     return TrainingError(
-        f"The {what} is not finite {where} with learning rate {rate:g}: start another run with a "
+        f"{what} is not finite {where} with learning rate {rate:g}: start another run with a "
         "lower learning rate or with --*.warmup-epochs."
     )
 
@@ -28,7 +27,7 @@ def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> d
     """
     weights = {f"model/{name}": value for name, value in model.state_dict().items()}
     if not all(value.isfinite().all() for value in weights.values()):
-        raise not_finite("weights", where, optimizer.rate)
+        raise not_finite("A weight", where, optimizer.rate)
     state = _optimizer_tensors(step, optimizer)
     return {name: value.detach().cpu().clone() for name, value in (weights | state).items()}
 
@@ -56,9 +55,10 @@ def fits(model: Autoencoder, state: State) -> bool:
 
     A checksum says that a file is as it was written, not which training wrote it.
     """
-    twin = copy.deepcopy(model)
-    step = make_step(twin)
-    expected = tensors_of(twin, step, Adam(step.named_parameters()), "at the start")
+    expected = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for name, value in model.named_parameters():
+        expected |= {f"optimizer/{moment}/{name}": value for moment in ("exp_avg", "exp_avg_sq")}
+        expected[f"optimizer/step/{name}"] = torch.zeros(())
     return _shapes(expected) == _shapes(state.tensors)
 
 

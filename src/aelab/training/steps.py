@@ -3,7 +3,7 @@
 Both give the same gradients (tests/test_steps.py); :func:`make_step` chooses one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol, final
 
 import torch
@@ -17,20 +17,10 @@ from aelab.training.fast import FusedStep
 class Step(Protocol):
     """Computes the gradient of a batch in the parameters, and returns the loss terms."""
 
+    terms: tuple[str, ...]  # their names, known after the first batch
     term_weights: Mapping[str, float]  # of the terms of the last batch
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The names of the terms, known after the first batch."""
-        ...
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The parameters that the optimizer trains; the model's weights are views of them."""
-        ...
-
-    def encoder_weights(self, name: str) -> list[slice]:
-        """The rows of a parameter that are weights of the encoder, without biases."""
-        ...
+    parameters: dict[str, nn.Parameter]  # what is optimised; the weights are views of them
+    encoder_weights: list[str]  # which of them are weights of the encoder, without biases
 
     def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
         """Views of ``values``, which has a parameter's shape, by the model's own names."""
@@ -40,14 +30,16 @@ class Step(Protocol):
         """Sums of the terms over the batch, ``(T,)``."""
         ...
 
-    def gradient_norm(self) -> Tensor:
-        """The norm of the gradient of the last batch."""
-        ...
-
 
 def make_step(model: Autoencoder) -> Step:
     """The fastest step that computes the model's own loss."""
     return FusedStep(model) if FusedStep.fits(model) else AutogradStep(model)
+
+
+def gradient_norm(step: Step) -> Tensor:
+    """The norm of the gradient of the last batch."""
+    gradients = [p.grad for p in step.parameters.values() if p.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients)
 
 
 @final
@@ -56,22 +48,14 @@ class AutogradStep:
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
+        self.terms: tuple[str, ...] = ()
         self.term_weights: Mapping[str, float] = {}
-        self._terms: tuple[str, ...] = ()
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The names of the terms, known after the first batch."""
-        return self._terms
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The model's own parameters."""
-        return self.model.named_parameters()
-
-    def encoder_weights(self, name: str) -> list[slice]:
-        """All rows or none."""
-        is_weight = self.model.get_parameter(name).dim() > 1
-        return [slice(None)] if is_weight and name.startswith("encoder.") else []
+        self.parameters = dict(model.named_parameters())
+        self.encoder_weights = [
+            name
+            for name, p in self.parameters.items()
+            if p.dim() > 1 and name.startswith("encoder.")
+        ]
 
     def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
         """The parameter itself."""
@@ -83,10 +67,5 @@ class AutogradStep:
         terms = means(loss.terms)
         self.model.zero_grad(set_to_none=True)
         weighted_total(terms, loss.weights).backward()
-        self._terms, self.term_weights = tuple(terms), loss.weights
+        self.terms, self.term_weights = tuple(terms), loss.weights
         return torch.stack([term.detach() * len(batch.x) for term in terms.values()])
-
-    def gradient_norm(self) -> Tensor:
-        """The norm of the gradient of the last batch."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        return torch.nn.utils.get_total_norm(gradients)
