@@ -155,7 +155,7 @@ def test_what_a_script_registers_is_found_if_it_has_a_guard(tmp_path: Path) -> N
     assert len(done.stdout.splitlines()) == 1
 
 
-@with_workers(lambda **_: Display(()))
+@with_workers(Display)
 def say(what: str, watch: Watch = lambda event: None) -> str:  # noqa: ARG005
     watch(Event("job", "message", what))
     return what

@@ -252,7 +252,7 @@ def test_arrays_and_history_round_trip(run: Run) -> None:
     assert folder.history() == []
     folder.write_history([{"epoch": 1}, {"epoch": 2}])
     assert run.history("ae-2") == [{"epoch": 1}, {"epoch": 2}]
-    folder.write_arrays({"a/b": np.arange(3)})
+    folder.write_arrays({"a/b": np.arange(3)}, {})
     np.testing.assert_array_equal(run.arrays("ae-2")["a/b"], np.arange(3))
 
 

@@ -528,7 +528,7 @@ def test_every_shape_of_study_has_a_strict_page(shape: str, tmp_path: Path) -> N
 
 
 def test_many_jobs_are_shown_as_they_come_and_go(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display(None) as display:
+    with Display() as display:
         row = {"train": {"total": 9.0}, "validation": {"total": 8.0}, "images_per_second": 1.0}
         for job in ("seed-0/ae-3", "seed-1/ae-3"):
             display.watch(Event(job, "started"))

@@ -1,17 +1,15 @@
 """The commands: parse, call, print.
 
-Torch is imported inside a command only, also by a name of the public API, ``aelab.run_lab``.
+What needs torch is imported inside a command only, so that ``aelab --help`` does not wait for it.
 """
 
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-import aelab
 from aelab.cli.options import (
     WORKERS,
     Bare,
@@ -38,6 +36,9 @@ from aelab.errors import TrainingError
 
 if TYPE_CHECKING:
     from aelab.console.progress import Display
+    from aelab.runs.run import Run
+    from aelab.runs.search import SearchFolder
+    from aelab.runs.study import Study
 
 RunFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(help="The folder of the run.")]]
 Printed = Annotated[Output, Bare]
@@ -46,26 +47,30 @@ PLAIN = Output()
 
 def run(arguments: list[str]) -> None:
     """Train, evaluate and compare models; writes a report."""
+    from aelab.lab.run import run_lab
+
     experiment, options = experiment_and(RunOptions, "run", arguments, run.__doc__)
-    with _display(experiment.by_key, options) as display:
-        done = aelab.run_lab(experiment, options.out, options.workers, display.watch)
+    with _display(options) as display:
+        done = run_lab(experiment, options.out, options.workers, display.watch)
     print_results(done, options)
 
 
 def study(arguments: list[str]) -> None:
     """Train many paired seeds and decide claims; writes a report."""
+    from aelab.claims.claim import load_claims
+    from aelab.studies.study import run_study
     from aelab.studies.sweep import parse as axes
 
     experiment, options = experiment_and(
         StudyOptions, "study", arguments, study.__doc__, latent_dim=(16,)
     )
-    claims = aelab.load_claims(options.claims) if options.claims else None
-    with _display(None, options) as display:
-        done = aelab.run_study(
+    claims = load_claims(options.claims) if options.claims else None
+    with _display(options) as display:
+        done = run_study(
             experiment, options.out, seeds=options.seeds, vary=axes(options.vary), claims=claims,
             workers=options.workers, watch=display.watch,
         )  # fmt: skip
-    _finish_study(done, options)
+    _finish(done, options)
 
 
 @command
@@ -77,20 +82,22 @@ def compare(
 ) -> None:
     """Show runs side by side, and the settings in which they differ."""
     from aelab.cli.tables import comparison_table
+    from aelab.studies.compare import compare as compare_runs
 
-    found = aelab.compare(*runs)
+    found = compare_runs(*runs)
     print_or_json(asdict(found), output, lambda _: comparison_table(found))
 
 
 def search(arguments: list[str]) -> None:
     """Search the best settings of a model, and prove them with new seeds."""
     from aelab.cli.search_options import SearchOptions
+    from aelab.search import run_search
 
     experiment, options = experiment_and(
         SearchOptions, "search", arguments, search.__doc__, table="search"
     )
-    with _display(None, options, trials=True) as display:
-        done = aelab.run_search(
+    with _display(options, trials=True) as display:
+        done = run_search(
             options.search, experiment, options.out, options.workers, display.watch, options.shared
         )
     print_results(done, options)
@@ -103,7 +110,7 @@ def worker(arguments: list[str]) -> None:
     from aelab.search.cluster import join_search
 
     options = parse(WorkerOptions, "worker", arguments, worker.__doc__)
-    with _display(None, options, trials=True) as display:
+    with _display(options, trials=True) as display:
         done = join_search(options.storage, options.study, watch=display.watch, **options.place)
     print_or_json(done, options, print_trials)
 
@@ -111,30 +118,44 @@ def worker(arguments: list[str]) -> None:
 @command
 def resume(path: RunFolder, options: Annotated[ResumeOptions, Bare]) -> None:
     """Continue an interrupted run, study or search."""
-    from aelab.runs.search import SearchFolder
+    from aelab.lab.run import resume as resume_run
+    from aelab.runs.search import SearchFolder, open_folder
+    from aelab.runs.study import Study
+    from aelab.search import resume_search
+    from aelab.studies.study import resume_study
 
-    if SearchFolder.is_at(path):
-        with _display(None, options, trials=True) as display:
-            done = aelab.resume_search(
-                path, options.workers, display.watch, options.data, options.storage
-            )
-        print_results(done, options)
-    else:
-        _repeat(aelab.resume, aelab.resume_study, path, options)
+    found, workers = open_folder(path), options.workers or WORKERS
+    with _display(options, trials=isinstance(found, SearchFolder)) as display:
+        if isinstance(found, SearchFolder):
+            resume_search(path, options.workers, display.watch, options.data, options.storage)
+        elif isinstance(found, Study):
+            resume_study(path, workers, display.watch, options.data)
+        else:
+            resume_run(path, workers, display.watch, options.data)
+    _finish(found, options)
 
 
 @command
 def evaluate(path: RunFolder, options: Annotated[EvaluateOptions, Bare]) -> None:
     """Evaluate the trained models of a run or study again; a new report."""
-    if not options.ais:
-        _repeat(aelab.evaluate, aelab.evaluate_study, path, options)
-        return
     from aelab.cli.tables import annealing_table
     from aelab.lab.run import check_likelihood
+    from aelab.lab.run import evaluate as evaluate_run
+    from aelab.runs.run import Run
+    from aelab.runs.study import Study
+    from aelab.studies.study import evaluate_study
 
-    with _display((), options) as display:
-        found = check_likelihood(aelab.Run(path), options.workers, display.watch, options.data)
-    print_or_json(found, options, annealing_table)
+    if options.ais:
+        run = Run(path)
+        with _display(options) as display:
+            bounds = check_likelihood(run, options.workers, display.watch, options.data)
+        print_or_json(bounds, options, annealing_table)
+        return
+    found = Study(path) if Study.is_at(path) else Run(path)
+    again = evaluate_study if isinstance(found, Study) else evaluate_run
+    with _display(options) as display:
+        again(path, options.workers, display.watch, options.data)
+    _finish(found, options)
 
 
 @command
@@ -143,14 +164,17 @@ def report(path: RunFolder, output: Printed) -> None:
     from aelab.lab.report import rebuild
     from aelab.report.search import build_search_report
     from aelab.runs.search import SearchFolder, open_folder
+    from aelab.runs.study import Study
     from aelab.studies.study import rebuild_study
 
     found = open_folder(path)
-    if isinstance(found, SearchFolder):
-        build_search_report(found)
-    else:
-        with _display((), output) as display:
-            (rebuild if isinstance(found, aelab.Run) else rebuild_study)(path, display.watch)
+    with _display(output) as display:
+        if isinstance(found, SearchFolder):
+            build_search_report(found)
+        elif isinstance(found, Study):
+            rebuild_study(path, display.watch)
+        else:
+            rebuild(path, display.watch)
     print_results(found, output, tables=isinstance(found, SearchFolder))
 
 
@@ -175,7 +199,10 @@ def presets(
 @command
 def export(path: RunFolder, options: Annotated[ExportOptions, Bare]) -> None:
     """Write trained models as ONNX, safetensors or folders for the Hub."""
-    done = aelab.export_models(aelab.Run(path), options.format, options.out, *options.models)
+    from aelab.lab.run import export_models
+    from aelab.runs.run import Run
+
+    done = export_models(Run(path), options.format, options.out, *options.models)
     say(str(done))
 
 
@@ -186,8 +213,9 @@ def explore(path: RunFolder, options: Annotated[ExploreOptions, Bare]) -> None:
 
     from aelab.explorer import serve
     from aelab.lab.report import explorer_page
+    from aelab.runs.run import Run
 
-    page = explorer_page(aelab.Run(path), options.data)
+    page = explorer_page(Run(path), options.data)
     if options.serve:
         serve(page, options.port, say)
     else:
@@ -229,30 +257,16 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def _repeat(
-    of_run: Callable[..., "aelab.Run"],
-    of_study: Callable[..., "aelab.Study"],
-    path: Path,
-    options: EvaluateOptions | ResumeOptions,
-) -> None:
-    is_study, workers = aelab.Study.is_at(path), options.workers or WORKERS
-    with _display(None if is_study else aelab.Run(path).model_keys(), options) as display:
-        done = (of_study if is_study else of_run)(path, workers, display.watch, options.data)
-    if isinstance(done, aelab.Study):
-        _finish_study(done, options)
-    else:
-        print_results(done, options)
-
-
-def _finish_study(done: "aelab.Study", output: Output) -> None:
+def _finish(done: "Run | Study | SearchFolder", output: Output) -> None:
     print_results(done, output)
-    if failures := done.results()["failures"]:
+    failures = done.record()["failures"] if done.kind == "study" else ()
+    if failures:
         raise TrainingError(
             f"{len(failures)} of the models of {done.path} failed: aelab resume tries them again."
         )
 
 
-def _display(keys: Iterable[str] | None, output: Output, *, trials: bool = False) -> "Display":
+def _display(output: Output, *, trials: bool = False) -> "Display":
     from aelab.console.progress import Display
 
-    return Display(keys, trials=trials, quiet=output.quiet, stderr=output.json_)
+    return Display(trials=trials, quiet=output.quiet, stderr=output.json_)

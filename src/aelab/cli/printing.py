@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-import aelab  # torch is not imported here, so that aelab doctor can report its absence
 from aelab.cli.options import Output
 from aelab.console.streams import console
 
 if TYPE_CHECKING:
+    from aelab.runs.run import Run
     from aelab.runs.search import SearchFolder
+    from aelab.runs.study import Study
 
 
 def say(text: str, error: bool = False) -> None:
@@ -29,18 +30,10 @@ def print_or_json(found: Any, output: Output, print_it: Callable[[Any], None]) -
         print_it(found)
 
 
-def print_results(
-    done: "aelab.Run | aelab.Study | SearchFolder", output: Output, tables: bool = True
-) -> None:
+def print_results(done: "Run | Study | SearchFolder", output: Output, tables: bool = True) -> None:
     """Print the main results of a run, study or search, its report and folder; or all as JSON."""
     if output.json_:
-        if isinstance(done, aelab.Run):
-            results = done.metrics()
-        elif isinstance(done, aelab.Study):
-            results = done.results()
-        else:
-            results = {"proof": done.proof()} | done.results()
-        say(json.dumps({done.kind: str(done.path)} | results, indent=1))
+        say(json.dumps({done.kind: str(done.path)} | done.record(), indent=1))
         return
     if not output.quiet:
         if tables:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -16,21 +16,18 @@ QUIET_SECONDS = 10.0  # without a terminal: the shortest time between two lines 
 
 
 class Display:
-    """Shows the events of a run: bars on a terminal, lines elsewhere, warnings always.
+    """Shows the events of jobs: bars of those that run on a terminal, lines elsewhere.
 
     Args:
-        keys: The jobs that have a bar; None for a study, where only the running jobs have one.
         trials: The jobs run the trials of a search: each has its state, and no bar.
         quiet: Print nothing but warnings and failures.
         stderr: Print to stderr.
     """
 
-    def __init__(
-        self, keys: Iterable[str] | None, *, trials: bool = False, quiet: bool = False,
-        stderr: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, *, trials: bool = False, quiet: bool = False, stderr: bool = False) -> None:
         self.console = console(quiet=quiet, stderr=stderr)
         self.errors = console(stderr=True)
+        self.trials = trials
         self.console.soft_wrap = trials  # a trial is one line, also in a file
         self.live = self.console.is_terminal
         bar = BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} epochs")
@@ -42,8 +39,7 @@ class Display:
             console=self.console,
             disable=quiet or not self.live,
         )
-        self.only_running = keys is None
-        self.bars = {key: self._bar(key, "waiting") for key in keys or ()}
+        self.bars: dict[str, TaskID] = {}  # of the jobs that run
         self.printed: dict[str, float] = {}  # when a line of a job was last printed
 
     def __enter__(self) -> Self:
@@ -58,36 +54,28 @@ class Display:
     ) -> None:
         self.progress.stop()
 
-    def _bar(self, key: str, state: str) -> TaskID:
-        return self.progress.add_task(key, total=1, state=state, start=False)
-
     def watch(self, event: Event) -> None:
         """Show one event."""
-        if self.only_running and event.kind == "started":
-            self.bars[event.job] = self._bar(event.job, "starting")
-        self._show(event)
-        if self.only_running and event.kind in ("done", "failed") and event.job in self.bars:
-            self.progress.remove_task(self.bars.pop(event.job))
-
-    def _show(self, event: Event) -> None:
-        content = event.content
-        if event.kind == "failed":
-            self._state(event.job, "failed")
-            self.errors.print(f"{event.job}: {content}", style="red")
-        elif event.kind == "done":
-            self._state(event.job, "done", last=True)
-        elif event.kind == "started":
-            self._state(event.job, "starting")
+        job, content = event.job, event.content
+        if event.kind == "started":
+            self.bars[job] = self.progress.add_task(job, total=1, state="starting", start=False)
+        elif event.kind in ("done", "failed"):
+            if job in self.bars:
+                self.progress.remove_task(self.bars.pop(job))
+            if event.kind == "failed":
+                self.errors.print(f"{job}: {content}", style="red")
+            elif self.live and not self.trials:
+                self.console.print(f"{job}: done", style="dim")
         elif isinstance(content, str):
             self.console.print(content)
         elif "epoch" in content:
-            self._epoch(event.job, content)
+            self._epoch(job, content)
         elif "resumed" in content:
-            self.console.print(f"{event.job}: resumed after epoch {content['resumed']}.")
+            self.console.print(f"{job}: resumed after epoch {content['resumed']}.")
         elif "warning" in content:
-            self.errors.print(f"{event.job}: {content['warning']}", style="yellow")
-        else:
-            self._state(event.job, content["phase"])
+            self.errors.print(f"{job}: {content['warning']}", style="yellow")
+        elif job in self.bars:
+            self.progress.update(self.bars[job], state=content["phase"])
 
     def _epoch(self, job: str, content: dict[str, Any]) -> None:
         row = content["row"]
@@ -103,25 +91,16 @@ class Display:
             self.printed[job] = time.monotonic()
             self.console.print(f"{job}: epoch {content['epoch']}/{content['epochs']}  {state}")
 
-    def _state(self, job: str, state: str, last: bool = False) -> None:
-        if job in self.bars:
-            self.progress.update(self.bars[job], state=state)
-            if last:
-                [total] = [t.total for t in self.progress.tasks if t.id == self.bars[job]]
-                self.progress.update(self.bars[job], completed=total)
-        elif self.live and not last:
-            self.console.print(f"{job}: {state}", style="dim")
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def with_workers(display: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def with_workers(display: Callable[[], Display]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a function whose jobs run in worker processes.
 
     The workers are checked first. Without a ``watch``, progress is shown on a terminal and in a
-    notebook, by the display that ``display`` makes of the function's arguments.
+    notebook, by what ``display`` gives.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -133,7 +112,7 @@ def with_workers(display: Callable[..., Any]) -> Callable[[Callable[P, T]], Call
             out, given = console(), signature.bind(*args, **kwargs).arguments
             if "watch" in given or not (out.is_terminal or out.is_jupyter):
                 return function(*args, **kwargs)
-            with display(**given) as shown:
+            with display() as shown:
                 kwargs["watch"] = shown.watch
                 return function(*args, **kwargs)
 

@@ -25,7 +25,7 @@ from aelab.runs.run import Run
 BYTES_OF_RESULTS = 10_000_000  # arrays, figures and pages of a model
 
 
-@with_workers(lambda experiment, **_: Display(experiment.by_key))
+@with_workers(Display)
 def run_lab(
     experiment: Experiment,
     out: Path | None = None,
@@ -66,7 +66,7 @@ def run_lab(
         return _finish(run, experiment, source, workers, watch)
 
 
-@with_workers(lambda path, **_: Display(Run(path).model_keys()))
+@with_workers(Display)
 def resume(
     path: Path,
     workers: int = 2,
@@ -89,7 +89,7 @@ def resume(
         return _finish(run, experiment, source, workers, watch)
 
 
-@with_workers(lambda path, **_: Display(Run(path).model_keys()))
+@with_workers(Display)
 def evaluate(
     path: Path,
     workers: int = 2,
@@ -159,7 +159,7 @@ def _prepare(run: Run, experiment: Experiment, data: str | None, watch: Watch) -
     return source
 
 
-@with_workers(lambda **_: Display(()))
+@with_workers(Display)
 def check_likelihood(
     run: Run,
     workers: int = 2,

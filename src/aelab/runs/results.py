@@ -4,6 +4,7 @@ import contextlib
 import errno
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ _COMMANDS = {
 }
 
 
-class ResultFolder(Folder):
+class ResultFolder(Folder, ABC):
     """The folder of a run, a study or a search: an experiment, its results and their report."""
 
     kind: ClassVar[str]
@@ -82,6 +83,10 @@ class ResultFolder(Folder):
                     path = default_path(default)  # another process has taken the one before
         except OSError as error:
             raise RunError(f"Cannot make the run folder {path}: {error.strerror}.") from None
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """All results, as ``--json`` prints them."""
 
     def experiment(self) -> dict[str, Any]:
         """The experiment, as plain settings."""

@@ -39,6 +39,10 @@ class Run(ResultFolder):
         """All metrics; docs/run-folder.md describes their shape."""
         return self.read_json("metrics.json")
 
+    def record(self) -> dict[str, Any]:
+        """All results: the metrics."""
+        return self.metrics()
+
     def model_keys(self) -> list[str]:
         """The models of the run, such as ``ae-16``, in the experiment's order."""
         experiment = self.experiment()

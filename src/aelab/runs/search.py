@@ -37,6 +37,10 @@ class SearchFolder(ResultFolder):
         """The trials and what they say; see docs/hyperparameters.md for the shape."""
         return self.read_json("results.json")
 
+    def record(self) -> dict[str, Any]:
+        """All results, and the proof if there is one."""
+        return {"proof": self.proof()} | self.results()
+
     def retrained(self, name: str, seed: int) -> ModelFolder:
         """What a setting, trained anew with a fresh seed, has left."""
         return ModelFolder(self.own(f"proof/{name}/seed-{seed}"))

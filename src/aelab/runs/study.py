@@ -38,6 +38,10 @@ class Study(ResultFolder):
         """The results over all runs; docs/studies.md describes their shape."""
         return self.read_json("study.json")
 
+    def record(self) -> dict[str, Any]:
+        """All results."""
+        return self.results()
+
     def write_results(self, results: Mapping[str, Any], table: str) -> None:
         """Write the results, and the raw values of every seed as CSV."""
         self.write_text("seeds.csv", table)

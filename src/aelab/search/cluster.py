@@ -17,7 +17,7 @@ from aelab.search.worker import Database, Task, me, run_workers, settings_of
 DEFAULT_WEIGHTS = Path("weights")
 
 
-@with_workers(lambda **_: Display(None, trials=True))
+@with_workers(lambda: Display(trials=True))
 def join_search(
     address: str,
     name: str,

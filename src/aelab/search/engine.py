@@ -32,7 +32,7 @@ BYTES_OF_REPORT = 20_000_000
 BESIDE = 4  # baselines, and trials trained again for their luck, in a proof
 
 
-@with_workers(lambda **_: Display(None, trials=True))
+@with_workers(lambda: Display(trials=True))
 def run_search(
     search: Search,
     experiment: Experiment,
@@ -88,7 +88,7 @@ def run_search(
         return _finish(folder, shared, workers, watch)
 
 
-@with_workers(lambda **_: Display(None, trials=True))
+@with_workers(lambda: Display(trials=True))
 def resume_search(
     path: Path,
     workers: int | None = None,

@@ -43,7 +43,7 @@ from aelab.studies.plan import (
 from aelab.studies.sweep import BASE, points
 
 
-@with_workers(lambda **_: Display(None))
+@with_workers(Display)
 def run_study(
     experiment: Experiment,
     out: Path | None = None,
@@ -109,7 +109,7 @@ def run_study(
         return _finish(study, source, facts, workers, watch)
 
 
-@with_workers(lambda **_: Display(None))
+@with_workers(Display)
 def resume_study(
     path: Path,
     workers: int = 2,
@@ -126,7 +126,7 @@ def resume_study(
         return _finish(study, *check_runs(study, plan_of(study), data), workers, watch)
 
 
-@with_workers(lambda **_: Display(None))
+@with_workers(Display)
 def evaluate_study(
     path: Path,
     workers: int = 2,
