@@ -11,7 +11,7 @@ from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, metric_table
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairComparison:
     """One metric of a pair; the difference is second − first."""
 
     metric: Metric
@@ -23,10 +23,8 @@ class Comparison:
     @property
     def ahead(self) -> Model | None:
         """The model with the better number; None if equal or if the metric has no better side."""
-        gap = self.difference.value
-        if gap == 0 or self.metric.better is None:
-            return None
-        return self.second if (gap > 0) == (self.metric.better == "higher") else self.first
+        gain = self.metric.improves(self.difference.value)
+        return None if gain is None else self.second if gain else self.first
 
     @property
     def winner(self) -> Model | None:
@@ -65,7 +63,7 @@ def anchor(latent_dim: int, metric: Metric) -> str:
     return f"m-{latent_dim}-{slug(metric.name)}"
 
 
-def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
+def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[PairComparison]:
     """Every comparison of the pair of this size, in the order of the metrics."""
     if pair := results.pair(latent_dim):
         yield from _compared(
@@ -73,7 +71,7 @@ def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator
         )
 
 
-def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comparison]]:
+def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[PairComparison]]:
     """Each model against each baseline, by the metrics of a family that have a better side."""
     for model in results.of_dim(latent_dim):
         differences = results.baseline_differences.get(model.key, {})
@@ -86,12 +84,12 @@ def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comp
 
 def _compared(
     results: Results, latent_dim: int, pair: tuple[Model, Model], gaps: Estimates, family: str
-) -> Iterator[Comparison]:
+) -> Iterator[PairComparison]:
     for name, gap in gaps.items():
         metric = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
         if gap and metric and defined and family in ("", metric.family):
-            yield Comparison(metric, latent_dim, *pair, gap)
+            yield PairComparison(metric, latent_dim, *pair, gap)
 
 
 def columns(results: Results, latent_dim: int) -> list[Column]:

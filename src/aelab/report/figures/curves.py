@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from aelab.report.figures.base import FIGURES, Drawing, View, figure
-from aelab.report.figures.drawing import panels, spread
+from aelab.report.figures.drawing import legend, panels, spread
 from aelab.report.numbers import listing, number
 from aelab.report.results import Estimate, Metric, Model
 from aelab.report.style import MUTED
@@ -19,7 +19,7 @@ STRENGTHS = {"share": "share of pixels", "side": "share of each side"}
 def robustness(view: View) -> Drawing | None:
     """Mean squared error per pixel against the clean image, when the model is given a damaged one:
     Gaussian noise (clipped to [0, 1]), pixels set to black or white, a black rectangle of a share
-    of each side. Every model sees the same damage; at 0 the image is whole. Bars are 95% intervals
+    of each side. Every model sees the same damage; 0 is the undamaged image. Bars are 95% intervals
     over test images; dashed is PCA of the same size.
     """
     kinds = _kinds(view, "robustness")
@@ -37,16 +37,16 @@ def robustness(view: View) -> Drawing | None:
         ends = [f"{m.title} {number(e.value, 3)}" for m in view.models for e in _at(m, [worst])[1]]
         alts.append(f"{title} of {sign} {worst.at:g}: {listing(ends)}")
     axes[0].set_ylabel("MSE per pixel")
-    axes[0].legend(loc="upper left")
+    legend(drawn, axes[0])
     return Drawing(drawn, f"{'. '.join(alts)}.")
 
 
 @figure(FIGURES, "few-labels", "With few labels", "Latent space")
 def few_labels(view: View) -> Drawing | None:
-    """Accuracy on test images of a logistic probe that was given only so many labelled codes of
-    each class, the mean of five draws; the codes themselves were learnt without labels. A curve
-    that starts high has found the classes by itself. Dashed and dotted are PCA of the same size and
-    raw pixels.
+    """Accuracy on test images of a logistic probe that was fitted to a few labelled codes of each
+    class, mean of five draws; the codes themselves were learnt without labels. A curve that starts
+    high belongs to codes that separate the classes. Dashed and dotted lines are PCA of the same
+    size and raw pixels.
     """
     kinds = _kinds(view, "few labels")
     if not kinds:
@@ -58,7 +58,7 @@ def few_labels(view: View) -> Drawing | None:
     ax.set(xscale="log", xlabel="labels a class", ylabel="accuracy")
     ax.set_xticks(places, [number(place, 0) for place in places])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.legend(loc="lower right")
+    legend(drawn, ax)
     ends = [
         f"{model.title} from {number(known[0].value, 3)} to {number(known[-1].value, 3)}"
         for model in view.models

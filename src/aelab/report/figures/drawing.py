@@ -40,6 +40,11 @@ def spread(estimates: Sequence[Estimate]) -> tuple[Array, Array]:
     return values, np.abs(ends.T - values)
 
 
+def legend(drawn: Figure, ax: Axes) -> None:
+    """Name the curves of ``ax`` above all panels."""
+    drawn.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=5)
+
+
 def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Name every curve at its end ``(x, y, text, colour)``, pushed apart where two would overlap.
 
@@ -57,16 +62,18 @@ def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         heights[place] = ceiling
         ceiling -= gap
     for (x, _, text, color), y in zip(ends, heights, strict=True):
-        note(ax, text, (x, y), (5, 0), color=color, va="center", annotation_clip=False)
+        note(ax, text, (x, y), (5, 0), color=color, va="center")
 
 
 def note(
     ax: Axes, text: str, point: tuple[float, float], shift: tuple[float, float], **style: Any
 ) -> None:
-    """Small text at a distance of ``shift`` points from a point."""
+    """Small text at a distance of ``shift`` points from a point, also outside the frame."""
     style.setdefault("fontsize", 7.5)
     style.setdefault("color", MUTED)
-    ax.annotate(text, point, xytext=shift, textcoords="offset points", **style)
+    ax.annotate(
+        text, point, xytext=shift, textcoords="offset points", annotation_clip=False, **style
+    )
 
 
 def bare(axes: Axes) -> None:

@@ -41,7 +41,7 @@ def importances(results: SearchResults) -> Drawing | None:
 
 @figure(KINDS, "slices", "Setting by setting", SECTION)
 def slices(results: SearchResults) -> Drawing | None:
-    """Each panel shows every trial by one setting, the others being whatever they were. Filled:
+    """Each panel shows every trial by one setting, whatever its other settings. Filled:
     trained to its end; open: pruned, with its last value; triangle: beyond the axis.
     """
     if not results.best:

@@ -14,8 +14,8 @@ from aelab.report.style import INK, MUTED
 
 @figure(KINDS, "proof", "The winners with fresh seeds", "Proof")
 def proof(results: SearchResults) -> Drawing | None:
-    """Each dot is a training with a seed that the search has not seen, measured on validation; the
-    bar is their mean with its 95% interval. The choice among the trials is made here.
+    """Each dot is a training with a seed that the search has not used, evaluated on validation; the
+    bar is the mean with its 95% interval. The choice among the trials is made here.
     """
     found = results.proof
     if found is None:

@@ -12,8 +12,8 @@ from aelab.report.study.results import ClaimResult, StudyResults, Summary, Sweep
 
 # What a claim means beside another one. When the first is supported and the second is not:
 READINGS = {
-    ("variety-naive", "variety-fair"): "the variety of its samples is the merit of a better "
-    "sampler so far, not of a better latent space"
+    ("variety-naive", "variety-fair"): "the variety of its samples comes from a better "
+    "sampler, not from a better latent space"
 }
 # Metrics that have a sentence an axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",
@@ -41,7 +41,7 @@ def _setting(found: StudyResults) -> str:
     counts = found.data["counts"]
     return capital(
         f"{listing(titles)} {verb} trained for {seeds}{''.join(part)} on {counts['train']:,} "
-        f"images of {found.data['name']} with codes of d = {found.latent_dim}, and measured on "
+        f"images of {found.data['name']} with codes of d = {found.latent_dim}, and evaluated on "
         f"{counts['test']:,} test images."
     )
 
@@ -63,7 +63,7 @@ def _warnings(found: StudyResults) -> Iterator[Finding]:
     if found.pair_differs_in:
         yield Finding(
             f"Beside the objective, the models differ in {listing(found.pair_differs_in)}: "
-            "whatever is found may be owed to that too."
+            "this may cause differences, too."
         )
     count = len(found.seeds)
     if count < found.seeds_needed:
@@ -74,11 +74,11 @@ def _warnings(found: StudyResults) -> Iterator[Finding]:
     waiting = [run for run in found.runs if run["status"] not in ("finished", "failed")]
     if waiting:
         text = f"{len(waiting)} of the {len(found.runs)} runs are not finished yet:"
-        yield Finding(text, (Evidence("what is said here will change", "runs"),))
+        yield Finding(text, (Evidence("the results here will change", "runs"),))
     if found.failures:
         failed = (f"{item['run']}: {item['model']}" for item in found.failures)
         evidence = tuple(Evidence(text, "runs") for text in failed)
-        yield Finding("Not everything could be trained and measured:", evidence)
+        yield Finding("Some models could not be trained or evaluated:", evidence)
     if len(found.environments) > 1:
         count = len(found.environments)
         yield Finding(f"The runs come from {count} environments, which the setting lists.")

@@ -39,8 +39,8 @@ Series = list[tuple[int, Summary]]  # by the index of the place
 
 @figure(ALONG, "rate-distortion", "Rate and distortion")
 def rate_distortion(view: SweepView) -> Drawing | None:
-    """How many nats the code carries against how many the reconstruction still costs; crosses span
-    the interval over seeds. On a grey line −ELBO is the same; lower is better.
+    """The KL (rate) against the reconstruction term (distortion), in nats; bars are intervals over
+    seeds. −ELBO is constant along a grey line; lower is better.
     """
     paths = {
         model: path
@@ -87,7 +87,7 @@ def _name(ax: Axes, path: dict[str, tuple[Summary, Summary]]) -> None:
         )
         groups.setdefault(next(near, (rate.value, cost.value)), []).append(label)
     for point, labels in groups.items():
-        note(ax, ", ".join(labels), point, (5, 5), color=INK, annotation_clip=False)
+        note(ax, ", ".join(labels), point, (5, 5), color=INK)
 
 
 def _bounds(ax: Axes) -> None:
@@ -98,8 +98,8 @@ def _bounds(ax: Axes) -> None:
         ax.axline((left, total - left), slope=-1, color=LINE, linewidth=0.8, zorder=0)
         if low < total - right < high:
             end = (right, total - right)
-            note(ax, number(total), end, (5, 0), va="center", annotation_clip=False)
-    note(ax, "−ELBO", (1, 1), (5, 2), xycoords="axes fraction", annotation_clip=False)
+            note(ax, number(total), end, (5, 0), va="center")
+    note(ax, "−ELBO", (1, 1), (5, 2), xycoords="axes fraction")
     ax.grid(visible=False)
 
 
@@ -122,9 +122,9 @@ class _Line:
 
 @figure(ALONG, "measures", "Metrics")
 def metrics(view: SweepView) -> Drawing | None:
-    """Mean over the seeds, with their interval as a band. Places stand at equal steps; the one in
-    bold is where the claims are decided. Dotted level lines are models that the setting does not
-    concern.
+    """Mean over the seeds; the band is the interval. The values of the setting are at equal steps;
+    the claims are decided at the bold one. Dotted horizontal lines are models that the setting does
+    not affect.
     """
     wanted = {title: lines for title, names in PANELS if (lines := _lines(view, names))}
     if not wanted:
@@ -181,17 +181,17 @@ def _places(ax: Axes, sweep: Sweep) -> None:
             tick.set(color=INK, fontweight="bold")
 
 
-@figure(ALONG, "deltas", "The claims elsewhere")
+@figure(ALONG, "deltas", "The claims along the axis")
 def deltas(view: SweepView) -> Drawing | None:
-    """Each claim’s Δ along the axis: above the dashed threshold it speaks for the claim. These are
-    described, not decided: what was frozen is decided at the place in bold.
+    """Δ of each claim along the axis: values above the dashed threshold support the claim. Only the
+    value in bold decides the claims; the others are descriptive.
     """
     wanted = [
         (item, series) for item in view.found.claims if len(series := _course(item, view.sweep)) > 1
     ]
     if not wanted:
         return None
-    drawn, axes = panels(len(wanted), 2, height=1.75)
+    drawn, axes = panels(len(wanted), 2, height=1.9)
     texts = []
     for ax, (item, series) in zip(axes, wanted, strict=True):
         _places(ax, view.sweep)
@@ -199,8 +199,7 @@ def deltas(view: SweepView) -> Drawing | None:
         ax.axhline(0, color=MUTED, linewidth=0.8)
         ax.axhline(item.margin, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         scale(ax.yaxis, item.amount, *ax.get_ylim(), ticks=4)
-        quantity = textwrap.shorten(item.quantity, 46, placeholder=" …")
-        ax.set_title(f"{item.place}  {quantity}")
+        ax.set_title("\n".join(textwrap.wrap(f"{item.place}  {item.quantity}", 46)))
         ax.set_ylabel("" if item.amount.ratio else item.amount.unit)
         first, last = (item.amount.text(series[k][1])[0] for k in (0, -1))
         texts.append(f"Claim {item.place}: from {first} to {last}")

@@ -12,20 +12,15 @@ from aelab.report.study.drawing import SEEDS, scale
 from aelab.report.study.results import ClaimResult, StudyResults, Summary
 from aelab.report.style import INK, MUTED, model_color
 
-LEVELS = (
-    0.0,
-    0.34,
-    -0.34,
-    0.68,
-    -0.68,
-)  # heights of neighbouring seeds, so that none hides another
+# Heights of neighbouring seeds, so that none hides another.
+LEVELS = (0.0, 0.34, -0.34, 0.68, -0.68)
 DOWN = -1.35  # where the interval is drawn, below the seeds
 
 
 @figure(SEEDS, "seeds", "Every seed")
 def strips(found: StudyResults) -> Drawing | None:
-    """A dot is a seed, the diamond their mean, the bar the interval. Right of the dashed line δ, in
-    the tinted part, lies what the claim says; the thin line is no difference.
+    """A dot is a seed, the diamond is the mean, the bar is the interval. Values right of the dashed
+    threshold δ (tinted) support the claim; the thin line is no difference.
     """
     rows = [(item, item.summary) for item in found.claims if item.summary]
     if not rows:
