@@ -107,7 +107,7 @@ def test_a_cache_that_cannot_be_written_is_told_first(
     else:
         monkeypatch.setattr(cache, "user_cache_dir", no_home)
     experiment = preset(data=str(tiny_folder), latent_dim=(2,))
-    search = Search(model="ae", goal=("coverage_gaussian",), trials=1)
+    search = Search(model="ae", goal="coverage_gaussian", trials=1)
     for begin in (run_lab, run_study, partial(run_search, search)):
         with pytest.raises(RunError, match=r"cache.*: set AELAB_CACHE to a folder that can be wri"):
             begin(experiment, tmp_path / "run")

@@ -19,7 +19,7 @@ from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study
 from aelab.search import resume_search
-from aelab.search.cluster import join_search
+from aelab.search.worker import join_search
 from aelab.studies.study import resume_study
 from aelab.training.checkpoints import best_epoch, newest_state, write_state
 from aelab.training.records import State

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
 from aelab.explorer.precision import kind_for
-from aelab.export import Network, describe, has_gaussian_head, networks
+from aelab.export import LayerList, describe, has_gaussian_head, networks
 from aelab.metrics import Context
 from aelab.metrics.base import Array
 from aelab.metrics.classifier import Classifier
@@ -68,14 +68,14 @@ def inverted(images_ND: Array, size: tuple[int, int]) -> bool:
     return bool(images_ND[:, border.ravel()].mean() > 255 / 2)
 
 
-def _from_rows(classifier: Classifier) -> Network:
+def _from_rows(classifier: Classifier) -> LayerList:
     """The classifier's layers for an image that comes as a row of pixels."""
     described = describe(classifier.network)
     first = {"kind": "reshape", "shape": [1, *classifier.image_size]}
-    return Network([first, *described.layers], described.tensors)
+    return LayerList([first, *described.layers], described.tensors)
 
 
-def _network(network: Network, large: Kind = "float16") -> dict[str, Any]:
+def _network(network: LayerList, large: Kind = "float16") -> dict[str, Any]:
     return {
         "layers": network.layers,
         "tensors": {name: pack_tensor(tensor, large) for name, tensor in network.tensors.items()},

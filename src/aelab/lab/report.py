@@ -31,7 +31,7 @@ def explore(run: Run, data: str | None = None) -> Path:
     from aelab.explorer import build_explorer
 
     experiment = experiment_of(run)
-    source, found = find_data(run, data)
+    source, found = find_data(run, experiment, data)
     contexts = {
         key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }

@@ -23,7 +23,7 @@ ROUNDING = 1e-6  # of the mean: float32 has codes that vary by less where they a
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of a check; ``remedy`` is what to try unless the state is "fine"."""
 
     state: Literal["fine", "note", "bad"]
@@ -34,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Results:
+class CheckInput:
     """What the checks read: the model, its estimates and its history."""
 
     context: Context
@@ -48,20 +48,22 @@ def health(
     history: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """The findings of every check that applies, as plain JSON."""
-    results = Results(context, metrics, history)
+    results = CheckInput(context, metrics, history)
     findings = {name: check(results) for name, check in CHECKS.items()}
     return [{"check": name} | asdict(found) for name, found in findings.items() if found]
 
 
-def posterior_collapse(results: Results) -> Finding | None:
+def posterior_collapse(results: CheckInput) -> CheckResult | None:
     """Whether the KL is near zero."""
     kl = results.metrics.get("kl")
     if kl is None:
         return None
     text = f"The KL is {kl.value:.2f} nats an image"
     if kl.value >= NEARLY_NO_NATS:
-        return Finding("fine", f"{text}: the code depends on the image.", kl.value, NEARLY_NO_NATS)
-    return Finding(
+        return CheckResult(
+            "fine", f"{text}: the code depends on the image.", kl.value, NEARLY_NO_NATS
+        )
+    return CheckResult(
         "bad",
         f"{text}: the posterior equals the prior (posterior collapse), and the decoder ignores the "
         "code.",
@@ -71,7 +73,7 @@ def posterior_collapse(results: Results) -> Finding | None:
     )
 
 
-def unused_dimensions(results: Results) -> Finding | None:
+def unused_dimensions(results: CheckInput) -> CheckResult | None:
     """Dimensions that carry no information; not defined for one image."""
     context = results.context
     if len(context.data.test) < 2:
@@ -91,9 +93,9 @@ def unused_dimensions(results: Results) -> Finding | None:
     unused, count = int((~used).sum()), len(used)
     if not unused:
         text = f"All {count} dimensions vary with the image."
-        return Finding("fine", text, 0.0, threshold)
+        return CheckResult("fine", text, 0.0, threshold)
     verb = "carries" if unused == 1 else "carry"
-    return Finding(
+    return CheckResult(
         "bad" if unused == count else "note",
         f"{unused} of {count} dimensions {verb} no information ({rule}).",
         float(unused),
@@ -103,7 +105,7 @@ def unused_dimensions(results: Results) -> Finding | None:
     )
 
 
-def aggregate_posterior(results: Results) -> Finding | None:
+def aggregate_posterior(results: CheckInput) -> CheckResult | None:
     """Whether the aggregate posterior matches the prior that samples are drawn from."""
     gap = results.metrics.get("prior_gap")
     if gap is None:
@@ -114,8 +116,8 @@ def aggregate_posterior(results: Results) -> Finding | None:
         if kl is not None and kl.value < NEARLY_NO_NATS:
             return None  # collapsed posteriors match the prior, which is no merit
         text += ": codes drawn from the prior are like codes of images."
-        return Finding("fine", text, gap.value, FAR_NATS)
-    return Finding(
+        return CheckResult("fine", text, gap.value, FAR_NATS)
+    return CheckResult(
         "note",
         f"{text}, by mean and covariance alone: the prior draws codes unlike those of images.",
         gap.value,
@@ -124,7 +126,7 @@ def aggregate_posterior(results: Results) -> Finding | None:
     )
 
 
-def overfitting(results: Results) -> Finding | None:
+def overfitting(results: CheckInput) -> CheckResult | None:
     """The loss on validation images against that on training images, after the last epoch."""
     if not results.history:
         return None
@@ -133,8 +135,8 @@ def overfitting(results: Results) -> Finding | None:
     gap = (validation - train) / abs(train) if train else 0.0
     text = f"The loss is {validation:.1f} nats on validation images, {train:.1f} in training"
     if gap <= OVERFIT:
-        return Finding("fine", f"{text} ({gap:+.1%}).", gap, OVERFIT)
-    return Finding(
+        return CheckResult("fine", f"{text} ({gap:+.1%}).", gap, OVERFIT)
+    return CheckResult(
         "bad",
         f"{text} ({gap:+.1%}): the model overfits.",
         gap,
@@ -143,7 +145,7 @@ def overfitting(results: Results) -> Finding | None:
     )
 
 
-def dead_inputs(results: Results) -> Finding | None:
+def dead_inputs(results: CheckInput) -> CheckResult | None:
     """Dimensions along which one standard deviation of the codes does not change the image."""
     context = results.context
     if "decoder" not in context.capabilities or not code_variance(context).any():
@@ -152,8 +154,8 @@ def dead_inputs(results: Results) -> Finding | None:
     dead, count = int((effect_Z < VISIBLE).sum()), len(effect_Z)
     if not dead:
         text = f"The image changes with each of the {count} dimensions."
-        return Finding("fine", text, 0.0, VISIBLE)
-    return Finding(
+        return CheckResult("fine", text, 0.0, VISIBLE)
+    return CheckResult(
         "bad" if dead == count else "note",
         f"The image does not change with {dead} of {count} dimensions (one standard deviation of "
         f"the codes changes it by less than {VISIBLE:g} grey levels of 255).",
@@ -176,7 +178,7 @@ def input_effect(context: Context) -> Array:
     return np.asarray(255 * norm_Z / np.sqrt(context.data.test.images.shape[1]))
 
 
-CHECKS: dict[str, Callable[[Results], Finding | None]] = {
+CHECKS: dict[str, Callable[[CheckInput], CheckResult | None]] = {
     "posterior collapse": posterior_collapse,
     "unused dimensions": unused_dimensions,
     "dead decoder inputs": dead_inputs,

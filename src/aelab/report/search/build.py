@@ -9,11 +9,11 @@ from aelab.report.numbers import decimals, setting_text
 from aelab.report.search import hyperparameters, trials  # noqa: F401  (figures register themselves)
 from aelab.report.search.conclusions import summary
 from aelab.report.search.drawing import KINDS
-from aelab.report.search.records import Contender, Proof, SearchResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
 from aelab.report.tables import Column, Head, Table, metric_table
 from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import Contender, Proof, SearchResults, load
 
 SECTIONS = ("Proof", "Search", "Hyperparameters")
 
@@ -25,7 +25,7 @@ def build_search_report(folder: SearchFolder) -> Path:
     """
     results, inliner = load(folder), Inliner()
     figures = embed(folder.write_figure, inliner, KINDS, [("", "", results)])
-    proof, complete = results.proof, [trial.values for trial in results.state("complete")]
+    proof = results.proof
     html = page.render(
         "search.html.j2",
         results,
@@ -33,7 +33,7 @@ def build_search_report(folder: SearchFolder) -> Path:
         summary=list(summary(results)),
         test=test_table(results, proof) if proof else None,
         contenders=[(each, settings(results, each)) for each in proof.contenders] if proof else [],
-        places=[decimals(values) for values in zip(*complete, strict=True)],
+        places=decimals(results.values.values()),
         failures=[
             (f"trial {trial.number}", trial.reason or "no reason is known")
             for trial in results.state("fail")
@@ -56,10 +56,10 @@ def test_table(results: SearchResults, proof: Proof) -> Table:
         marks = {
             n: "better"
             for n, gap in gaps.items()
-            if gap.separates and proof.measures[n].improves(gap.value)
+            if gap.separates and proof.metrics[n].improves(gap.value)
         }
         columns.append(Column(Head(f"{chosen} − {short}", kind="difference"), gaps, marks))
-    return metric_table(list(proof.measures.values()), columns, lambda _: "")
+    return metric_table(list(proof.metrics.values()), columns, lambda _: "")
 
 
 def settings(results: SearchResults, contender: Contender) -> dict[str, str]:
