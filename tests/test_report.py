@@ -114,6 +114,13 @@ def test_explanations_appear_only_where_it_happened() -> None:
     assert equal.notes == {}
 
 
+def test_text_outside_the_frame_is_drawn() -> None:
+    found = results(models=("ae",), dims=(2,))
+    drawn = svg(next(drawings(found, FIGURES["extremes"])).figure).decode()
+    worst = found.models[0].array("worst_error")
+    assert all(f">{number(float(error), 0)}<" in drawn for error in worst)
+
+
 def test_labels_that_coincide_move_apart() -> None:
     moved = apart(np.zeros((2, 2)), 1.0)
     assert np.hypot(*(moved[0] - moved[1])) == pytest.approx(1.0)

@@ -473,7 +473,7 @@ def test_what_was_not_measured_or_failed_is_said(made: Callable[..., StudyResult
     found = made(without=("hole_share",), failed=("seed-3",))
     text = words(found)
     assert "was not measured. No seed has ae.hole_share, vae.hole_share." in text
-    assert "Not everything could be trained and measured: seed-3: vae-16" in text
+    assert "Some models could not be trained or evaluated: seed-3: vae-16" in text
     assert len(found.claims[0].summary.seeds) == 9  # type: ignore[union-attr]
 
 

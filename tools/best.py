@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.table import markdown
 
 from aelab.report.numbers import decimals, duration, quantity, setting_text
+from aelab.report.search.build import settings, test_table
 from aelab.report.search.conclusions import summary
-from aelab.report.search.tables import settings, test_table
 from aelab.runs.search import SearchFolder
 from aelab.runs.search_results import Proof, SearchResults, Trial, load
 

@@ -68,7 +68,7 @@ def _said(finding: Finding) -> str:
 
 def _claims(found: StudyResults) -> Iterator[list[str]]:
     for item in found.claims:
-        value, ends = item.amount.text(item.summary.estimate) if item.summary else ("–", "")
+        value, ends = item.amount.text(item.summary) if item.summary else ("–", "")
         holm = "–" if item.holm is None else p_text(item.holm)
         yield [str(item.place), item.says, f"{value} {ends}".strip(), item.amount.threshold_text,
                holm, item.verdict]  # fmt: skip
@@ -103,7 +103,7 @@ def _samplers(found: StudyResults) -> str:
             here = {m.quantity: found.base.models[model].get(m.name)
                     for m in drawn if m.sampler == sampler}  # fmt: skip
             if any(here.values()):
-                cells = [_cell(c, decimals([c.mean])) if c else "" for c in here.values()]
+                cells = [_cell(c, decimals([c.value])) if c else "" for c in here.values()]
                 rows.append([f"{found.title(model)}, {title}", *cells])
     return markdown(["", *quantities], rows)
 
@@ -116,7 +116,7 @@ def _measures(found: StudyResults) -> str:
             continue
         here = {m: found.base.models[m][name] for m in models if name in found.base.models[m]}
         if here:
-            places = decimals([summary.mean for summary in here.values()])
+            places = decimals([summary.value for summary in here.values()])
             rows.append([measure.label, *(_cell(here.get(m), places) for m in models)])
     return markdown(["", *map(found.title, models)], rows)
 
@@ -124,7 +124,7 @@ def _measures(found: StudyResults) -> str:
 def _cell(summary: Summary | None, places: int) -> str:
     if summary is None:
         return ""
-    return quantity(summary.estimate, places=places)
+    return quantity(summary, places=places)
 
 
 def _sweep(found: StudyResults, sweep: Sweep) -> str:
@@ -134,8 +134,8 @@ def _sweep(found: StudyResults, sweep: Sweep) -> str:
         for model in found.models if measure else ():
             series = sweep.series(model, name)
             if any(series):
-                places = decimals([s.mean for s in series if s])
-                cells = [number(s.mean, places) if s else "" for s in series]
+                places = decimals([s.value for s in series if s])
+                cells = [number(s.value, places) if s else "" for s in series]
                 rows.append([f"{found.title(model)}: {measure.label if measure else name}", *cells])
     return markdown(["", *(f"**{s.label}**" if s.base else s.label for s in sweep.stops)], rows)
 

@@ -48,7 +48,7 @@ def _claims_table(study: Study) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for item in found.claims:
-        value, ends = item.amount.text(item.summary.estimate) if item.summary else ("–", "")
+        value, ends = item.amount.text(item.summary) if item.summary else ("–", "")
         if item.summary and item.summary.confidence and item.summary.confidence < 0.95:
             ends += f" {item.summary.confidence:.0%}"
         effect = "–" if item.effect is None else number(item.effect, 1)

@@ -7,12 +7,12 @@ from functools import partial
 from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Model, Results
 from aelab.report.style import role
-from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
+from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, metric_table
 from aelab.runs.records import Estimate, Estimates, Metric
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairComparison:
     """One metric of a pair; the difference is second − first."""
 
     metric: Metric
@@ -24,10 +24,8 @@ class Comparison:
     @property
     def ahead(self) -> Model | None:
         """The model with the better number; None if equal or if the metric has no better side."""
-        gap = self.difference.value
-        if gap == 0 or self.metric.better is None:
-            return None
-        return self.second if (gap > 0) == (self.metric.better == "higher") else self.first
+        gain = self.metric.improves(self.difference.value)
+        return None if gain is None else self.second if gain else self.first
 
     @property
     def winner(self) -> Model | None:
@@ -66,7 +64,7 @@ def anchor(latent_dim: int, metric: Metric) -> str:
     return f"m-{latent_dim}-{slug(metric.name)}"
 
 
-def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[Comparison]:
+def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator[PairComparison]:
     """Every comparison of the pair of this size, in the order of the metrics."""
     if pair := results.pair(latent_dim):
         yield from _compared(
@@ -74,7 +72,7 @@ def comparisons(results: Results, latent_dim: int, family: str = "") -> Iterator
         )
 
 
-def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comparison]]:
+def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[PairComparison]]:
     """Each model against each baseline, by the metrics of a family that have a better side."""
     for model in results.of_dim(latent_dim):
         differences = results.baseline_differences.get(model.key, {})
@@ -87,12 +85,12 @@ def beside(results: Results, latent_dim: int, family: str) -> Iterator[list[Comp
 
 def _compared(
     results: Results, latent_dim: int, pair: tuple[Model, Model], gaps: Estimates, family: str
-) -> Iterator[Comparison]:
+) -> Iterator[PairComparison]:
     for name, gap in gaps.items():
         metric = results.measures.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
         if gap and metric and defined and family in ("", metric.family):
-            yield Comparison(metric, latent_dim, *pair, gap)
+            yield PairComparison(metric, latent_dim, *pair, gap)
 
 
 def columns(results: Results, latent_dim: int) -> list[Column]:
@@ -121,24 +119,16 @@ def comparison_table(results: Results, latent_dim: int) -> Table:
     return metric_table(metrics, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
-def cards(results: Results, latent_dim: int, most: int = 6) -> list[Row]:
-    """The first metric of each family that has a better side, then second ones until ``most``.
-
-    Within a family those come first that every model has; coverage stands for generated images.
-    """
+def cards(results: Results, latent_dim: int) -> list[Row]:
+    """The first metric of each family that has a better side, if possible one of every model."""
     count = len(results.of_dim(latent_dim))
     found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
-    metrics = results.measures.values()
-    ranked: list[tuple[int, int, str, Row]] = []
-    for place, listed in enumerate(([m for m in metrics if not m.panel],
-                                    [m for m in metrics if m.panel and m.headline])):  # fmt: skip
-        for family, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
-            better = [row for row in rows if row.head.better]
-            better.sort(key=lambda row: not all(cell.defined for cell in row.cells[:count]))
-            ranked += [(rank, place, family, row) for rank, row in enumerate(better)]
-    chosen = sorted(ranked, key=lambda item: item[:2])[:most]
-    order = families(metrics)
-    return [row for *_, row in sorted(chosen, key=lambda item: order.index(item[2]))]
+    listed = [m for m in results.measures.values() if m.better and m.headline]
+    cards = []
+    for _, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
+        whole = (row for row in rows if all(cell.defined for cell in row.cells[:count]))
+        cards.append(next(whole, rows[0]))
+    return cards
 
 
 def sampler_table(results: Results, latent_dim: int) -> Table | None:

@@ -6,14 +6,8 @@ One run compares two fixed models, so nothing here speaks about the methods in g
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aelab.report.comparison import Comparison, anchor, beside, comparisons
-from aelab.report.numbers import (
-    article,
-    capital,
-    listing,
-    plural,
-    quantity,
-)
+from aelab.report.comparison import PairComparison, anchor, beside, comparisons
+from aelab.report.numbers import article, capital, listing, plural, quantity
 from aelab.report.results import Results
 from aelab.report.tables import families
 
@@ -24,8 +18,8 @@ BETTER = {
     "reconstruction": "reconstructs better",
     "likelihood": "gives the images the higher likelihood",
     "latent": "has the better-shaped latent space",
-    "representation": "has codes that tell the classes apart better",
-    "generation": "draws better samples",
+    "representation": "has codes that separate the classes better",
+    "generation": "generates better samples",
 }
 
 
@@ -60,17 +54,17 @@ def _compared(results: Results, latent_dim: int, family: str) -> Iterator[Findin
         yield Finding(f"At d = {latent_dim} {verdict(found)}.", tuple(map(_evidence, found)))
 
 
-def _quoted(results: Results, latent_dim: int, family: str) -> list[Comparison]:
+def _quoted(results: Results, latent_dim: int, family: str) -> list[PairComparison]:
     """The comparisons of a family that sentences quote."""
     found = comparisons(results, latent_dim, family)
     return [c for c in found if c.metric.better and c.metric.headline]
 
 
-def _evidence(found: Comparison) -> Evidence:
+def _evidence(found: PairComparison) -> Evidence:
     return Evidence(found.evidence, anchor(found.latent_dim, found.metric))
 
 
-def verdict(found: list[Comparison]) -> str:
+def verdict(found: list[PairComparison]) -> str:
     """What a family of comparisons says together; each counts only with an interval beyond zero."""
     family = found[0].metric.family
     clause = BETTER.get(family, f"is better by the metrics of {family or 'this kind'}")
@@ -140,7 +134,7 @@ def caveat(results: Results) -> str:
     """What a single run can and cannot say, and what else may be behind its differences."""
     text = (
         "This is one run: the intervals are 95%, from a paired bootstrap over the test images, and "
-        "compare these two trained models. Another seed would give two others, so nothing is "
+        "compare these two trained models. Another seed gives other models, so nothing is "
         "decided here about the methods."
     )
     if results.pair_differs_in:

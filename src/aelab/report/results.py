@@ -58,9 +58,7 @@ class Results(Record):
     @property
     def latent_dims(self) -> tuple[int, ...]:
         """Every d that was trained, in the order of the experiment."""
-        trained = {model.latent_dim for model in self.models}
-        wanted = [*self.experiment.get("latent_dim", ()), *sorted(d for d in trained if d)]
-        return tuple(d for d in dict.fromkeys(wanted) if d in trained)
+        return tuple(dict.fromkeys(model.latent_dim for model in self.models if model.latent_dim))
 
     def of_dim(self, latent_dim: int) -> tuple[Model, ...]:
         """The models of one size, in the order of the experiment."""

@@ -80,6 +80,12 @@ class Metric:
     sampler: str = ""
     at: float | None = None
 
+    def improves(self, gap: float) -> bool | None:
+        """Whether a difference is to the better; None if it is zero or there is no better side."""
+        if gap == 0 or self.better is None:
+            return None
+        return (gap > 0) == (self.better == "higher")
+
     @property
     def headline(self) -> bool:
         """Whether sentences quote it: of generated images they quote the coverage only."""

@@ -128,17 +128,16 @@ def per_model(
             if not models:
                 return None
             columns = count if count > 1 else min(len(models), PER_ROW)
-            rows = -(-len(models) * count // columns)
             inches = height(view, columns)
-            drawn, grid = panels(rows, columns, height=inches, widths=widths * (count > 1))
+            drawn, grid = panels(
+                len(models) * count, columns, height=inches, widths=widths * (count > 1)
+            )
             alts = []
             for place, model in enumerate(models):
                 axes = grid[place * count : (place + 1) * count]
                 for ax in axes:
                     ax.set_title(model.title, color=view.color(model))
                 alts.append(f"{model.title}: {function(view, model, *axes)}")
-            for ax in grid[len(models) * count :]:
-                ax.set_axis_off()
             return Drawing(drawn, f"{'. '.join(alts)}.", notes(view))
 
         draw.__doc__ = function.__doc__

@@ -16,20 +16,19 @@ WIDTH = 7.6  # inches of a figure
 
 
 def panels(
-    rows: int, columns: int, *, height: float, widths: Sequence[float] = (), sharey: bool = False
+    count: int,
+    columns: int | None = None,
+    *,
+    height: float,
+    widths: Sequence[float] = (),
+    sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A grid of axes in reading order; ``height`` inches a row."""
+    """``count`` axes in rows of ``columns``, or in one row; ``height`` inches a row."""
+    columns = columns or count
+    rows = -(-count // columns)
     drawn = Figure(figsize=(WIDTH, rows * height), layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False, sharey=sharey, width_ratios=widths or None)
-    return drawn, list(grid.ravel())
-
-
-def tiles(
-    count: int, columns: int, *, height: float, sharey: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """``count`` axes in rows of ``columns``."""
-    rows = -(-count // columns)
-    drawn, axes = panels(rows, columns, height=height, sharey=sharey)
+    axes = list(grid.ravel())
     for ax in axes[count:]:
         ax.set_visible(False)
     return drawn, axes[:count]
@@ -40,6 +39,11 @@ def spread(estimates: Sequence[Estimate]) -> tuple[Array, Array]:
     values = np.array([estimate.value for estimate in estimates])
     ends = np.array([e.interval or (e.value, e.value) for e in estimates]).reshape(-1, 2)
     return values, np.abs(ends.T - values)
+
+
+def legend(drawn: Figure, ax: Axes) -> None:
+    """Name the curves of ``ax`` above all panels."""
+    drawn.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=5)
 
 
 def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
@@ -59,16 +63,18 @@ def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         heights[place] = ceiling
         ceiling -= gap
     for (x, _, text, color), y in zip(ends, heights, strict=True):
-        note(ax, text, (x, y), (5, 0), color=color, va="center", annotation_clip=False)
+        note(ax, text, (x, y), (5, 0), color=color, va="center")
 
 
 def note(
     ax: Axes, text: str, point: tuple[float, float], shift: tuple[float, float], **style: Any
 ) -> None:
-    """Small text at a distance of ``shift`` points from a point."""
+    """Small text at a distance of ``shift`` points from a point, also outside the frame."""
     style.setdefault("fontsize", 7.5)
     style.setdefault("color", MUTED)
-    ax.annotate(text, point, xytext=shift, textcoords="offset points", **style)
+    ax.annotate(
+        text, point, xytext=shift, textcoords="offset points", annotation_clip=False, **style
+    )
 
 
 def bare(axes: Axes) -> None:

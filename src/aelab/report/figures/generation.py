@@ -17,15 +17,16 @@ SAMPLERS = {"prior": "its prior N(0, I)", "gaussian": "a Gaussian", "mixture": "
 @figure(FIGURES, "samples", "Samples", SECTION)
 def samples(view: View) -> Drawing | None:
     """New images, decoded from random codes: a row a model, a column a sampler. The prior is the
-    VAE’s own; a full-covariance Gaussian, a mixture of ten and, where asked for, a flow, fitted to
-    training codes, serve both models alike. If a model gains much from the last ones, it was the
-    sampler that failed, not the decoder.
+    VAE’s own; a full-covariance Gaussian, a mixture of ten and, if requested, a flow are fitted to
+    the training codes of every model. If these give a VAE much better images than its prior, the
+    prior is at fault and not the decoder.
     """
     names = [n for n in SAMPLERS if any(m.has(f"samples_{n}") for m in view.models)]
     models = [model for model in view.models if any(model.has(f"samples_{n}") for n in names)]
     if not models:
         return None
-    drawn, axes = panels(len(models), len(names), height=7.95 / len(names))  # square panels
+    count, across = len(models) * len(names), len(names)
+    drawn, axes = panels(count, across, height=7.95 / across)  # square panels
     alts = []
     cells = ((model, sampler) for model in models for sampler in names)
     for ax, (model, sampler) in zip(axes, cells, strict=True):
@@ -36,8 +37,8 @@ def samples(view: View) -> Drawing | None:
             ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=MUTED)
             continue
         images = model.array(f"samples_{sampler}")
-        across = int(np.ceil(len(images) ** 0.5))
-        fit(ax, across, show(ax, images, across, view.image_size))
+        side = int(np.ceil(len(images) ** 0.5))
+        fit(ax, side, show(ax, images, side, view.image_size))
         alts.append(f"{len(images)} from {model.title} by {SAMPLERS[sampler]}")
     return Drawing(drawn, f"{listing(alts)}.")
 
@@ -49,11 +50,11 @@ def _rows(view: View, count: int) -> float:
     return float(pairs * width / steps * view.image_size[0] / view.image_size[1] + 0.4)
 
 
-@per_model("interpolations", "From one digit to another", SECTION, "interpolations", height=_rows)
+@per_model("interpolations", "Interpolations", SECTION, "interpolations", height=_rows)
 def interpolations(view: View, model: Model, ax: Axes) -> str:
-    """Each row walks in a straight line from the code of one test image to that of another, in
-    equal steps, the same pairs for every model. A good space passes through plausible digits; a
-    poor one fades one image out and another in.
+    """Each row interpolates linearly between the codes of two test images, in equal steps, with
+    the same pairs for every model. In a good latent space every step is a plausible digit; in a
+    poor one, one image fades out while the other fades in.
     """
     images = model.array("interpolations")
     pairs, steps = images.shape[:2]

@@ -42,8 +42,8 @@ def _spread_note(view: View) -> dict[str, str]:
 def plane(view: View, model: Model, ax: Axes) -> str:
     """Every point is the code of a test image (of a VAE: the mean of its posterior), coloured by
     class and named at the centre of the class. Circles are one, two and three standard deviations
-    of the prior N(0, I), which only a VAE has. Mind the axes: an AE is free to place its codes at
-    any scale.
+    of the prior N(0, I), which only a VAE has. The axes differ: nothing fixes the scale of an AE’s
+    codes.
     """
     codes_NZ = np.asarray(model.array("codes"), float)
     scatter(ax, view, codes_NZ, model.array("labels"))
@@ -60,7 +60,7 @@ def plane(view: View, model: Model, ax: Axes) -> str:
 )  # fmt: skip
 def variances(view: View, model: Model, ax: Axes) -> str:
     """The variance over test images of each dimension’s posterior mean, on a logarithmic scale. A
-    dimension beyond the line at 0.01 is active; one far below it says the same of every image. A
+    dimension beyond the line at 0.01 is active; one far below it is the same for every image. A
     wide gap between the two groups means that the count hardly depends on the threshold.
     """
     threshold = np.log10(ACTIVE)
@@ -103,9 +103,9 @@ def projections(view: View, model: Model, pca: Axes, tsne: Axes) -> str:
 
 @per_model("manifold", "The plane, decoded", SECTION, "manifold", "manifold_extent", height=_square)
 def manifold(view: View, model: Model, ax: Axes) -> str:
-    """Each tile is what the decoder gives for the code at its place, over the region where the
-    codes of test images lie. Smooth change from tile to tile means that the space between known
-    codes has been learnt; tiles that look like no class are holes.
+    """Each tile is the decoded image of the code at its position, over the region of the test
+    codes. Smooth change from tile to tile means that the decoder has learnt the space between
+    codes; tiles that resemble no class are holes.
     """
     images = model.array("manifold")
     side = round(len(images) ** 0.5)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
-from aelab.report.figures.drawing import fit, left, note, panels, show
+from aelab.report.figures.drawing import fit, left, legend, note, panels, show
 from aelab.report.numbers import listing, number
 from aelab.report.results import Model
 from aelab.report.style import INK
@@ -15,8 +15,8 @@ ENDS = ("best", "worst")
 
 @figure(FIGURES, "reconstructions", "Originals and reconstructions", SECTION)
 def reconstructions(view: View) -> Drawing | None:
-    """The same test images in every row: the original, and what each model makes of it after
-    pressing it through d numbers. Look at the edges and at unusual strokes.
+    """The same test images in every row: the original, and its reconstruction by each model
+    from d numbers. Models differ most at edges and in unusual strokes.
     """
     models = view.having("originals", "reconstructions")
     if not models:
@@ -25,7 +25,7 @@ def reconstructions(view: View) -> Drawing | None:
     across = min(20, len(originals))
     blocks = -(-len(originals) // across)
     pitch = len(models) + 1.4  # rows of a block, and a gap
-    drawn, axes = panels(1, 1, height=blocks * pitch * 7 / across + 0.1)
+    drawn, axes = panels(1, height=blocks * pitch * 7 / across + 0.1)
     rows = [("original", INK, originals)]
     rows += [(m.title, view.color(m), m.array("reconstructions")) for m in models]
     for block in range(blocks):
@@ -78,8 +78,8 @@ def _blur(view: View, models: list[Model]) -> dict[str, str]:
 )  # fmt: skip
 def extremes(view: View, model: Model, *axes: Axes) -> str:
     """The test images that each model reconstructs best and worst by its reconstruction term, in
-    nats above each column; original on top, reconstruction below. The best are nearly always thin
-    ones: fewer inked pixels, fewer nats to get wrong.
+    nats above each column; original on top, reconstruction below. Thin digits
+    are usually best: fewer inked pixels cost fewer nats.
     """
     spans = []
     for ax, end in zip(axes, ENDS, strict=True):
@@ -108,7 +108,7 @@ def errors_by_class(view: View) -> Drawing | None:
     if not models:
         return None
     classes = len(models[0].array("error_by_label"))
-    drawn, (ax,) = panels(1, 1, height=2.7)
+    drawn, (ax,) = panels(1, height=2.7)
     alts = []
     for index, model in enumerate(models):
         mean, low, high = np.asarray(model.array("error_by_label"), float).T
@@ -126,5 +126,5 @@ def errors_by_class(view: View) -> Drawing | None:
     ax.set_xticks(range(classes), [view.label(label) for label in range(classes)])
     ax.set(ylabel="nats per image", xlabel="class", xlim=(-0.6, classes - 0.4))
     ax.grid(visible=False, axis="x")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(4, len(models)), borderaxespad=0.2)
+    legend(drawn, ax)
     return Drawing(drawn, f"{'; '.join(alts)}.")

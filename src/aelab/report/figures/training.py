@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
-from aelab.report.figures.drawing import bare, label_ends, mask, note, panels
+from aelab.report.figures.drawing import bare, label_ends, mask, panels
 from aelab.report.numbers import listing, number
 from aelab.report.results import Model
 from aelab.report.style import INK, LINE, MUTED
@@ -30,7 +30,7 @@ def loss(view: View) -> Drawing | None:
     if not models:
         return None
     names = [TOTAL, *dict.fromkeys(t for m in models for t in m.history[-1]["validation"]["terms"])]
-    drawn, axes = panels(1, len(names), height=2.7)
+    drawn, axes = panels(len(names), height=2.7)
     for ax, name in zip(axes, names, strict=True):
         ends = []
         for model in models:
@@ -80,19 +80,19 @@ def _explain(model: Model) -> dict[str, str]:
     gain, price = rec[0] - rec[-1], kl[-1] - kl[0]
     text = (
         f"The {model.title}’s KL went from {number(kl[0], 1)} to {number(kl[-1], 1)} nats as the "
-        f"code came to say more about each image. Those {number(price, 1)} nats bought "
+        f"code came to carry more about each image. Those {number(price, 1)} nats bought "
         f"{number(gain, 1)} nats of reconstruction, more than they cost, so the sum still fell."
     )
     return {"Why the KL rises while the loss falls": text}
 
 
 @per_model(
-    "kl", "What each latent dimension carries", "Training", "kl_per_dimension",
+    "kl", "KL of each latent dimension", "Training", "kl_per_dimension",
     height=lambda *_: 2.7, widths=(1, 1.15),
 )  # fmt: skip
 def kl(view: View, model: Model, over: Axes, end: Axes) -> str:
-    """KL of every latent dimension, mean over images: how many nats of information about the image
-    pass through it. On the left over training (validation images), on the right at the end (test
+    """KL of every latent dimension, mean over images: the nats of information about the image that
+    it carries. On the left over training (validation images), on the right at the end (test
     images), sorted. A filled bar is an active unit: the code’s mean varies over images with
     variance above 0.01.
     """
@@ -130,9 +130,9 @@ def _over_training(ax: Axes, view: View, model: Model, order: np.ndarray) -> Non
     if len(order) <= FEW:
         marker = "o" if len(epochs) == 1 else ""
         ax.plot(epochs, values_EZ, color=view.color(model), marker=marker, markersize=4)
-        for j, end in zip(order, values_EZ[-1], strict=True):
-            note(ax, f"z{j + 1}", (epochs[-1], end), (5, 0), va="center", annotation_clip=False)
         ax.set(ylabel="nats", ylim=(0, max(1.12 * values_EZ.max(), 0.1)))
+        ends = zip(order, values_EZ[-1], strict=True)
+        label_ends(ax, [(epochs[-1], end, f"z{j + 1}", MUTED) for j, end in ends])
         return
     top = max(float(values_EZ.max()), 1e-9)
     strength = np.clip(255 * values_EZ.T / top, 0, 255).astype(np.uint8)

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from aelab.report.figures.base import Drawing, figure
-from aelab.report.figures.drawing import panels, tiles, unframed
+from aelab.report.figures.drawing import panels, unframed
 from aelab.report.numbers import listing
 from aelab.report.search.drawing import KINDS, limits, model_ink, point, tick, upright
 from aelab.report.style import MUTED
@@ -28,7 +28,7 @@ def importances(results: SearchResults) -> Drawing | None:
     titles = {dimension.name: dimension.title for dimension in results.dimensions}
     names = sorted(shares, key=lambda name: -shares[name])
     rows = [(titles[name], shares[name]) for name in names]
-    drawn, [ax] = panels(1, 1, height=0.5 + 0.27 * len(rows))
+    drawn, [ax] = panels(1, height=0.5 + 0.27 * len(rows))
     lengths = [share for _, share in rows]
     bars = ax.barh([title for title, _ in rows], lengths, height=0.62, color=model_ink(results))
     ax.bar_label(bars, [f"{share:.0%}" for _, share in rows], padding=4)
@@ -41,12 +41,12 @@ def importances(results: SearchResults) -> Drawing | None:
 
 @figure(KINDS, "slices", "Setting by setting", SECTION)
 def slices(results: SearchResults) -> Drawing | None:
-    """Each panel shows every trial by one setting, the others being whatever they were. Filled:
+    """Each panel shows every trial by one setting, whatever its other settings. Filled:
     trained to its end; open: pruned, with its last value; triangle: beyond the axis.
     """
     if not results.best:
         return None
-    drawn, axes = tiles(len(results.dimensions), 3, height=1.75, sharey=True)
+    drawn, axes = panels(len(results.dimensions), 3, height=1.75, sharey=True)
     low, high = limits(results)
     for ax, dimension in zip(axes, results.dimensions, strict=True):
         for trial in results.trials:

@@ -14,14 +14,14 @@ from aelab.runs.search_results import SearchResults
 
 @figure(KINDS, "proof", "The winners with fresh seeds", "Proof")
 def proof(results: SearchResults) -> Drawing | None:
-    """Each dot is a training with a seed that the search has not seen, evaluated on validation; the
-    bar is their mean with its 95% interval. The choice among the trials is made here.
+    """Each dot is a training with a seed that the search has not used, evaluated on validation; the
+    bar is the mean with its 95% interval. The choice among the trials is made here.
     """
     found = results.proof
     if found is None:
         return None
     rows = found.contenders
-    drawn, [ax] = panels(1, 1, height=0.6 + 0.34 * len(rows))
+    drawn, [ax] = panels(1, height=0.6 + 0.34 * len(rows))
     names = []
     for place, row in enumerate(rows):
         chosen = row.name == found.chosen
@@ -49,7 +49,7 @@ def history(results: SearchResults) -> Drawing | None:
     """
     if not results.best:
         return None
-    drawn, [ax] = panels(1, 1, height=2.5)
+    drawn, [ax] = panels(1, height=2.5)
     low, high = limits(results)
     for trial in results.trials:
         if trial.last is None:
@@ -76,7 +76,7 @@ def curves(results: SearchResults) -> Drawing | None:
     drawable = [trial for trial in results.trials if trial.curve]
     if not drawable or results.winner is None:
         return None
-    drawn, [ax] = panels(1, 1, height=2.7)
+    drawn, [ax] = panels(1, height=2.7)
     for trial in drawable:
         style, color = ("-", model_ink(results)) if trial.complete else (":", MUTED)
         epochs, values = zip(*trial.curve, strict=True)

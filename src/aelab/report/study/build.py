@@ -50,9 +50,8 @@ def comparison_table(found: StudyResults) -> Table:
             role="" if baseline else role(model, found.titles),
             kind="baseline" if baseline else "",
         )
-        summaries = found.base.models[model]
-        estimates = {name: s.estimate for name, s in summaries.items()}
-        columns.append(Column(head, dict.fromkeys(found.measures) | estimates))
+        values = {**dict.fromkeys(found.measures), **found.base.models[model]}
+        columns.append(Column(head, values))
 
     def anchor(metric: Metric) -> str:
         return f"m-{slug(metric.name)}"

@@ -12,8 +12,8 @@ from aelab.report.study.results import ClaimResult, StudyResults, Summary, Sweep
 
 # What a claim means beside another one. When the first is supported and the second is not:
 READINGS = {
-    ("variety-naive", "variety-fair"): "the variety of its samples is the merit of a better "
-    "sampler so far, not of a better latent space"
+    ("variety-naive", "variety-fair"): "the variety of its samples comes from a better "
+    "sampler, not from a better latent space"
 }
 # Metrics that have a sentence an axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",
@@ -41,7 +41,7 @@ def _setting(found: StudyResults) -> str:
     counts = found.data["counts"]
     return capital(
         f"{listing(titles)} {verb} trained for {seeds}{''.join(part)} on {counts['train']:,} "
-        f"images of {found.data['name']} with codes of d = {found.latent_dim}, and measured on "
+        f"images of {found.data['name']} with codes of d = {found.latent_dim}, and evaluated on "
         f"{counts['test']:,} test images."
     )
 
@@ -55,7 +55,7 @@ def _tallies(found: StudyResults) -> Iterator[Finding]:
 
 
 def _brief(item: ClaimResult) -> str:
-    value = f" ({item.amount.text(item.summary.estimate)[0]})" if item.summary else ""
+    value = f" ({item.amount.text(item.summary)[0]})" if item.summary else ""
     return f"{item.says}{value}"
 
 
@@ -63,7 +63,7 @@ def _warnings(found: StudyResults) -> Iterator[Finding]:
     if found.pair_differs_in:
         yield Finding(
             f"Beside the objective, the models differ in {listing(found.pair_differs_in)}: "
-            "whatever is found may be owed to that too."
+            "this may cause differences, too."
         )
     count = len(found.seeds)
     if count < found.seeds_needed:
@@ -74,11 +74,11 @@ def _warnings(found: StudyResults) -> Iterator[Finding]:
     waiting = [run for run in found.runs if run["status"] not in ("finished", "failed")]
     if waiting:
         text = f"{len(waiting)} of the {len(found.runs)} runs are not finished yet:"
-        yield Finding(text, (Evidence("what is said here will change", "runs"),))
+        yield Finding(text, (Evidence("the results here will change", "runs"),))
     if found.failures:
         failed = (f"{item['run']}: {item['model']}" for item in found.failures)
         evidence = tuple(Evidence(text, "runs") for text in failed)
-        yield Finding("Not everything could be trained and measured:", evidence)
+        yield Finding("Some models could not be trained or evaluated:", evidence)
     if len(found.environments) > 1:
         count = len(found.environments)
         yield Finding(f"The runs come from {count} environments, which the setting lists.")
@@ -117,7 +117,7 @@ def conclusions(found: StudyResults) -> list[Finding]:
 def _evidence(item: ClaimResult) -> tuple[Evidence, ...]:
     if item.summary is None:
         return ()
-    value, ends = item.amount.text(item.summary.estimate)
+    value, ends = item.amount.text(item.summary)
     p = "" if item.holm is None else f", p after Holm {p_text(item.holm)}"
     return (Evidence(f"{item.quantity}: {f'{value} {ends}'.strip()}{p}", item.anchor),)
 
@@ -163,8 +163,8 @@ def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
             ]
             if not sweep.varies(model) or len(series) < 2:
                 continue
-            places = decimals([summary.mean for _, summary in series])
-            values = ", ".join(f"{label}: {number(s.mean, places)}" for label, s in series)
+            places = decimals([summary.value for _, summary in series])
+            values = ", ".join(f"{label}: {number(s.value, places)}" for label, s in series)
             movement = _movement(series, places, metric.better)
             lead = f"{found.title(model)}, {metric.label}: {movement}."
             sentences.append(Finding(lead, (Evidence(values, f"sweep-{slug(sweep.setting)}"),)))
@@ -174,12 +174,12 @@ def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
 def _movement(series: list[tuple[str, Summary]], places: int, better: str | None) -> str:
     """Rising, falling or neither; ends whose intervals overlap are not told apart."""
     (first, start), (last, end) = series[0], series[-1]
-    values = [round(s.mean, places) for _, s in series]
+    values = [round(s.value, places) for _, s in series]
     steps = [b - a for a, b in pairwise(values)]
     if all(step == 0 for step in steps):
-        return f"level at {number(start.mean, places)}"
-    text = f"from {number(start.mean, places)} at {first} to {number(end.mean, places)} at {last}"
-    if start.estimate.overlaps(end.estimate):
+        return f"level at {number(start.value, places)}"
+    text = f"from {number(start.value, places)} at {first} to {number(end.value, places)} at {last}"
+    if start.overlaps(end):
         text += ", which the seeds do not tell apart"
     elif all(step >= 0 for step in steps):
         text = f"rising {text}"
@@ -189,7 +189,7 @@ def _movement(series: list[tuple[str, Summary]], places: int, better: str | None
         text += ", not all one way"
     if better:
         choose = max if better == "higher" else min
-        label, best = choose(series, key=lambda item: item[1].mean)
+        label, best = choose(series, key=lambda item: item[1].value)
         if label not in (first, last):
-            text += f"; best at {label} ({number(best.mean, places)})"
+            text += f"; best at {label} ({number(best.value, places)})"
     return text

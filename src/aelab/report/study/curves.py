@@ -1,14 +1,15 @@
 """Curves along an axis of a study, with the spread over its seeds."""
 
-from collections.abc import Iterator, Sequence
+import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aelab.report.figures.base import Drawing, figure
-from aelab.report.figures.drawing import label_ends, note, panels, spread, tiles
+from aelab.report.figures.drawing import label_ends, note, panels, spread
 from aelab.report.numbers import decimals, listing, number
 from aelab.report.study.drawing import ALONG, SweepView, scale
 from aelab.report.study.results import ClaimResult, Summary, Sweep
@@ -32,12 +33,14 @@ PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
 )
 FROM_ZERO = ("Active units", "MSE per pixel", "Coverage")
 RATE, DISTORTION = "kl", "elbo_reconstruction"
+LEVEL = (0, (1, 2))  # dots
+Series = list[tuple[int, Summary]]  # by the index of the place
 
 
 @figure(ALONG, "rate-distortion", "Rate and distortion")
 def rate_distortion(view: SweepView) -> Drawing | None:
-    """How many nats the code carries against how many the reconstruction still costs; crosses span
-    the interval over seeds. On a grey line −ELBO is the same; lower is better.
+    """The KL (rate) against the reconstruction term (distortion), in nats; bars are intervals over
+    seeds. −ELBO is constant along a grey line; lower is better.
     """
     paths = {
         model: path
@@ -46,10 +49,10 @@ def rate_distortion(view: SweepView) -> Drawing | None:
     }
     if not paths:
         return None
-    drawn, [ax] = panels(1, 1, height=3.6)
+    drawn, [ax] = panels(1, height=3.6)
     for model, path in paths.items():
         color = view.color(model)
-        rates, costs = (spread([pair[k].estimate for pair in path.values()]) for k in (0, 1))
+        rates, costs = (spread([pair[k] for pair in path.values()]) for k in (0, 1))
         ax.errorbar(
             rates[0], costs[0], costs[1], rates[1], color=color, marker="o", ms=4, elinewidth=1
         )
@@ -58,7 +61,7 @@ def rate_distortion(view: SweepView) -> Drawing | None:
         _name(ax, path)
     ax.set(xlabel="rate: KL, nats", ylabel="distortion: reconstruction term, nats")
     texts = [
-        f"{view.found.title(model)} at {label}: {number(rate.mean, 1)} and {number(cost.mean, 1)}"
+        f"{view.found.title(model)} at {label}: {number(rate.value, 1)} and {number(cost.value, 1)}"
         for model, path in paths.items()
         for label, (rate, cost) in path.items()
     ]
@@ -80,11 +83,11 @@ def _name(ax: Axes, path: dict[str, tuple[Summary, Summary]]) -> None:
         near = (
             (x, y)
             for x, y in groups
-            if abs(rate.mean - x) < 0.03 * width and abs(cost.mean - y) < 0.04 * height
+            if abs(rate.value - x) < 0.03 * width and abs(cost.value - y) < 0.04 * height
         )
-        groups.setdefault(next(near, (rate.mean, cost.mean)), []).append(label)
+        groups.setdefault(next(near, (rate.value, cost.value)), []).append(label)
     for point, labels in groups.items():
-        note(ax, ", ".join(labels), point, (5, 5), color=INK, annotation_clip=False)
+        note(ax, ", ".join(labels), point, (5, 5), color=INK)
 
 
 def _bounds(ax: Axes) -> None:
@@ -95,88 +98,77 @@ def _bounds(ax: Axes) -> None:
         ax.axline((left, total - left), slope=-1, color=LINE, linewidth=0.8, zorder=0)
         if low < total - right < high:
             end = (right, total - right)
-            note(ax, number(total), end, (5, 0), va="center", annotation_clip=False)
-    note(ax, "−ELBO", (1, 1), (5, 2), xycoords="axes fraction", annotation_clip=False)
+            note(ax, number(total), end, (5, 0), va="center")
+    note(ax, "−ELBO", (1, 1), (5, 2), xycoords="axes fraction")
     ax.grid(visible=False)
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A metric of a model along the axis, or at the base only where the axis passes it by."""
+    """A metric of a model by the index of the place."""
 
     model: str
     name: str
-    style: str
-    series: list[Summary | None]
-    flat: Summary | None
+    style: str | tuple[int, tuple[int, int]]
+    series: Series
 
-    @property
-    def known(self) -> list[Summary]:
-        return [summary for summary in self.series if summary]
+    def __str__(self) -> str:
+        places = decimals([summary.value for _, summary in self.series])
+        first, last = (number(self.series[k][1].value, places) for k in (0, -1))
+        if self.style == LEVEL:
+            return f"{self.name} {first} throughout"
+        return f"{self.name} from {first} to {last}"
 
 
 @figure(ALONG, "measures", "Metrics")
 def metrics(view: SweepView) -> Drawing | None:
-    """Mean over the seeds, with their interval as a band. Places stand at equal steps; the one in
-    bold is where the claims are decided. Dotted level lines are models that the setting does not
-    concern.
+    """Mean over the seeds; the band is the interval. The values of the setting are at equal steps;
+    the claims are decided at the bold one. Dotted horizontal lines are models that the setting does
+    not affect.
     """
-    wanted = {title: lines for title, names in PANELS if (lines := list(_lines(view, names)))}
+    wanted = {title: lines for title, names in PANELS if (lines := _lines(view, names))}
     if not wanted:
         return None
-    drawn, axes = tiles(len(wanted), 2, height=2.4)
+    drawn, axes = panels(len(wanted), 2, height=2.4)
     for ax, (title, lines) in zip(axes, wanted.items(), strict=True):
         _places(ax, view.sweep)
         ax.set_title(title)
-        ends = [_draw(ax, line, view.color(line.model)) for line in lines]
+        ends: list[tuple[float, float, str, str]] = []
+        for line in lines:
+            color = view.color(line.model)
+            _band(ax, line.series, color, line.style)
+            ends.append((line.series[-1][0], line.series[-1][1].value, line.name, color))
         if title in FROM_ZERO:
             ax.set_ylim(bottom=0)
         label_ends(ax, ends)
-    texts = [f"{title}: {listing(map(_ends, lines))}" for title, lines in wanted.items()]
+    texts = [f"{title}: {listing(map(str, lines))}" for title, lines in wanted.items()]
     return Drawing(drawn, f"along {view.sweep.title}. {'. '.join(texts)}.")
 
 
-def _lines(view: SweepView, names: dict[str, tuple[str, str]]) -> Iterator[_Line]:
+def _lines(view: SweepView, names: dict[str, tuple[str, str]]) -> list[_Line]:
+    """The lines of a panel; none if the setting moves none of them."""
     found, sweep = view.found, view.sweep
-    moving = []
+    lines = []
     for name, (label, style) in names.items():
         for model in (*found.models, *found.baselines):
-            series = sweep.series(model, name)
-            varies = sweep.varies(model) and sum(s is not None for s in series) > 1
-            flat = None if varies else found.base.models.get(model, {}).get(name)
-            if varies or (flat and not sweep.varies(model)):
-                title = f"{found.title(model)} {label}".strip()
-                moving.append(_Line(model, title, style, series if varies else [], flat))
-    if any(line.series for line in moving):
-        yield from moving
+            title = f"{found.title(model)} {label}".strip()
+            base = found.base.models.get(model, {}).get(name)
+            if sweep.varies(model):
+                series = [(k, s) for k, s in enumerate(sweep.series(model, name)) if s]
+                if len(series) > 1:
+                    lines.append(_Line(model, title, style, series))
+            elif base:
+                level = [(k, base) for k in range(len(sweep.stops))]
+                lines.append(_Line(model, title, LEVEL, level))
+    return lines if any(line.style != LEVEL for line in lines) else []
 
 
-def _draw(ax: Axes, line: _Line, color: str) -> tuple[float, float, str, str]:
-    """Draw a line; gives where it ends, its name and colour."""
-    edge = float(ax.get_xlim()[1])
-    if line.flat:
-        ax.axhline(line.flat.mean, color=color, linewidth=1, linestyle=(0, (1, 2)))
-        if ends := line.flat.interval:
-            ax.axhspan(*ends, color=color, alpha=0.08, linewidth=0)
-        return edge, line.flat.mean, line.name, color
-    at = [place for place, summary in enumerate(line.series) if summary]
-    _band(ax, at, line.known, color, line.style)
-    return edge, line.known[-1].mean, line.name, color
-
-
-def _band(
-    ax: Axes, at: Sequence[int], summaries: Sequence[Summary], color: str, style: str = "-"
-) -> None:
-    values, (below, above) = spread([summary.estimate for summary in summaries])
-    ax.plot(at, values, style, color=color, marker="o", markersize=3.2)
+def _band(ax: Axes, series: Series, color: str, style: Any = "-") -> None:
+    at, summaries = zip(*series, strict=True)
+    values, (below, above) = spread(summaries)
+    marker = "" if style == LEVEL else "o"
+    ax.plot(at, values, linestyle=style, color=color, marker=marker, markersize=3.2)
     ax.fill_between(at, values - below, values + above, color=color, alpha=0.16, linewidth=0)
-
-
-def _ends(line: _Line) -> str:
-    summaries = line.known or ([line.flat] if line.flat else [])
-    places = decimals([s.mean for s in summaries])
-    first, last = (number(summaries[k].mean, places) for k in (0, -1))
-    return f"{line.name} {first} throughout" if line.flat else f"{line.name} from {first} to {last}"
 
 
 def _places(ax: Axes, sweep: Sweep) -> None:
@@ -189,37 +181,32 @@ def _places(ax: Axes, sweep: Sweep) -> None:
             tick.set(color=INK, fontweight="bold")
 
 
-@figure(ALONG, "deltas", "The claims elsewhere")
+@figure(ALONG, "deltas", "The claims along the axis")
 def deltas(view: SweepView) -> Drawing | None:
-    """Each claim’s Δ along the axis: above the dashed threshold it speaks for the claim. These are
-    described, not decided: what was frozen is decided at the place in bold.
+    """Δ of each claim along the axis: values above the dashed threshold support the claim. Only the
+    value in bold decides the claims; the others are descriptive.
     """
     wanted = [
         (item, series) for item in view.found.claims if len(series := _course(item, view.sweep)) > 1
     ]
     if not wanted:
         return None
-    drawn, axes = tiles(len(wanted), 2, height=1.75)
+    drawn, axes = panels(len(wanted), 2, height=1.9)
     texts = []
     for ax, (item, series) in zip(axes, wanted, strict=True):
         _places(ax, view.sweep)
-        at, summaries = zip(*series, strict=True)
-        _band(ax, at, summaries, model_color(item.favours, view.found.titles))
+        _band(ax, series, model_color(item.favours, view.found.titles))
         ax.axhline(0, color=MUTED, linewidth=0.8)
         ax.axhline(item.margin, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         scale(ax.yaxis, item.amount, *ax.get_ylim(), ticks=4)
-        ax.set_title(f"{item.place}  {_short(item.quantity)}")
+        ax.set_title("\n".join(textwrap.wrap(f"{item.place}  {item.quantity}", 46)))
         ax.set_ylabel("" if item.amount.ratio else item.amount.unit)
-        first, last = (item.amount.text(summaries[k].estimate)[0] for k in (0, -1))
+        first, last = (item.amount.text(series[k][1])[0] for k in (0, -1))
         texts.append(f"Claim {item.place}: from {first} to {last}")
     return Drawing(drawn, f"Δ along {view.sweep.title}. {'. '.join(texts)}.")
 
 
-def _course(item: ClaimResult, sweep: Sweep) -> list[tuple[int, Summary]]:
+def _course(item: ClaimResult, sweep: Sweep) -> Series:
     """Where the claim was measured along the axis by the same Δ as at the base."""
     found = [(k, stop.point.deltas.get(item.name)) for k, stop in enumerate(sweep.stops)]
     return [(k, delta[0]) for k, delta in found if delta and delta[1] == item.amount]
-
-
-def _short(text: str, most: int = 46) -> str:
-    return text if len(text) <= most else text[: most - 1].rsplit(" ", 1)[0] + " …"

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
+
+from pydantic import Field
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
@@ -15,25 +17,13 @@ TITLES = {"latent_dim": "latent size d", "train_size": "training images",
           "vae.beta": "β of the VAE", "noise.sigma": "σ of the noisy AE"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A number over the seeds: each of them, the mean, and its interval where there is one."""
+@dataclass(frozen=True, kw_only=True)
+class Summary(Estimate):
+    """The mean over the seeds with its interval where there is one, and the value of each seed."""
 
+    value: Annotated[float, Field(validation_alias="mean")]
     seeds: Mapping[int, float]
-    mean: float
-    low: float | None
-    high: float | None
     confidence: float | None
-
-    @property
-    def estimate(self) -> Estimate:
-        """The mean with its interval."""
-        return Estimate(self.mean, self.low, self.high)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Both ends, or None."""
-        return self.estimate.interval
 
 
 @dataclass(frozen=True)
@@ -50,25 +40,21 @@ class Amount:
 
     def text(self, estimate: Estimate) -> tuple[str, str]:
         """A mean Δ and its interval, as written."""
-        values = [self.written(v) for v in (estimate.value, *(estimate.interval or ()))]
+        values = [estimate.value, *(estimate.interval or ())]
+        values = [math.exp(v) for v in values] if self.ratio else values
         places = decimals([*values, self.threshold], significant=3)
         places = max(places, 2) if self.ratio else places
         value = number(values[0], places, sign=not self.ratio)
         ends = [number(end, places) for end in values[1:]]
-        return self.with_unit(value), f"[{', '.join(ends)}]" if ends else ""
+        return self._with_unit(value), f"[{', '.join(ends)}]" if ends else ""
 
     @property
     def threshold_text(self) -> str:
         """δ with its unit."""
         places = 2 if self.ratio else max(0, decimals([self.threshold], significant=1))
-        return self.with_unit(number(self.threshold, places))
+        return self._with_unit(number(self.threshold, places))
 
-    def written(self, value: float) -> float:
-        """Δ on the scale of the page."""
-        return math.exp(value) if self.ratio else value
-
-    def with_unit(self, text: str) -> str:
-        """A number with what it counts."""
+    def _with_unit(self, text: str) -> str:
         return f"{text}×" if self.ratio else f"{text} {self.unit}".strip()
 
 

@@ -12,20 +12,15 @@ from aelab.report.study.drawing import SEEDS, scale
 from aelab.report.study.results import ClaimResult, StudyResults, Summary
 from aelab.report.style import INK, MUTED, model_color
 
-LEVELS = (
-    0.0,
-    0.34,
-    -0.34,
-    0.68,
-    -0.68,
-)  # heights of neighbouring seeds, so that none hides another
+# Heights of neighbouring seeds, so that none hides another.
+LEVELS = (0.0, 0.34, -0.34, 0.68, -0.68)
 DOWN = -1.35  # where the interval is drawn, below the seeds
 
 
 @figure(SEEDS, "seeds", "Every seed")
 def strips(found: StudyResults) -> Drawing | None:
-    """A dot is a seed, the diamond their mean, the bar the interval. Right of the dashed line δ, in
-    the tinted part, lies what the claim says; the thin line is no difference.
+    """A dot is a seed, the diamond is the mean, the bar is the interval. Values right of the dashed
+    threshold δ (tinted) support the claim; the thin line is no difference.
     """
     rows = [(item, item.summary) for item in found.claims if item.summary]
     if not rows:
@@ -58,7 +53,7 @@ def _strip(ax: Axes, item: ClaimResult, summary: Summary, color: str) -> None:
     heights = np.resize(LEVELS, len(values))
     ax.scatter(values, heights, s=15, color=color, alpha=0.85, linewidths=0, zorder=3)
     ax.plot(ends, [DOWN] * len(ends), color=INK, linewidth=2.2, zorder=3)
-    ax.plot([summary.mean], [DOWN], "D", color=INK, markersize=4.5, zorder=4)
+    ax.plot([summary.value], [DOWN], "D", color=INK, markersize=4.5, zorder=4)
     scale(ax.xaxis, item.amount, low, high)
     ax.grid(visible=False, axis="y")
     unit = "" if item.amount.ratio or item.amount.unit in item.quantity else item.amount.unit
