@@ -43,6 +43,7 @@ def test_every_metric_of_every_model(tiny_data: Data, name: str, model: str) -> 
         return
     assert estimate is not None
     assert np.isfinite(estimate.value)
+    assert estimate.n is not None
     assert estimate.n > 0
     if name in evaluation.per_image:
         values = evaluation.per_image[name]
@@ -320,6 +321,7 @@ def test_degenerate_data_give_numbers_or_nothing(tiny_data: Data, case: str) -> 
     for name, estimate in evaluation.metrics.items():
         if estimate is not None:
             assert abs(estimate.value) < 1e4, name
+            assert estimate.n is not None
             assert estimate.n > 1 or estimate.low is None, "one value has no interval"
     for name, array in evaluation.arrays.items():
         assert name == "error_by_label" or np.isfinite(array).all(), name

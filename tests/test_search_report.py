@@ -11,7 +11,7 @@ from aelab.report.search import build_search_report
 from aelab.report.search.conclusions import important, luck, summary
 from aelab.report.search.drawing import KINDS
 from aelab.report.style import svg
-from aelab.runs.records import Estimate, Metric
+from aelab.runs.records import Estimate, MetricInfo
 from aelab.runs.search import SearchFolder
 from aelab.runs.search_results import (
     Contender,
@@ -25,7 +25,7 @@ from aelab.runs.search_results import (
 from tests.processes import aelab
 from tests.test_report import CHROMIUM
 
-NATS = Metric("likelihood", "−ELBO", "nats", "lower", "", "")
+NATS = MetricInfo("likelihood", "−ELBO", "nats", "lower", "", "")
 
 
 def trial(number: int, value: float | None, rate: float, state: str = "complete") -> Trial:

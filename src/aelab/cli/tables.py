@@ -10,7 +10,7 @@ from aelab.report.numbers import decimals, number, p_text
 from aelab.report.study.conclusions import reasons
 from aelab.report.study.results import load
 from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
-from aelab.runs.records import Metric
+from aelab.runs.records import MetricInfo
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.search_results import Proof, SearchResults
@@ -122,7 +122,7 @@ def _best_trials(found: SearchResults) -> None:
     console(100).print(table)
 
 
-def _proof_table(proof: Proof, goal: Metric) -> None:
+def _proof_table(proof: Proof, goal: MetricInfo) -> None:
     table = Table(
         title=f"With {len(proof.seeds)} fresh seeds, on validation: {goal.title}",
         caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",

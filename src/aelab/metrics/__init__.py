@@ -4,12 +4,13 @@ import importlib
 import pkgutil
 
 from aelab.metrics.annealing import ais_check
-from aelab.metrics.base import FAMILIES, METRICS, Estimate, Metric, metric, paired_differences
+from aelab.metrics.base import FAMILIES, METRICS, Metric, metric, paired_differences
 from aelab.metrics.baselines import BASELINES, evaluate_baseline, require_components
 from aelab.metrics.classifier import obtain as obtain_classifier
 from aelab.metrics.context import BaseContext, Context
 from aelab.metrics.evaluation import Evaluation, evaluate
 from aelab.metrics.health import health
+from aelab.runs.records import Estimate
 
 for _sibling in sorted(module.name for module in pkgutil.iter_modules(__path__)):
     importlib.import_module(f"{__name__}.{_sibling}")

@@ -1,11 +1,11 @@
-"""The registry of metrics, and the estimate that a metric gives: a value with its interval.
+"""The registry of metrics, and their estimates: means with bootstrap intervals.
 
 Shape legend: N images, M metrics, R resamples.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +14,15 @@ from aelab.config.registry import Registry
 from aelab.errors import AelabError
 from aelab.models import Capability
 from aelab.randomness import numpy_stream
+from aelab.runs.records import Better, Estimate
 
 Array = NDArray[Any]
-Better = Literal["lower", "higher"] | None
 Family = Literal["reconstruction", "likelihood", "latent", "representation", "generation"]
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 RESAMPLES = 2_000
 _CHUNK = 100  # resamples at a time: 8 MB of weights for 10,000 images
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value over ``n`` images, with its 95% interval where each image has a value."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-    @classmethod
-    def of_mean(cls, values: Array) -> Self | None:
-        """The mean of some values, without an interval; None if there are no values."""
-        return cls(float(values.mean()), None, None, len(values)) if len(values) else None
 
 
 Function = Callable[[Any], float | Array | Estimate | None]
@@ -55,7 +40,7 @@ class Metric:
     name: str
     title: str
     unit: str = ""
-    better: Better = None
+    better: Better | None = None
     family: Family
     needs: frozenset[Capability]
     description: str
@@ -128,6 +113,11 @@ def metric(
     return register
 
 
+def mean_only(values_N: Array) -> Estimate | None:
+    """The mean of some values, without an interval; None if there are no values."""
+    return Estimate(float(values_N.mean()), n=len(values_N)) if len(values_N) else None
+
+
 def bootstrap_means(values_NM: Array, seed: int) -> Array:
     """The means of ``RESAMPLES`` resamples of the images, shape ``(R, M)``.
 
@@ -154,7 +144,7 @@ def estimate_means(values_NM: Array, seed: int) -> list[Estimate]:
     n = len(values_NM)
     means = values_NM.mean(axis=0, dtype=np.float64)
     if n == 1:
-        return [Estimate(float(mean), None, None, n) for mean in means]
+        return [Estimate(float(mean), n=n) for mean in means]
     low, high = np.percentile(bootstrap_means(values_NM, seed), [2.5, 97.5], axis=0)
     return [
         Estimate(float(mean), float(a), float(b), n)

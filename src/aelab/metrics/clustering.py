@@ -12,10 +12,11 @@ from sklearn.metrics import (
     silhouette_samples,
 )
 
-from aelab.metrics.base import Array, Estimate, metric
+from aelab.metrics.base import Array, mean_only, metric
 from aelab.metrics.context import BaseContext, cached
 from aelab.metrics.sampling import sklearn_seed
 from aelab.randomness import numpy_stream
+from aelab.runs.records import Estimate
 
 STARTS = 4
 SILHOUETTE_OF = 2_000  # codes; it computes all distances between them
@@ -58,7 +59,7 @@ def silhouette(context: BaseContext) -> Estimate | None:
     if not 1 < len(np.unique(labels)) < len(labels):
         return None
     values = silhouette_samples(context.codes("test")[chosen].astype(np.float64), labels)
-    return Estimate.of_mean(values)
+    return mean_only(values)
 
 
 @cached

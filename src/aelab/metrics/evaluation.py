@@ -8,8 +8,9 @@ import numpy as np
 
 from aelab.metrics import generation
 from aelab.metrics.arrays import collect_arrays
-from aelab.metrics.base import METRICS, Array, Estimate, estimate_means
+from aelab.metrics.base import METRICS, Array, estimate_means
 from aelab.metrics.context import BaseContext, Context
+from aelab.runs.records import Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ def evaluate_metrics(context: BaseContext) -> Evaluation:
         elif isinstance(result, Estimate) or result is None:
             metrics[name] = result
         else:
-            metrics[name] = Estimate(float(result), None, None, count)
+            metrics[name] = Estimate(float(result), n=count)
     if per_image:
         # From the stored float32 values, so that a reader of the file finds the same numbers.
         columns = np.stack(list(per_image.values()), axis=1)

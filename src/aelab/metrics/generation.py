@@ -18,13 +18,14 @@ from torch import Tensor
 from aelab.data.binarize import to_unit
 from aelab.errors import RunError
 from aelab.metrics import neighbours
-from aelab.metrics.base import Array, Better, Estimate, metric
+from aelab.metrics.base import Array, mean_only, metric
 from aelab.metrics.classifier import Classifier, key, obtain
 from aelab.metrics.context import BATCH, Context, cached
 from aelab.metrics.neighbours import NEIGHBOURS
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.nets.matmul import linear
 from aelab.runs.folder import CacheFolder
+from aelab.runs.records import Better, Estimate
 
 VERSION = 1  # raise it when a change here, or in what is called here, gives other numbers
 NEAREST_OF = 2_000  # generated images whose nearest training image is searched for
@@ -32,7 +33,7 @@ TRAINING_BLOCK = 1_000
 ROUNDING = 1e-5  # of the largest feature, which the classifier computes in float32
 
 #: name -> title, unit, better side and description; there is one metric for each sampler.
-SAMPLE_METRICS: dict[str, tuple[str, str, Better, str]] = {
+SAMPLE_METRICS: dict[str, tuple[str, str, Better | None, str]] = {
     "coverage": (
         "Coverage", "", "higher",
         "Share of real images whose own 5-NN ball contains some generated image.",
@@ -140,15 +141,15 @@ def _compare(context: Context, generated: Sample) -> dict[str, Array | Estimate 
     if radii is not None and count > NEIGHBOURS:
         for name, values in neighbours.overlap(*features, radii).items():
             whole = len(values) == len(context.data.test) and name in ("recall", "coverage")
-            found[name] = values.numpy() if whole else Estimate.of_mean(values.numpy())
+            found[name] = values.numpy() if whole else mean_only(values.numpy())
     if within is not None and count > 1:
         distances = neighbours.frechet(*features), neighbours.kernel_distance(*features, within)
-        found["frechet"], found["kernel"] = (Estimate(d, None, None, count) for d in distances)
+        found["frechet"], found["kernel"] = (Estimate(d, n=count) for d in distances)
     classes = torch.bincount(generated.probabilities_MC.argmax(-1)).double()
     entropy = float(torch.special.entr(classes / classes.sum()).sum())
-    found["class_entropy"] = Estimate(entropy, None, None, count)
+    found["class_entropy"] = Estimate(entropy, n=count)
     nearest = nearest_distance(generated.images, context.data.train.images)
-    return found | {"nearest_train": Estimate.of_mean(nearest.numpy())}
+    return found | {"nearest_train": mean_only(nearest.numpy())}
 
 
 def nearest_distance(images_MD: Tensor, training: Array) -> Tensor:

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aelab.metrics.base import Array, Estimate
+from aelab.metrics.base import Array
 from aelab.metrics.context import Context
 from aelab.metrics.latent import ACTIVE_VARIANCE, active, code_variance
 from aelab.metrics.regularity import directional_derivatives
+from aelab.runs.records import Estimate
 
 NEARLY_NO_NATS = 1.0  # KL: with less, the code carries less than two bits about an image
 FAR_NATS = 1.0  # from the aggregate posterior to the prior

@@ -6,10 +6,11 @@ Shape legend: K pairs, S steps, D pixels, C classes.
 import numpy as np
 import torch
 
-from aelab.metrics.base import Array, Estimate, metric
+from aelab.metrics.base import Array, mean_only, metric
 from aelab.metrics.context import Context, cached
 from aelab.metrics.generation import classifier
 from aelab.randomness import numpy_stream
+from aelab.runs.records import Estimate
 
 STEPS = 11  # ends included
 CERTAIN = 0.9
@@ -26,13 +27,13 @@ BLOCK = 100  # pairs at a time
 )
 def interpolation_consistency(context: Context) -> Estimate | None:
     """Share of same-class test pairs whose 11 linear steps all keep the class at ≥ .9."""
-    return Estimate.of_mean(interpolate_pairs(context)[0])
+    return mean_only(interpolate_pairs(context)[0])
 
 
 @metric("arc_chord", title="Arc / chord", better="lower", family="latent")
 def arc_chord(context: Context) -> Estimate | None:
     """Length of the decoded path between same-class codes over its chord; 1 is straight."""
-    return Estimate.of_mean(interpolate_pairs(context)[1])
+    return mean_only(interpolate_pairs(context)[1])
 
 
 @cached

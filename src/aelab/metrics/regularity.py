@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aelab.metrics.base import Array, Estimate, estimate_means, metric
+from aelab.metrics.base import Array, estimate_means, metric
 from aelab.metrics.context import Context, cached
 from aelab.metrics.generation import compare
 from aelab.metrics.sampling import moments
 from aelab.randomness import numpy_stream
+from aelab.runs.records import Estimate
 
 MMD_CODES = 5_000
 PERMUTATIONS = 200
@@ -33,7 +34,7 @@ def hole_share(context: Context) -> Estimate | None:
     precision = compare(context, "gaussian").get("precision")
     if not isinstance(precision, Estimate):
         return None
-    return Estimate(1 - precision.value, None, None, precision.n)
+    return Estimate(1 - precision.value, n=precision.n)
 
 
 @_metric("decoder_smoothness", title="Decoder ‖J Σ^½‖")
@@ -75,14 +76,14 @@ def directional_derivatives(context: Context, directions_RZ: Array) -> Tensor:
 def mmd2(context: Context) -> Estimate | None:
     """Unbiased MMD² of whitened test codes to N(0, I), inverse multiquadric kernel; 0 if normal."""
     found = normality(context)
-    return found and Estimate(found[0], None, None, found[2])
+    return found and Estimate(found[0], n=found[2])
 
 
 @_metric("mmd2_null", title="MMD² to N(0, I): null", better=None)
 def mmd2_null(context: Context) -> Estimate | None:
     """The MMD² that normal codes would stay below in 95 of 100 samples, by permutation."""
     found = normality(context)
-    return found and Estimate(found[1], None, None, found[2])
+    return found and Estimate(found[1], n=found[2])
 
 
 @cached

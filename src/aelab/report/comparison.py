@@ -8,14 +8,14 @@ from aelab.report.numbers import decimals, difference, number, slug
 from aelab.report.results import Model, Results
 from aelab.report.style import role
 from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, metric_table
-from aelab.runs.records import Estimate, Estimates, Metric
+from aelab.runs.records import Estimate, Estimates, MetricInfo
 
 
 @dataclass(frozen=True)
 class PairComparison:
     """One metric of a pair; the difference is second − first."""
 
-    metric: Metric
+    metric: MetricInfo
     latent_dim: int
     first: Model
     second: Model
@@ -59,7 +59,7 @@ class PairComparison:
         )
 
 
-def anchor(latent_dim: int, metric: Metric) -> str:
+def anchor(latent_dim: int, metric: MetricInfo) -> str:
     """The id of a metric's row in the table of this size."""
     return f"m-{latent_dim}-{slug(metric.name)}"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aelab.report.numbers import decimals, difference, interval, number, slug
-from aelab.runs.records import Better, Estimate, Metric
+from aelab.runs.records import Better, Estimate, MetricInfo
 
 NOT_DEFINED, NOT_MEASURED = "not defined", "–"
 FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
@@ -60,13 +60,13 @@ class Column:
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
-def families(metrics: Iterable[Metric]) -> list[str]:
+def families(metrics: Iterable[MetricInfo]) -> list[str]:
     """The families of metrics, from input to output; unknown ones last."""
     return list(dict.fromkeys((*FAMILIES, *(metric.family for metric in metrics))))
 
 
 def metric_table(
-    metrics: Sequence[Metric], columns: Sequence[Column], anchor: Callable[[Metric], str]
+    metrics: Sequence[MetricInfo], columns: Sequence[Column], anchor: Callable[[MetricInfo], str]
 ) -> Table:
     """A row a metric by family; metrics that no column has are left out.
 
@@ -88,7 +88,7 @@ def metric_table(
     return Table((Head("Metric"), *(column.head for column in columns)), groups)
 
 
-def _row(metric: Metric, columns: Sequence[Column], anchor: str) -> Row:
+def _row(metric: MetricInfo, columns: Sequence[Column], anchor: str) -> Row:
     name = metric.name
     known = [c.values[name] for c in columns if c.head.kind != "difference" and name in c.values]
     places = decimals(estimate.value for estimate in known if estimate)
@@ -109,12 +109,12 @@ def _row(metric: Metric, columns: Sequence[Column], anchor: str) -> Row:
     return Row(head, tuple(map(cell, columns)), anchor)
 
 
-def about(metric: Metric) -> str:
+def about(metric: MetricInfo) -> str:
     """The id of a metric in the glossary, where the samplers share an entry a quantity."""
     return f"about-{slug(metric.quantity if metric.panel == SAMPLERS else metric.name)}"
 
 
-def glossary(metrics: Iterable[Metric]) -> list[tuple[str, str, str]]:
+def glossary(metrics: Iterable[MetricInfo]) -> list[tuple[str, str, str]]:
     """Id, title and meaning of every metric, a quantity of the samplers once."""
     entries: dict[str, tuple[str, str, str]] = {}
     for metric in metrics:

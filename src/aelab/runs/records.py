@@ -17,11 +17,12 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% interval where there is one."""
+    """A number with its 95% interval where there is one, and the number of images it is over."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    n: int | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -66,7 +67,7 @@ def checked(kind: Any, record: Any, path: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricInfo:
     """What a number means, as the metric registry wrote it down."""
 
     name: str

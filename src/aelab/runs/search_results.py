@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aelab.runs.records import Estimate, Json, Metric, Record, checked, named
+from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, named
 from aelab.runs.search import SearchFolder
 
 
@@ -85,7 +85,7 @@ class Proof:
     failed: tuple[tuple[str, str], ...]  # title and reason of those that a fresh seed broke
     best: Luck | None
     start: Luck | None
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, MetricInfo]
     test: Mapping[str, Mapping[str, Estimate]]  # contender -> metric -> mean over the seeds
     differences: Mapping[str, Mapping[str, Estimate]]  # the choice − a reference
 
@@ -103,7 +103,7 @@ class SearchResults(Record):
     model_title: str
     latent_dim: int
     trial_epochs: int
-    goal: Metric
+    goal: MetricInfo
     dimensions: tuple[Dimension, ...]
     trials: tuple[Trial, ...]
     best: tuple[int, ...]  # the numbers of the complete trials, from best to worst

@@ -52,7 +52,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Training:
+class Retraining:
     """A candidate with a fresh seed, as a worker process gets it."""
 
     candidate: Candidate
@@ -117,7 +117,7 @@ def prove(
 
     def run(function: Callable[..., None], group: Sequence[Candidate], record: str) -> Records:
         """Call a function for every candidate and seed; gives the records that it writes."""
-        trainings = [Training(c, seed, folder.path, source, goal.name) for c in group
+        trainings = [Retraining(c, seed, folder.path, source, goal.name) for c in group
                      for seed in seeds]  # fmt: skip
         jobs = [
             Job(f"{t.candidate.title}, {t.candidate.epochs} epochs, seed {t.seed}", function, (t,))
@@ -225,7 +225,7 @@ def over_seeds(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
     return {"value": mean, "low": mean - half, "high": mean + half, "n": n}
 
 
-def retrain(send: Send, training: Training) -> None:
+def retrain(send: Send, training: Retraining) -> None:
     """Train a candidate with a seed and evaluate the goal on validation, unless that is done.
 
     One whose training fails is out; the reason is kept.
@@ -247,7 +247,7 @@ def retrain(send: Send, training: Training) -> None:
         folder.write_json("metrics.json", {"values": [value], "seconds": seconds})
 
 
-def evaluate_on_test(send: Send, training: Training) -> None:
+def evaluate_on_test(send: Send, training: Retraining) -> None:
     """Evaluate a trained candidate on the test images, once."""
     folder, experiment = training.folder, training.experiment
     if folder.has("test.json"):

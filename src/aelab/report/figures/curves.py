@@ -8,7 +8,7 @@ from aelab.report.figures.drawing import legend, panels, spread
 from aelab.report.numbers import listing, number
 from aelab.report.results import Model
 from aelab.report.style import MUTED
-from aelab.runs.records import Estimate, Metric
+from aelab.runs.records import Estimate, MetricInfo
 
 MARKERS = "os^Dv"
 BASE_DASHES = ("--", ":")
@@ -69,16 +69,16 @@ def few_labels(view: View) -> Drawing | None:
     return Drawing(drawn, f"{alt}: {listing(ends)}.")
 
 
-def _kinds(view: View, panel: str) -> dict[str, list[Metric]]:
+def _kinds(view: View, panel: str) -> dict[str, list[MetricInfo]]:
     """The metrics of a panel that some model has, by quantity, in the order of their places."""
-    kinds: dict[str, list[Metric]] = {}
+    kinds: dict[str, list[MetricInfo]] = {}
     for metric in view.results.measures.values():
         if metric.panel == panel and any(m.metrics.get(metric.name) for m in view.models):
             kinds.setdefault(metric.quantity, []).append(metric)
     return {kind: sorted(found, key=lambda m: m.at or 0) for kind, found in kinds.items()}
 
 
-def _curves(ax: Axes, view: View, metrics: list[Metric]) -> None:
+def _curves(ax: Axes, view: View, metrics: list[MetricInfo]) -> None:
     """Models in their colours with intervals, baselines muted and behind."""
     bases = [b for b in view.results.beside(view.latent_dim) if len(_at(b, metrics)[0]) > 1]
     for base, dashes in zip(bases, BASE_DASHES, strict=False):
@@ -93,7 +93,7 @@ def _curves(ax: Axes, view: View, metrics: list[Metric]) -> None:
         )  # fmt: skip
 
 
-def _at(model: Model, metrics: list[Metric]) -> tuple[list[float], list[Estimate]]:
+def _at(model: Model, metrics: list[MetricInfo]) -> tuple[list[float], list[Estimate]]:
     """The places of the metrics that a model has, and its estimates there."""
     known = [(m.at or 0.0, e) for m in metrics if (e := model.metrics.get(m.name))]
     return [at for at, _ in known], [estimate for _, estimate in known]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import capital, decimals, listing, quantity
-from aelab.runs.records import Metric
+from aelab.runs.records import MetricInfo
 from aelab.runs.search_results import Proof, SearchResults
 
 MATTERS = 0.1  # of the variance
@@ -34,7 +34,7 @@ def summary(results: SearchResults) -> Iterator[Finding]:
         yield Finding(text)
 
 
-def _proved(proof: Proof, goal: Metric) -> str:
+def _proved(proof: Proof, goal: MetricInfo) -> str:
     chosen = proof.contender(proof.chosen)
     yardsticks = [
         f"{quantity(row.mean.value, goal.unit)} with the {row.title}"
@@ -48,7 +48,7 @@ def _proved(proof: Proof, goal: Metric) -> str:
     )
 
 
-def luck(proof: Proof, goal: Metric) -> str:
+def luck(proof: Proof, goal: MetricInfo) -> str:
     """How much of the apparent gain was luck of the search."""
 
     def gained(value: float) -> str:

@@ -12,7 +12,7 @@ from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
 from aelab.report.tables import Column, Head, Table, glossary, metric_table
-from aelab.runs.records import Metric
+from aelab.runs.records import MetricInfo
 from aelab.runs.study import Study
 
 
@@ -53,7 +53,7 @@ def comparison_table(found: StudyResults) -> Table:
         values = {**dict.fromkeys(found.measures), **found.base.models[model]}
         columns.append(Column(head, values))
 
-    def anchor(metric: Metric) -> str:
+    def anchor(metric: MetricInfo) -> str:
         return f"m-{slug(metric.name)}"
 
     return metric_table(list(found.measures.values()), columns, anchor)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.runs.records import Estimate, Json, Metric, Record, checked, named
+from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, named
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
@@ -86,7 +86,7 @@ class ClaimResult:
 
 
 @dataclass(frozen=True)
-class Point:
+class PointResult:
     """A place in the study: the metrics of every model there, and the Δ of every claim."""
 
     models: Mapping[str, Mapping[str, Summary]]
@@ -98,7 +98,7 @@ class Stop:
     """A place on an axis."""
 
     label: str
-    point: Point
+    point: PointResult
     base: bool
 
 
@@ -134,10 +134,10 @@ class StudyResults(Record):
     level: float
     seeds: tuple[int, ...]
     seeds_needed: int
-    measures: Mapping[str, Metric]
+    measures: Mapping[str, MetricInfo]
     titles: Mapping[str, str]
     claims: tuple[ClaimResult, ...]
-    base: Point
+    base: PointResult
     sweeps: tuple[Sweep, ...]
     runs: tuple[Json, ...]
     failures: tuple[Json, ...]
