@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from aelab.claims.claim import CLAIMS, Claim, Measures, claim, frozen_hash, load_claims, read_claims
+from aelab.claims.claim import CLAIMS, Claim, Values, claim, frozen_hash, load_claims, read_claims
 from aelab.claims.rules import decide, rule
 from aelab.claims.statistics import Interval, Paired, holm, seeds_needed, smallest_p
 from aelab.errors import AelabError
@@ -153,7 +153,7 @@ def test_seven_seeds_refute_but_cannot_support_eight_claims() -> None:
 
 
 def whole_pair(**changes: float) -> dict[str, dict[str, float | None]]:
-    """Measures of a pair that differ in nothing but ``changes``, such as ``vae_mse=0.02``."""
+    """Values of a pair that differ in nothing but ``changes``, such as ``vae_mse=0.02``."""
     measured = {
         "mse": 0.01, "probe_accuracy": 0.9, "mmd2": 0.02, "mmd2_null": 0.001, "hole_share": 0.1,
         "interpolation_consistency": 0.5, "decoder_smoothness": 1.0, "coverage_prior": 0.7,
@@ -222,7 +222,7 @@ def test_what_was_not_measured_is_not_guessed() -> None:
         pair["vae"]["hole_share"] = None
     del pairs[4]["vae"]["mse"]
     by_name = {d.claim.name: d for d in decide(list(CLAIMS.values()), pairs)}
-    assert by_name["regularity"].verdict == by_name["holes"].verdict == "not measured"
+    assert by_name["regularity"].verdict == by_name["holes"].verdict == "not evaluated"
     assert by_name["regularity"].why == "No seed has ae.mmd2_null."
     assert by_name["holes"].paired is None
     assert sorted(by_name["reconstruction"].deltas) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
@@ -317,7 +317,7 @@ def test_an_absent_or_empty_file_of_claims_is_refused(tmp_path: Path) -> None:
 )
 def test_a_contrast_of_two_measures(contrast: dict[str, object], deltas: dict[int, float]) -> None:
     """Left out: a missing measure, a value of none, a ratio with zero or of opposite signs."""
-    pairs: dict[int, Measures] = {
+    pairs: dict[int, Values] = {
         0: {"ae": {"a": 1.0, "b": 2.0}, "vae": {"a": 4.0}},
         1: {"ae": {"a": 1.0, "b": None}, "vae": {"a": -1.0}},
         2: {"ae": {"a": 1.0}, "vae": {"a": 0.0}},

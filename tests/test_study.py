@@ -235,7 +235,7 @@ def test_what_fails_is_listed_and_does_not_stop_the_others(
     assert study.manifest()["status"] == "failed"
     assert "ae" in study.results()["points"][0]["models"]
     verdicts = {item["verdict"] for item in study.results()["claims"]}
-    assert verdicts == {"not measured"}
+    assert verdicts == {"not evaluated"}
     assert "not finite" in (study.path / "report.html").read_text()
     kept = timeless(study)
     with pytest.raises(TrainingError, match="1 of the models of") as failed:
@@ -469,12 +469,21 @@ def test_every_sentence_with_a_number_links_to_it(made: Callable[..., StudyResul
     assert "With 3 seeds the smallest two-sided p is 0.25" in words(found)
 
 
-def test_what_was_not_measured_or_failed_is_said(made: Callable[..., StudyResults]) -> None:
+def test_what_is_not_evaluated_or_failed_is_said(made: Callable[..., StudyResults]) -> None:
     found = made(without=("hole_share",), failed=("seed-3",))
     text = words(found)
-    assert "was not measured. No seed has ae.hole_share, vae.hole_share." in text
+    assert "is not evaluated. No seed has ae.hole_share, vae.hole_share." in text
     assert "Some models could not be trained or evaluated: seed-3: vae-16" in text
     assert len(found.claims[0].summary.seeds) == 9  # type: ignore[union-attr]
+
+
+def test_an_older_study_opens(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", without=("hole_share",))
+    text = study.path.joinpath("study.json").read_text()
+    old = text.replace('"not evaluated"', '"not measured"')
+    assert old != text
+    study.write_json("study.json", json.loads(old))
+    assert "is not evaluated. No seed has ae.hole_share" in words(load(study))
 
 
 def test_the_course_of_an_axis_follows_its_numbers(made: Callable[..., StudyResults]) -> None:

@@ -45,7 +45,7 @@ def page(study: Study, name: str, commands: Iterable[str]) -> str:
         "## Metrics",
         f"Mean over the seeds, with the 95% interval of that mean; d = {found.latent_dim}. "
         "[metrics.md](metrics.md) defines the metrics.",
-        _measures(found),
+        _metrics(found),
         "## Samples: sampler × model",
         "Each sampler generates as many images as there are test images; both are compared in the "
         "features of the digit classifier. Only a VAE has a prior; the Gaussian and the mixture "
@@ -94,7 +94,7 @@ def _training(study: Study, found: StudyResults) -> str:
 
 
 def _samplers(found: StudyResults) -> str:
-    drawn = [m for m in found.measures.values() if m.panel == SAMPLERS]
+    drawn = [m for m in found.metrics.values() if m.panel == SAMPLERS]
     quantities = dict.fromkeys(m.quantity for m in drawn)
     titles = {m.sampler: m.sampler_title for m in drawn}
     rows = []
@@ -108,16 +108,16 @@ def _samplers(found: StudyResults) -> str:
     return markdown(["", *quantities], rows)
 
 
-def _measures(found: StudyResults) -> str:
+def _metrics(found: StudyResults) -> str:
     models = [*found.models, *found.baselines]
     rows = []
-    for name, measure in found.measures.items():
-        if measure.panel == SAMPLERS:
+    for name, metric in found.metrics.items():
+        if metric.panel == SAMPLERS:
             continue
         here = {m: found.base.models[m][name] for m in models if name in found.base.models[m]}
         if here:
             places = decimals([summary.value for summary in here.values()])
-            rows.append([measure.label, *(_cell(here.get(m), places) for m in models)])
+            rows.append([metric.label, *(_cell(here.get(m), places) for m in models)])
     return markdown(["", *map(found.title, models)], rows)
 
 
@@ -130,13 +130,13 @@ def _cell(summary: Summary | None, places: int) -> str:
 def _sweep(found: StudyResults, sweep: Sweep) -> str:
     rows = []
     for name in ALONG:
-        measure = found.measures.get(name)
-        for model in found.models if measure else ():
+        metric = found.metrics.get(name)
+        for model in found.models if metric else ():
             series = sweep.series(model, name)
             if any(series):
                 places = decimals([s.value for s in series if s])
                 cells = [number(s.value, places) if s else "" for s in series]
-                rows.append([f"{found.title(model)}: {measure.label if measure else name}", *cells])
+                rows.append([f"{found.title(model)}: {metric.label if metric else name}", *cells])
     return markdown(["", *(f"**{s.label}**" if s.base else s.label for s in sweep.stops)], rows)
 
 

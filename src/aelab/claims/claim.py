@@ -1,7 +1,7 @@
 """The claims that a study decides, as data.
 
 A claim is frozen before the first training: ``frozen_hash`` is the SHA-256 of all that decides it,
-its measures and threshold included. One more claim is one more record: ``claim(...)`` here, or a
+its metrics and threshold included. One more claim is one more record: ``claim(...)`` here, or a
 table ``[[claim]]`` in a TOML file given to ``aelab study --claims`` (docs/studies.md). Those of the
 evaluation protocol are in protocol.toml.
 """
@@ -21,7 +21,7 @@ from aelab.claims.statistics import LEVEL
 from aelab.config.base import Config, read_toml, sentence
 from aelab.errors import AelabError
 
-Measures = Mapping[str, Mapping[str, float | None]]  # model -> measure -> value
+Values = Mapping[str, Mapping[str, float | None]]  # model -> metric -> value
 RATIO = "ratio"
 
 
@@ -40,9 +40,9 @@ class Contrast:
 
 
 class Null(Config):
-    """The noise level of a measure; a ratio of values below it means nothing."""
+    """The noise level of a metric; a ratio of values below it means nothing."""
 
-    measure: str = Field(description="The measure that gives the noise level of each model.")
+    measure: str = Field(description="The metric that gives the noise level of each model.")
     quantity: str = Field(description="What is compared then, in words.")
 
 
@@ -60,11 +60,11 @@ class Claim(Config):
     against: str = Field(description="The model that it is compared with.")
     quantity: str = Field(description="What is compared, in words: “MSE, VAE over AE”.")
     measure: str | dict[str, str] = Field(
-        description="The measure that is compared, or one for each of the two models."
+        description="The metric that is compared, or one for each of the two models."
     )
     contrast: Literal["difference", "ratio"] = Field("difference", description="How it is.")
     better: Literal["higher", "lower"] = Field(
-        "higher", description="Which values of the measure speak for the claim."
+        "higher", description="Which values of the metric speak for the claim."
     )
     scale: float = Field(1.0, gt=0, description="Factor of a difference: 100 for points.")
     threshold: float = Field(
@@ -100,7 +100,7 @@ class Claim(Config):
 
     @property
     def sides(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Model and measure of each side; Δ is the first compared with the second."""
+        """Model and metric of each side; Δ is the first compared with the second."""
         models = (self.favours, self.against)
         if self.better == "lower":
             models = (self.against, self.favours)
@@ -112,28 +112,28 @@ class Claim(Config):
 
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:
-        """The (model, measure) pairs that it cannot do without."""
+        """The (model, metric) pairs that it needs."""
         levels = [(model, self.null.measure) for model, _ in self.sides] if self.null else []
         return (*self.sides, *levels)
 
     @property
     def formula(self) -> str:
         """Δ as a formula, for readers: ``log(vae.mse / ae.mse)``."""
-        first, second = (f"{model}.{measure}" for model, measure in self.sides)
+        first, second = (f"{model}.{metric}" for model, metric in self.sides)
         if self.contrast == "ratio":
             return f"log({first} / {second})"
         difference = f"{first} - {second}"
         return difference if self.scale == 1 else f"{self.scale:g} * ({difference})"
 
-    def compare(self, pairs: Mapping[int, Measures]) -> tuple[Contrast, dict[int, float]]:
+    def compare(self, pairs: Mapping[int, Values]) -> tuple[Contrast, dict[int, float]]:
         """What is compared, one and the same for all seeds, and each seed's Δ.
 
-        Seeds that lack a measure, or whose Δ is not finite, are left out.
+        Seeds that lack a metric, or whose Δ is not finite, are left out.
         """
         whole = {
-            seed: [float(pair[model][measure]) for model, measure in self.needs]  # type: ignore[arg-type]
+            seed: [float(pair[model][metric]) for model, metric in self.needs]  # type: ignore[arg-type]
             for seed, pair in pairs.items()
-            if all(pair.get(model, {}).get(measure) is not None for model, measure in self.needs)
+            if all(pair.get(model, {}).get(metric) is not None for model, metric in self.needs)
         }
         contrast, delta = self.own, self._delta
         if self.null and any(a <= low or b <= high for a, b, low, high in whole.values()):

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aelab.claims.claim import Claim, Contrast, Measures
+from aelab.claims.claim import Claim, Contrast, Values
 from aelab.claims.statistics import LEVEL, Interval, Paired, holm, seeds_needed, smallest_p
 
-Verdict = Literal["supported", "refuted", "inconclusive", "not measured"]
+Verdict = Literal["supported", "refuted", "inconclusive", "not evaluated"]
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Decision:
     why: str
 
 
-def decide(claims: Sequence[Claim], pairs: Mapping[int, Measures]) -> list[Decision]:
-    """Decide every claim from the measures of each seed's models.
+def decide(claims: Sequence[Claim], pairs: Mapping[int, Values]) -> list[Decision]:
+    """Decide every claim from the metrics of each seed's models.
 
-    Holm's correction runs over all claims, those that could not be measured included: what was
-    frozen together is tested together. A seed that lacks a measure is left out of that claim.
+    Holm's correction runs over all claims, those that cannot be evaluated included: what is
+    frozen together is tested together. A seed that lacks a metric is left out of that claim.
     """
     compared = {item.name: item.compare(pairs) for item in claims}
     tests = {n: Paired(tuple(deltas.values())) for n, (_, deltas) in compared.items() if deltas}
@@ -37,19 +37,19 @@ def decide(claims: Sequence[Claim], pairs: Mapping[int, Measures]) -> list[Decis
         contrast, deltas = compared[item.name]
         paired = tests.get(item.name)
         p = corrected[item.name] if paired else None
-        verdict: Verdict = "not measured"
-        why = _why_unmeasured(item, pairs)
+        verdict: Verdict = "not evaluated"
+        why = _why_not_evaluated(item, pairs)
         if paired and p is not None:
             verdict, why = rule(paired.interval, p, contrast.margin, len(deltas), len(claims))
         decisions.append(Decision(item, contrast, deltas, paired, p, verdict, why))
     return decisions
 
 
-def _why_unmeasured(item: Claim, pairs: Mapping[int, Measures]) -> str:
+def _why_not_evaluated(item: Claim, pairs: Mapping[int, Values]) -> str:
     absent = [
-        f"{model}.{measure}"
-        for model, measure in item.needs
-        if not any(pair.get(model, {}).get(measure) is not None for pair in pairs.values())
+        f"{model}.{metric}"
+        for model, metric in item.needs
+        if not any(pair.get(model, {}).get(metric) is not None for pair in pairs.values())
     ]
     return f"No seed has {', '.join(absent)}." if absent else "No seed has a Δ that is defined."
 

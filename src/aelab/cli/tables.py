@@ -9,7 +9,7 @@ from aelab.console.streams import console
 from aelab.report.numbers import decimals, number, p_text
 from aelab.report.study.conclusions import reasons
 from aelab.report.study.results import load
-from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
+from aelab.report.tables import NOT_DEFINED, NOT_EVALUATED
 from aelab.runs.records import MetricInfo
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
@@ -19,7 +19,7 @@ from aelab.runs.study import Study
 from aelab.runs.summary import best, summary
 from aelab.studies.compare import Comparison
 
-_STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not measured": "dim"}
+_STYLES = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "not evaluated": "dim"}
 
 
 def print_tables(done: Run | Study | SearchFolder) -> None:
@@ -76,7 +76,7 @@ def comparison_table(found: Comparison) -> None:
         unit = f" ({metric['unit']})" if metric["unit"] else ""
         leading = best(known, metric["better"])
         cells = [
-            Text(NOT_DEFINED if name in column.values else NOT_MEASURED, "dim")
+            Text(NOT_DEFINED if name in column.values else NOT_EVALUATED, "dim")
             if value is None
             else Text(number(value, places), "bold" if value == leading else "")
             for column, value in zip(found.columns, values, strict=True)

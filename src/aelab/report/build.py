@@ -17,7 +17,7 @@ from aelab.runs.run import Run
 def build_report(run: Run) -> Path:
     """Write the figures and ``report.html`` of a run that has been evaluated; gives its path.
 
-    The same run gives the same bytes. Raises RunError if nothing has been measured yet.
+    The same run gives the same bytes. Raises RunError if it has not been evaluated.
     """
     results, inliner = load(run), Inliner()
     views = [(f"-{d}", f"d = {d}", View(results, d)) for d in results.latent_dims]
@@ -43,7 +43,7 @@ def render(
         tables=[(d, comparison_table(results, d)) for d in dims],
         samplers=[(d, table) for d in dims if (table := sampler_table(results, d))],
         generation=next(filter(None, generation), None),
-        glossary=glossary(m for m in results.measures.values() if m.panel in ("", SAMPLERS)),
+        glossary=glossary(m for m in results.metrics.values() if m.panel in ("", SAMPLERS)),
         health=any(model.facts.get("health") for model in results.models),
         sections=by_section(figures, SECTIONS),
         findings=[(d, found) for d in dims if (found := findings(results, d))],

@@ -87,7 +87,7 @@ def _compared(
     results: Results, latent_dim: int, pair: tuple[Model, Model], gaps: Estimates, family: str
 ) -> Iterator[PairComparison]:
     for name, gap in gaps.items():
-        metric = results.measures.get(name)
+        metric = results.metrics.get(name)
         defined = all(model.metrics.get(name) is not None for model in pair)
         if gap and metric and defined and family in ("", metric.family):
             yield PairComparison(metric, latent_dim, *pair, gap)
@@ -115,7 +115,7 @@ def columns(results: Results, latent_dim: int) -> list[Column]:
 
 def comparison_table(results: Results, latent_dim: int) -> Table:
     """Every metric of one size that no figure or other table shows."""
-    metrics = [m for m in results.measures.values() if not m.panel]
+    metrics = [m for m in results.metrics.values() if not m.panel]
     return metric_table(metrics, columns(results, latent_dim), partial(anchor, latent_dim))
 
 
@@ -123,7 +123,7 @@ def cards(results: Results, latent_dim: int) -> list[Row]:
     """The first metric of each family that has a better side, if possible one of every model."""
     count = len(results.of_dim(latent_dim))
     found = [c for c in columns(results, latent_dim) if c.head.kind != "baseline"]
-    listed = [m for m in results.measures.values() if m.better and m.headline]
+    listed = [m for m in results.metrics.values() if m.better and m.headline]
     cards = []
     for _, rows in metric_table(listed, found, partial(anchor, latent_dim)).groups:
         whole = (row for row in rows if all(cell.defined for cell in row.cells[:count]))
@@ -138,7 +138,7 @@ def sampler_table(results: Results, latent_dim: int) -> Table | None:
     """
     models = [m for m in results.of_dim(latent_dim) if m.facts.get("generation")]
     rows, real = [], {}
-    for metric in results.measures.values():
+    for metric in results.metrics.values():
         if metric.panel == SAMPLERS and any(m.metrics.get(metric.name) for m in models):
             rows.append(replace(metric, title=metric.quantity, family=metric.sampler_title))
             name = metric.name.removesuffix(f"_{metric.sampler}")

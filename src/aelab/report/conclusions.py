@@ -41,7 +41,7 @@ class Finding:
 
 def findings(results: Results, latent_dim: int) -> list[Finding]:
     """Every conclusion at one size: the pair by family, the baselines, what has no counterpart."""
-    order = families(results.measures.values())
+    order = families(results.metrics.values())
     return [
         *(f for family in order for f in _compared(results, latent_dim, family)),
         *(f for family in order for f in _beside(results, latent_dim, family)),
@@ -97,8 +97,8 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
     The key numbers are the first few that have a better side.
     """
     compared = {c.metric.name for c in comparisons(results, latent_dim)}
-    order = families(results.measures.values())
-    metrics = sorted(results.measures.values(), key=lambda m: order.index(m.family))
+    order = families(results.metrics.values())
+    metrics = sorted(results.metrics.values(), key=lambda m: order.index(m.family))
     for model in results.of_dim(latent_dim):
         evidence = tuple(
             Evidence(

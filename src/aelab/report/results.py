@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aelab.errors import RunError
-from aelab.runs.records import Estimates, Json, MetricInfo, Record, checked, named
+from aelab.runs.records import Estimates, Json, MetricInfo, Record, checked, described
 from aelab.runs.run import Run
 
 Array = NDArray[Any]
@@ -47,7 +47,7 @@ class Results(Record):
     """One run: its setting, its metrics and its models."""
 
     protocol: str
-    measures: Mapping[str, MetricInfo]
+    metrics: Mapping[str, MetricInfo]
     models: tuple[Model, ...]
     baselines: tuple[Model, ...]
     differences: Mapping[int, Estimates]
@@ -126,7 +126,7 @@ def load(run: Run) -> Results:
         manifest=run.manifest(),
         data=metrics.get("data", {}),
         protocol=str(metrics.get("protocol", "")),
-        measures=checked(dict[str, MetricInfo], named(metrics["measures"]), run.path),
+        metrics=checked(dict[str, MetricInfo], described(metrics), run.path),
         models=tuple(
             model(key, found, str(found["model"]), history=run.history(key), arrays=run.arrays(key))
             for key in keys

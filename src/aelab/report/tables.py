@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aelab.report.numbers import decimals, difference, interval, number, slug
 from aelab.runs.records import Better, Estimate, MetricInfo
 
-NOT_DEFINED, NOT_MEASURED = "not defined", "–"
+NOT_DEFINED, NOT_EVALUATED = "not defined", "–"
 FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")
 SAMPLERS = "samplers"  # the panel of the metrics of generated images
 
@@ -96,7 +96,7 @@ def _row(metric: MetricInfo, columns: Sequence[Column], anchor: str) -> Row:
     def cell(column: Column) -> Cell:
         kind, estimate = column.head.kind, column.values.get(name)
         if estimate is None:
-            text = NOT_DEFINED if name in column.values else NOT_MEASURED
+            text = NOT_DEFINED if name in column.values else NOT_EVALUATED
             return Cell(text, defined=False, kind=kind)
         if kind == "difference":
             text, ends = difference(estimate)

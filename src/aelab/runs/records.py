@@ -103,9 +103,10 @@ class MetricInfo:
         return f"{self.title} in {self.unit}" if self.unit else self.title
 
 
-def named(records: Json) -> dict[str, Json]:
-    """The records of metrics with their names, as metrics.json and its like describe them."""
-    return {name: {"name": name, "title": name} | record for name, record in records.items()}
+def described(record: Json) -> dict[str, Json]:
+    """The metrics that a file describes, with their names; most files call them "measures"."""
+    found = record.get("metrics") or record["measures"]
+    return {name: {"name": name, "title": name} | metric for name, metric in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

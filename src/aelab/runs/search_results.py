@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, named
+from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, described
 from aelab.runs.search import SearchFolder
 
 
@@ -164,7 +164,7 @@ def _proof(record: Json) -> dict[str, Any]:
         "failed": failed,
         "best": luck.get("best"),
         "start": luck.get("start"),
-        "metrics": named(test.get("metrics") or test["measures"]),  # as older folders have it
+        "metrics": described(test),
         "test": test["rows"],
         "differences": test["differences"],
     }

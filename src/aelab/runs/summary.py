@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-# The measures in this table; the report has all of them.
+# The metrics in this table; the report has all of them.
 SHOWN = ("reconstruction_nll", "mse", "ssim", "negative_elbo", "kl", "active_units",
          "knn_accuracy", "probe_accuracy")  # fmt: skip
 
@@ -30,19 +30,19 @@ def summary(metrics: Mapping[str, Any]) -> Table:
     for d in dict.fromkeys(entry["latent_dim"] for entry in metrics["models"].values()):
         columns = {e["title"]: e for e in entries.values() if e["latent_dim"] in (d, None)}
         for name in (n for n in SHOWN if n in metrics["measures"]):
-            measure = metrics["measures"][name]
+            metric = metrics["measures"][name]
             estimates = {title: entry["metrics"].get(name) for title, entry in columns.items()}
             values = {title: e["value"] for title, e in estimates.items() if e is not None}
             models = [value for title, value in values.items() if "model" in columns[title]]
-            leading = best(models, measure["better"])
+            leading = best(models, metric["better"])
             cells = [
                 Text(f"{values[title]:.4g}", "bold" if values[title] == leading else "")
                 if title in values
                 else Text("not defined", "dim")
                 for title in titles
             ]
-            unit = f" ({measure['unit']})" if measure["unit"] == "nats" else ""
-            table.add_row(str(d), measure["title"] + unit, *cells)
+            unit = f" ({metric['unit']})" if metric["unit"] == "nats" else ""
+            table.add_row(str(d), metric["title"] + unit, *cells)
         table.add_section()
     return table
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aelab.claims.claim import Claim, Measures, read_claims
+from aelab.claims.claim import Claim, Values, read_claims
 from aelab.claims.rules import Decision, decide
 from aelab.claims.statistics import LEVEL, Paired, seeds_needed
 from aelab.config.base import flatten
@@ -35,7 +35,7 @@ class _Result:
     planned: PlannedRun
     manifest: Mapping[str, Any]  # empty if the run has not been made
     models: Mapping[str, Mapping[str, Any]]  # metrics.json of each model and baseline, by name
-    measures: Mapping[str, Any]  # title, unit, ... of each metric, once the run is finished
+    metrics: Mapping[str, Any]  # title, unit, ... of each metric, once the run is finished
 
 
 def compose(study: Study, plan: Sequence[PlannedRun]) -> tuple[dict[str, Any], str]:
@@ -56,7 +56,7 @@ def compose(study: Study, plan: Sequence[PlannedRun]) -> tuple[dict[str, Any], s
         "level": LEVEL,
         "seeds": sorted({r.planned.seed for r in made if r.planned.point == BASE and r.models}),
         "seeds_needed": seeds_needed(len(claims)),
-        "measures": next((result.measures for result in made if result.measures), {}),
+        "measures": next((result.metrics for result in made if result.metrics), {}),
         "titles": {name: record["title"] for r in made for name, record in r.models.items()},
         "claims": [_decision(decided) for decided in decide(claims, _pairs(BASE, made))],
         "points": [_point(point, made, claims) for point in points],
@@ -92,8 +92,8 @@ def _read(study: Study, planned: PlannedRun) -> _Result:
         for folder in run.model_folders()
         if (name := folder.path.name.partition("-")[0]) in wanted and folder.has("metrics.json")
     }
-    measures = run.metrics()["measures"] if run.has("metrics.json") else {}
-    return _Result(planned, run.manifest(), models, measures)
+    metrics = run.metrics()["measures"] if run.has("metrics.json") else {}
+    return _Result(planned, run.manifest(), models, metrics)
 
 
 def _values(point: Point, results: Sequence[_Result]) -> dict[str, dict[int, dict[str, float]]]:
@@ -102,14 +102,14 @@ def _values(point: Point, results: Sequence[_Result]) -> dict[str, dict[int, dic
     for result in (each for each in results if each.planned.point == point):
         for name, record in result.models.items():
             values.setdefault(name, {})[result.planned.seed] = {
-                measure: estimate["value"]
-                for measure, estimate in record["metrics"].items()
+                metric: estimate["value"]
+                for metric, estimate in record["metrics"].items()
                 if estimate is not None
             }
     return values
 
 
-def _pairs(point: Point, results: Sequence[_Result]) -> dict[int, Measures]:
+def _pairs(point: Point, results: Sequence[_Result]) -> dict[int, Values]:
     """Seed -> model -> metric -> value, for the seeds of which a model was evaluated at a point.
 
     A model that the setting does not affect has the values of the base.
@@ -204,11 +204,11 @@ def _table(results: Sequence[_Result]) -> str:
         planned = result.planned
         value = format_value(planned.value) if planned.setting else ""
         for name, record in result.models.items():
-            for measure, estimate in record["metrics"].items():
+            for metric, estimate in record["metrics"].items():
                 if estimate is not None:
                     numbers = [estimate[column] for column in ("value", "low", "high", "n")]
                     writer.writerow([
                         planned.setting or "", value, planned.seed, name, record["latent_dim"],
-                        measure, *numbers, planned.name,
+                        metric, *numbers, planned.name,
                     ])  # fmt: skip
     return buffer.getvalue()

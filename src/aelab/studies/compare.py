@@ -29,7 +29,7 @@ class Comparison:
 
     runs: tuple[str, ...]
     differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
-    measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
+    measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better; --json has this key
     columns: tuple[ComparedModel, ...]
     notes: tuple[str, ...]  # why values are missing
 
@@ -63,7 +63,7 @@ def compare(*paths: Path | str) -> Comparison:
                     f"The numbers of {names[0]} and {name} cannot stand in one column: their "
                     f"{what} differs{both}."
                 )
-    measures = {name: m for record in metrics for name, m in record["measures"].items()}
+    infos = {name: m for record in metrics for name, m in record["measures"].items()}
     # Older runs do not say which metrics depend on the classifier; most of those of generation do.
     dependent = {
         name
@@ -86,7 +86,7 @@ def compare(*paths: Path | str) -> Comparison:
                     f"{names[0]} ({reference}): its values that depend on it are left out."
                 )
             columns.append(ComparedModel(name, key, entry["title"], values))
-    known = {n: m for n, m in measures.items() if any(c.values.get(n) is not None for c in columns)}
+    known = {n: m for n, m in infos.items() if any(c.values.get(n) is not None for c in columns)}
     differing = differences(experiments)
     return Comparison(tuple(names), differing, known, tuple(columns), tuple(notes.values()))
 

@@ -27,7 +27,7 @@ def robustness(view: View) -> Drawing | None:
     if not kinds:
         return None
     drawn, axes = panels(len(kinds), height=2.7)
-    clean = [m for m in view.results.measures.values() if m.name == CLEAN]
+    clean = [m for m in view.results.metrics.values() if m.name == CLEAN]
     alts = []
     for ax, (kind, metrics) in zip(axes, kinds.items(), strict=True):
         title, _, sign = kind.rpartition(", ")
@@ -72,7 +72,7 @@ def few_labels(view: View) -> Drawing | None:
 def _kinds(view: View, panel: str) -> dict[str, list[MetricInfo]]:
     """The metrics of a panel that some model has, by quantity, in the order of their places."""
     kinds: dict[str, list[MetricInfo]] = {}
-    for metric in view.results.measures.values():
+    for metric in view.results.metrics.values():
         if metric.panel == panel and any(m.metrics.get(metric.name) for m in view.models):
             kinds.setdefault(metric.quantity, []).append(metric)
     return {kind: sorted(found, key=lambda m: m.at or 0) for kind, found in kinds.items()}

@@ -33,7 +33,7 @@ def build_study_report(study: Study) -> Path:
         seeds=strips,
         sweeps=sweeps,
         table=comparison_table(found),
-        glossary=glossary(found.measures.values()),
+        glossary=glossary(found.metrics.values()),
         reasons=reasons(found),
         conclusions=conclusions(found),
     )
@@ -50,10 +50,10 @@ def comparison_table(found: StudyResults) -> Table:
             role="" if baseline else role(model, found.titles),
             kind="baseline" if baseline else "",
         )
-        values = {**dict.fromkeys(found.measures), **found.base.models[model]}
+        values = {**dict.fromkeys(found.metrics), **found.base.models[model]}
         columns.append(Column(head, values))
 
     def anchor(metric: MetricInfo) -> str:
         return f"m-{slug(metric.name)}"
 
-    return metric_table(list(found.measures.values()), columns, anchor)
+    return metric_table(list(found.metrics.values()), columns, anchor)

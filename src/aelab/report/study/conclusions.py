@@ -18,7 +18,7 @@ READINGS = {
 # Metrics that have a sentence an axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",
          "probe_accuracy")  # fmt: skip
-ORDER = ("supported", "refuted", "inconclusive", "not measured")
+ORDER = ("supported", "refuted", "inconclusive", "not evaluated")
 
 
 def headline(found: StudyResults) -> list[Finding]:
@@ -88,7 +88,7 @@ def reasons(found: StudyResults) -> list[tuple[str, str]]:
     """Why claims are not decided: which ones, and the sentence that they share."""
     shared: dict[str, list[str]] = {}
     for item in found.claims:
-        if item.verdict in ("inconclusive", "not measured"):
+        if item.verdict in ("inconclusive", "not evaluated"):
             shared.setdefault(item.why, []).append(str(item.place))
     return [
         (f"Claim{'s' * (len(places) > 1)} {listing(places)}", why)
@@ -125,8 +125,8 @@ def _evidence(item: ClaimResult) -> tuple[Evidence, ...]:
 def sentence(found: StudyResults, item: ClaimResult) -> str:
     """What the verdict says in words."""
     threshold = item.amount.threshold_text
-    if item.verdict == "not measured":
-        return f"Whether {item.says} was not measured. {item.why}"
+    if item.verdict == "not evaluated":
+        return f"Whether {item.says} is not evaluated. {item.why}"
     if item.verdict == "inconclusive":
         return f"Whether {item.says} is not decided. {item.why}"
     assert item.summary
@@ -154,7 +154,7 @@ def sentence(found: StudyResults, item: ClaimResult) -> str:
 def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
     """How metrics move along an axis: where they begin and end, and where they are best."""
     sentences = []
-    for metric in (found.measures[name] for name in ALONG if name in found.measures):
+    for metric in (found.metrics[name] for name in ALONG if name in found.metrics):
         for model in found.models:
             series = [
                 (stop.label, summary)

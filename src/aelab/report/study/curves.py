@@ -207,6 +207,6 @@ def deltas(view: SweepView) -> Drawing | None:
 
 
 def _course(item: ClaimResult, sweep: Sweep) -> Series:
-    """Where the claim was measured along the axis by the same Δ as at the base."""
+    """Where the axis has the same Δ of the claim as the base."""
     found = [(k, stop.point.deltas.get(item.name)) for k, stop in enumerate(sweep.stops)]
     return [(k, delta[0]) for k, delta in found if delta and delta[1] == item.amount]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, named
+from aelab.runs.records import Estimate, Json, MetricInfo, Record, checked, described
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")
@@ -116,7 +116,7 @@ class Sweep:
         return TITLES.get(self.setting, self.setting.replace("_", " "))
 
     def series(self, model: str, metric: str) -> list[Summary | None]:
-        """A metric along the axis; None where it was not measured."""
+        """A metric along the axis; None where it is missing."""
         return [stop.point.models.get(model, {}).get(metric) for stop in self.stops]
 
     def varies(self, model: str) -> bool:
@@ -134,7 +134,7 @@ class StudyResults(Record):
     level: float
     seeds: tuple[int, ...]
     seeds_needed: int
-    measures: Mapping[str, MetricInfo]
+    metrics: Mapping[str, MetricInfo]
     titles: Mapping[str, str]
     claims: tuple[ClaimResult, ...]
     base: PointResult
@@ -179,12 +179,14 @@ def load(study: Study) -> StudyResults:
     claims = [
         each["claim"] | each
         | {"place": place, "amount": each, "summary": each if each["seeds"] else None}
+        # Older studies call it "not measured".
+        | {"verdict": each["verdict"].replace("measured", "evaluated")}
         for place, each in enumerate(record["claims"], 1)
     ]  # fmt: skip
     read = record | {
         "name": study.path.resolve().name,
         "manifest": study.manifest(),
-        "measures": named(record["measures"]),
+        "metrics": described(record),
         "claims": claims,
         "base": points[0],
         "sweeps": sweeps,
