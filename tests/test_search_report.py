@@ -8,7 +8,7 @@ import pytest
 from tools.best import page
 
 from aelab.report.search import build_search_report
-from aelab.report.search.conclusions import important, luck, summary
+from aelab.report.search.conclusions import important, selection_bias, summary
 from aelab.report.search.drawing import KINDS
 from aelab.report.style import svg
 from aelab.runs.records import Estimate, MetricInfo
@@ -85,16 +85,16 @@ def test_a_search_without_an_end_leaves_no_figure_of_values(name: str) -> None:
     assert KINDS[name].draw(failed) is None
 
 
-def test_luck_is_told_for_what_it_is() -> None:
+def test_selection_bias_has_its_sign() -> None:
     unlucky = Luck(4, 3, 101.5, Estimate(102.25, 101, 103), 0.75)
     start = Luck(0, 3, 120.0, Estimate(120.5, 120, 121), 0.5)
-    text = luck(proof(unlucky, start), NATS)
-    assert "0.750 nats were luck" in text
-    assert "of its lead of 18.5 nats over the start, 18.2 nats hold with fresh seeds" in text
+    text = selection_bias(proof(unlucky, start), NATS)
+    assert "a selection bias of 0.750 nats" in text
+    assert "better than the start by 18.5 nats in the search and by 18.2 nats with" in text
     lucky = Luck(4, 3, 101.5, Estimate(101.0, 100, 102), -0.5)
-    assert "no luck, but 0.500 nats of bad luck" in luck(proof(lucky), NATS)
+    assert "no selection bias, but a gain of 0.500 nats" in selection_bias(proof(lucky), NATS)
     broken = dataclasses.replace(proof(lucky), best=None)
-    assert "cannot be trained with every fresh seed" in luck(broken, NATS)
+    assert "cannot be trained with every fresh seed" in selection_bias(broken, NATS)
 
 
 def test_the_summary_says_what_was_searched_found_and_proved() -> None:
@@ -102,10 +102,10 @@ def test_the_summary_says_what_was_searched_found_and_proved() -> None:
     text = " ".join(finding.lead for finding in summary(made))
     assert "6 trials of 3 epochs searched the settings of the VAE at d = 16 on MNIST" in text
     assert "1 pruned and 1 failed" in text
-    assert "trial 4, reached 101.5 nats, where the search’s own start had 120.3 nats" in text
+    assert "trial 4, reaches 101.5 nats; the settings of the start reach 120.3 nats" in text
     assert "3 fresh seeds, trial 1 is the best on validation: 98.04 nats" in text
     assert "against 105.1 nats with the original recipe" in text
-    assert "learning rate (93%). Schedule matters little" in text
+    assert "learning rate (93%). Schedule explains little" in text
     assert important(results(importances=None)) == ""
 
 

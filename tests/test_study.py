@@ -24,7 +24,7 @@ from aelab.experiment.presets import preset
 from aelab.experiment.settings import Experiment
 from aelab.lab.run import run_lab
 from aelab.report import build_study_report
-from aelab.report.study.conclusions import conclusions, course, headline
+from aelab.report.study.conclusions import conclusions, headline, trends
 from aelab.report.study.results import Amount, StudyResults, load
 from aelab.runs.pool import Event
 from aelab.runs.records import Estimate
@@ -461,18 +461,19 @@ def test_opposite_numbers_give_the_opposite_conclusion(made: Callable[..., Study
 def test_every_sentence_with_a_number_links_to_it(made: Callable[..., StudyResults]) -> None:
     found = made(vary={"latent_dim": [2, 64]}, seeds=3)
     targets = {item.anchor for item in found.claims} | {"sweep-latent-dim", "runs"}
-    told = [*headline(found), *conclusions(found), *course(found, found.sweeps[0])]
+    told = [*headline(found), *conclusions(found), *trends(found, found.sweeps[0])]
     assert {e.target for f in told for e in f.evidence} <= targets
     measured = [f for f, item in zip(conclusions(found), found.claims, strict=False)]
     assert all(f.evidence for f in measured)
-    assert "3 seeds are too few to support 8 claims together" in words(found)
+    assert "3 seeds are too few to support 8 claims after Holm’s correction" in words(found)
     assert "With 3 seeds the smallest two-sided p is 0.25" in words(found)
 
 
 def test_what_is_not_evaluated_or_failed_is_said(made: Callable[..., StudyResults]) -> None:
     found = made(without=("hole_share",), failed=("seed-3",))
     text = words(found)
-    assert "is not evaluated. No seed has ae.hole_share, vae.hole_share." in text
+    holes = "It is not evaluated whether the VAE’s latent space has fewer holes."
+    assert f"{holes} No seed has ae.hole_share, vae.hole_share." in text
     assert "Some models could not be trained or evaluated: seed-3: vae-16" in text
     assert len(found.claims[0].summary.seeds) == 9  # type: ignore[union-attr]
 
@@ -483,16 +484,16 @@ def test_an_older_study_opens(tmp_path: Path) -> None:
     old = text.replace('"not evaluated"', '"not measured"')
     assert old != text
     study.write_json("study.json", json.loads(old))
-    assert "is not evaluated. No seed has ae.hole_share" in words(load(study))
+    assert "It is not evaluated whether the VAE’s latent space has fewer" in words(load(study))
 
 
 def test_the_course_of_an_axis_follows_its_numbers(made: Callable[..., StudyResults]) -> None:
     found = made(vary={"latent_dim": [2, 4, 64], "vae.beta": [0, 4]}, seeds=6)
     size, beta = found.sweeps
-    told = {f.lead.partition(":")[0]: f.lead for f in course(found, size)}
+    told = {f.lead.partition(":")[0]: f.lead for f in trends(found, size)}
     assert "falling from" in told["AE, MSE per pixel"]
     assert "from 2.00 at 2 to" in told["VAE, Active units in dimensions"]
-    told = {f.lead.partition(":")[0]: f.lead for f in course(found, beta)}
+    told = {f.lead.partition(":")[0]: f.lead for f in trends(found, beta)}
     assert "AE, MSE per pixel" not in told  # β is not a setting of the AE
     assert "best at 1 (" in told["VAE, −ELBO in nats"]
     assert [stop.label for stop in beta.stops] == ["0", "1", "4"]

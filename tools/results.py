@@ -13,7 +13,7 @@ from benchmarks.table import markdown
 from aelab.experiment.presets import experiment_of
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import decimals, number, p_text, quantity
-from aelab.report.study.conclusions import conclusions, course, headline
+from aelab.report.study.conclusions import conclusions, headline, trends
 from aelab.report.study.results import StudyResults, Summary, Sweep, load
 from aelab.report.tables import SAMPLERS
 from aelab.runs.run import Run
@@ -56,7 +56,7 @@ def page(study: Study, name: str, commands: Iterable[str]) -> str:
         blocks += [
             f"## Sweep over {sweep.title}",
             _sweep(found, sweep),
-            "\n".join(f"- {finding.lead}" for finding in course(found, sweep)),
+            "\n".join(f"- {finding.lead}" for finding in trends(found, sweep)),
         ]
     return "\n\n".join(blocks) + "\n"
 

@@ -1,4 +1,4 @@
-"""Which of two models a metric favours, and how surely: the one rule behind table and text."""
+"""Which of two models a metric favours, and by which evidence, for tables and sentences."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ class PairComparison:
 
     @property
     def winner(self) -> Model | None:
-        """The model that is ahead with an interval that leaves out zero."""
+        """The model that is ahead with an interval that excludes zero."""
         return self.ahead if self.difference.separates else None
 
     def mark(self, model: Model) -> str:
-        """How a model's value is marked: "better" needs an interval that leaves out zero."""
+        """How a model's value is marked: "better" needs an interval that excludes zero."""
         if self.ahead is not model:
             return ""
         if self.winner is model:
@@ -42,12 +42,12 @@ class PairComparison:
 
     @property
     def label(self) -> str:
-        """Which way the difference is taken, on one line."""
+        """The sign of the difference: the second minus the first."""
         return f"{self.second.title}\u00a0−\u00a0{self.first.title}"
 
     @property
     def evidence(self) -> str:
-        """The two values, their difference and its interval, in words."""
+        """The two values, their difference and its interval, as text."""
         values = [model.metrics[self.metric.name] for model in (self.first, self.second)]
         known = [value.value for value in values if value is not None]
         places = decimals(known)

@@ -1,9 +1,9 @@
-"""Sentences composed from the numbers; a number that is missing leaves no sentence behind.
+"""The summary and the conclusions of a run, composed from its numbers.
 
-One run compares two fixed models, so nothing here speaks about the methods in general.
+One run compares two fixed models, so no sentence is about the methods in general.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aelab.report.comparison import PairComparison, anchor, beside, comparisons
@@ -11,7 +11,7 @@ from aelab.report.numbers import article, capital, listing, plural, quantity
 from aelab.report.results import Results
 from aelab.report.tables import families
 
-KEY_NUMBERS = 3  # of what has no counterpart, in the summary
+KEY_NUMBERS = 3  # of one model alone, in the summary
 
 # What it means to be better in a family: "the AE …", "which model …".
 BETTER = {
@@ -40,7 +40,7 @@ class Finding:
 
 
 def findings(results: Results, latent_dim: int) -> list[Finding]:
-    """Every conclusion at one size: the pair by family, the baselines, what has no counterpart."""
+    """Every conclusion at one size: the pair by family, the baselines, each model alone."""
     order = families(results.metrics.values())
     return [
         *(f for family in order for f in _compared(results, latent_dim, family)),
@@ -65,7 +65,7 @@ def _evidence(found: PairComparison) -> Evidence:
 
 
 def verdict(found: list[PairComparison]) -> str:
-    """What a family of comparisons says together; each counts only with an interval beyond zero."""
+    """What the metrics of a family say together; one counts if its interval excludes zero."""
     family = found[0].metric.family
     clause = BETTER.get(family, f"is better by the metrics of {family or 'this kind'}")
     winners = [c.winner.title for c in found if c.winner]
@@ -76,7 +76,7 @@ def verdict(found: list[PairComparison]) -> str:
         part = len(winners) < len(found)
         scope = f" by {len(winners)} of {len(found)} metrics" if part else ""
         return f"the {winners[0]} {clause}{scope}"
-    return f"the numbers do not tell which model {clause}"
+    return f"no {family or 'other'} metric shows a significant difference"
 
 
 def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]:
@@ -85,17 +85,14 @@ def _beside(results: Results, latent_dim: int, family: str) -> Iterator[Finding]
         winners = [c.winner for c in found]
         better, worse = winners.count(model), winners.count(base)
         lead = (
-            f"In {family} at d = {latent_dim}, {model.title} beside {base.title}: better by "
-            f"{better}, worse by {worse} of {plural(len(found), 'metric')}:"
+            f"At d = {latent_dim} the {model.title} is better than {base.title} by "
+            f"{better} and worse by {worse} of {plural(len(found), f'{family} metric')}:"
         )
         yield Finding(lead, tuple(map(_evidence, found)))
 
 
 def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iterator[Finding]:
-    """What is known of one model and cannot be compared, family by family.
-
-    The key numbers are the first few that have a better side.
-    """
+    """The metrics that only one model has, by family; in the summary only the first few."""
     compared = {c.metric.name for c in comparisons(results, latent_dim)}
     order = families(results.metrics.values())
     metrics = sorted(results.metrics.values(), key=lambda m: order.index(m.family))
@@ -115,12 +112,12 @@ def _alone(results: Results, latent_dim: int, *, only_key: bool = False) -> Iter
 
 
 def summary(results: Results, latent_dim: int) -> list[Finding]:
-    """Three to five sentences that a reader in a hurry can stop after."""
+    """The three to five sentences at the top of the page."""
     sentences = [Finding(_setting(results))]
     for family in ("reconstruction", "representation", "generation"):
         found = _quoted(results, latent_dim, family)
         if found and len(sentences) < 3:
-            # Only what bears the verdict out is quoted: the first metric of each winner.
+            # Only evidence for the verdict is quoted: the first metric of each winner.
             first = {c.winner.title: c for c in reversed(found) if c.winner}
             lead = f"At d = {latent_dim} {verdict(found)}{':' if first else '.'}"
             sentences.append(Finding(lead, tuple(map(_evidence, first.values()))))
@@ -131,15 +128,23 @@ def summary(results: Results, latent_dim: int) -> list[Finding]:
 
 
 def caveat(results: Results) -> str:
-    """What a single run can and cannot say, and what else may be behind its differences."""
+    """What a single run can say, and what else may cause its differences."""
     text = (
-        "This is one run: the intervals are 95%, from a paired bootstrap over the test images, and "
-        "compare these two trained models. Another seed gives other models, so nothing is "
-        "decided here about the methods."
+        "This is one run: the 95% intervals come from a paired bootstrap over the test images and "
+        "compare these two trained models. Another seed gives other models, so the run does not "
+        "compare the methods."
     )
-    if results.pair_differs_in:
-        text += f" Beside the objective, the pair differs in {listing(results.pair_differs_in)}."
-    return text
+    return f"{text} {confounders(results.pair_differs_in)}".strip()
+
+
+def confounders(differs_in: Sequence[str]) -> str:
+    """The sentence about the settings in which a pair differs beside the objective, if any."""
+    if not differs_in:
+        return ""
+    return (
+        f"Apart from the objective, the models differ in {listing(differs_in)}, which may cause "
+        "differences, too."
+    )
 
 
 def _setting(results: Results) -> str:

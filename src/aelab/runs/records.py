@@ -31,7 +31,7 @@ class Estimate:
 
     @property
     def separates(self) -> bool:
-        """Whether the interval of a difference leaves out zero."""
+        """Whether the interval of a difference excludes zero."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
     def overlaps(self, other: "Estimate") -> bool | None:

@@ -1,4 +1,4 @@
-"""What a search says in sentences, from its numbers."""
+"""The summary of a search, composed from its numbers."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from aelab.report.numbers import capital, decimals, listing, quantity
 from aelab.runs.records import MetricInfo
 from aelab.runs.search_results import Proof, SearchResults
 
-MATTERS = 0.1  # of the variance
+MATTERS = 0.1  # share of the variance
 
 
 def summary(results: SearchResults) -> Iterator[Finding]:
-    """The search in at most five sentences."""
+    """At most five sentences about the search."""
     goal, winner = results.goal, results.winner
     counts = {"pruned": len(results.state("pruned")), "failed": len(results.state("fail"))}
     ended = listing(f"{count} {state}" for state, count in counts.items() if count)
@@ -23,13 +23,13 @@ def summary(results: SearchResults) -> Iterator[Finding]:
     if winner is None:
         return
     value, start = results.values[winner.number], results.values.get(0)
-    reached = f"The best one, trial {winner.number}, reached {quantity(value, goal.unit)}"
+    reached = f"The best, trial {winner.number}, reaches {quantity(value, goal.unit)}"
     if start is not None and winner.number > 0:
-        reached += f", where the search’s own start had {quantity(start, goal.unit)}"
+        reached += f"; the settings of the start reach {quantity(start, goal.unit)}"
     yield Finding(f"{reached}.")
     if results.proof:
         yield Finding(_proved(results.proof, goal))
-        yield Finding(luck(results.proof, goal))
+        yield Finding(selection_bias(results.proof, goal))
     if text := important(results):
         yield Finding(text)
 
@@ -42,46 +42,46 @@ def _proved(proof: Proof, goal: MetricInfo) -> str:
         if row.trial is None
     ]
     return (
-        f"Trained anew for {chosen.epochs} epochs with {len(proof.seeds)} fresh seeds, "
+        f"Retrained for {chosen.epochs} epochs with {len(proof.seeds)} fresh seeds, "
         f"{chosen.title} is the best on validation: {quantity(chosen.mean, goal.unit)}, "
         f"against {listing(yardsticks)}."
     )
 
 
-def luck(proof: Proof, goal: MetricInfo) -> str:
-    """How much of the apparent gain was luck of the search."""
+def selection_bias(proof: Proof, goal: MetricInfo) -> str:
+    """How much better the best trial looks in the search than with fresh seeds."""
 
-    def gained(value: float) -> str:
-        return quantity(abs(value), goal.unit, decimals([value], significant=3))
+    def amount(value: float) -> str:
+        return quantity(value, goal.unit, decimals([value], significant=3))
 
     found = proof.best
     if found is None:
         return "The best trial of the search cannot be trained with every fresh seed."
-    amount = gained(found.luck)
-    part = f"{amount} were luck" if found.luck > 0 else f"no luck, but {amount} of bad luck"
+    part = "a selection bias of" if found.luck > 0 else "no selection bias, but a gain of"
     text = (
-        f"Trial {found.trial} gave {quantity(found.searched, goal.unit)} in the search and "
+        f"Trial {found.trial} has {quantity(found.searched, goal.unit)} in the search and "
         f"{quantity(found.fresh.value, goal.unit)} with fresh seeds after the same {found.epochs} "
-        f"epochs: {part}"
+        f"epochs: {part} {amount(abs(found.luck))}"
     )
     if proof.start is None:
         return f"{text}."
-    gain = found.searched - proof.start.searched
-    real = found.fresh.value - proof.start.fresh.value
+    better = -1 if goal.better == "lower" else 1
+    gain = better * (found.searched - proof.start.searched)
+    real = better * (found.fresh.value - proof.start.fresh.value)
     return (
-        f"{text}; of its lead of {gained(gain)} over the start, {gained(real)} hold "
-        "with fresh seeds."
+        f"{text}. It is better than the start by {amount(gain)} in the search and by "
+        f"{amount(real)} with fresh seeds."
     )
 
 
 def important(results: SearchResults) -> str:
-    """Which settings explain most of the variance."""
+    """Which settings explain most of the variance, and which explain little."""
     shares = results.importances
     if not shares:
         return ""
     titles = {dimension.name: dimension.title for dimension in results.dimensions}
     most = listing(f"{titles[n]} ({s:.0%})" for n, s in shares.items() if s >= MATTERS)
     rest = [titles[name] for name, share in shares.items() if share < MATTERS]
-    verb = "matters" if len(rest) == 1 else "matter"
-    little = f" {capital(listing(rest))} {verb} little here." if rest else ""
-    return f"Among the complete trials, most of the variance comes with {most}.{little}"
+    verb = "explains" if len(rest) == 1 else "explain"
+    little = f" {capital(listing(rest))} {verb} little." if rest else ""
+    return f"Among the complete trials, most of the variance is explained by {most}.{little}"

@@ -6,7 +6,7 @@ from aelab.report import page
 from aelab.report.embed import embed
 from aelab.report.numbers import slug
 from aelab.report.study import curves, seeds  # noqa: F401  (figures register themselves)
-from aelab.report.study.conclusions import conclusions, course, headline, reasons
+from aelab.report.study.conclusions import conclusions, headline, reasons, trends
 from aelab.report.study.drawing import ALONG, SEEDS, SweepView
 from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
@@ -24,7 +24,7 @@ def build_study_report(study: Study) -> Path:
     for sweep in found.sweeps:
         view = SweepView(found, sweep)
         figures = embed(study.write_figure, inliner, ALONG, [(f"-{slug(sweep.setting)}", "", view)])
-        sweeps.append((sweep, figures, course(found, sweep)))
+        sweeps.append((sweep, figures, trends(found, sweep)))
     html = page.render(
         "study.html.j2",
         found,

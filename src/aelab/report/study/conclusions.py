@@ -1,28 +1,25 @@
-"""The conclusion of a study, composed from verdicts and numbers; each sentence names its own.
-
-Every sentence depends on the numbers.
-"""
+"""The conclusions of a study, composed from its verdicts and numbers."""
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-from aelab.report.conclusions import Evidence, Finding
+from aelab.report.conclusions import Evidence, Finding, confounders
 from aelab.report.numbers import article, capital, decimals, listing, number, p_text, plural, slug
 from aelab.report.study.results import ClaimResult, StudyResults, Summary, Sweep
 
-# What a claim means beside another one. When the first is supported and the second is not:
+# What two claims mean together if the first is supported and the second is not.
 READINGS = {
     ("variety-naive", "variety-fair"): "the variety of its samples comes from a better "
     "sampler, not from a better latent space"
 }
-# Metrics that have a sentence an axis and model.
+# The metrics with a sentence for each axis and model.
 ALONG = ("mse", "negative_elbo", "kl", "active_units", "coverage_prior", "coverage_mixture",
          "probe_accuracy")  # fmt: skip
 ORDER = ("supported", "refuted", "inconclusive", "not evaluated")
 
 
 def headline(found: StudyResults) -> list[Finding]:
-    """What was done, how it ended, and what a reader must know before quoting it."""
+    """The setting, the verdicts, and what limits them."""
     return [Finding(_setting(found)), *_tallies(found), *_warnings(found)]
 
 
@@ -61,15 +58,12 @@ def _brief(item: ClaimResult) -> str:
 
 def _warnings(found: StudyResults) -> Iterator[Finding]:
     if found.pair_differs_in:
-        yield Finding(
-            f"Beside the objective, the models differ in {listing(found.pair_differs_in)}: "
-            "this may cause differences, too."
-        )
+        yield Finding(confounders(found.pair_differs_in))
     count = len(found.seeds)
     if count < found.seeds_needed:
         yield Finding(
             f"{plural(count, 'seed')} {'is' if count == 1 else 'are'} too few to support "
-            f"{len(found.claims)} claims together, however clear: that takes {found.seeds_needed}."
+            f"{len(found.claims)} claims after Holm’s correction: that takes {found.seeds_needed}."
         )
     waiting = [run for run in found.runs if run["status"] not in ("finished", "failed")]
     if waiting:
@@ -85,7 +79,7 @@ def _warnings(found: StudyResults) -> Iterator[Finding]:
 
 
 def reasons(found: StudyResults) -> list[tuple[str, str]]:
-    """Why claims are not decided: which ones, and the sentence that they share."""
+    """The claims that are inconclusive or not evaluated, by the reason that they share."""
     shared: dict[str, list[str]] = {}
     for item in found.claims:
         if item.verdict in ("inconclusive", "not evaluated"):
@@ -97,7 +91,7 @@ def reasons(found: StudyResults) -> list[tuple[str, str]]:
 
 
 def conclusions(found: StudyResults) -> list[Finding]:
-    """A sentence a claim, and what claims mean beside each other."""
+    """A sentence for each claim, and what claims mean together."""
     by_name = {item.name: item for item in found.claims}
     readings = [
         Finding(
@@ -123,12 +117,12 @@ def _evidence(item: ClaimResult) -> tuple[Evidence, ...]:
 
 
 def sentence(found: StudyResults, item: ClaimResult) -> str:
-    """What the verdict says in words."""
+    """The verdict as a sentence."""
     threshold = item.amount.threshold_text
     if item.verdict == "not evaluated":
-        return f"Whether {item.says} is not evaluated. {item.why}"
+        return f"It is not evaluated whether {item.says}. {item.why}"
     if item.verdict == "inconclusive":
-        return f"Whether {item.says} is not decided. {item.why}"
+        return f"It is inconclusive whether {item.says}. {item.why}"
     assert item.summary
     if item.verdict == "supported":
         beyond = sum(delta > item.margin for delta in item.summary.seeds.values())
@@ -143,16 +137,16 @@ def sentence(found: StudyResults, item: ClaimResult) -> str:
         )
         return f"{capital(item.says)}: refuted, {rest}."
     if high < 0:
-        rest = f"the numbers favour the {found.title(item.against)}"
+        rest = f"the interval favours the {found.title(item.against)}"
     elif low > 0:
-        rest = f"a difference is there, but below {threshold}"
+        rest = f"the interval excludes zero but lies below {threshold}"
     else:
-        rest = f"a difference, if there is one, is below {threshold}"
+        rest = f"the interval contains zero and lies below {threshold}"
     return f"{capital(item.says)}: refuted; {rest}."
 
 
-def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
-    """How metrics move along an axis: where they begin and end, and where they are best."""
+def trends(found: StudyResults, sweep: Sweep) -> list[Finding]:
+    """How metrics change along an axis: the first, the last and the best value."""
     sentences = []
     for metric in (found.metrics[name] for name in ALONG if name in found.metrics):
         for model in found.models:
@@ -165,28 +159,28 @@ def course(found: StudyResults, sweep: Sweep) -> list[Finding]:
                 continue
             places = decimals([summary.value for _, summary in series])
             values = ", ".join(f"{label}: {number(s.value, places)}" for label, s in series)
-            movement = _movement(series, places, metric.better)
-            lead = f"{found.title(model)}, {metric.label}: {movement}."
+            trend = _trend(series, places, metric.better)
+            lead = f"{found.title(model)}, {metric.label}: {trend}."
             sentences.append(Finding(lead, (Evidence(values, f"sweep-{slug(sweep.setting)}"),)))
     return sentences
 
 
-def _movement(series: list[tuple[str, Summary]], places: int, better: str | None) -> str:
-    """Rising, falling or neither; ends whose intervals overlap are not told apart."""
+def _trend(series: list[tuple[str, Summary]], places: int, better: str | None) -> str:
+    """Rising, falling or neither; no direction if the intervals of both ends overlap."""
     (first, start), (last, end) = series[0], series[-1]
     values = [round(s.value, places) for _, s in series]
     steps = [b - a for a, b in pairwise(values)]
     if all(step == 0 for step in steps):
-        return f"level at {number(start.value, places)}"
+        return f"constant at {number(start.value, places)}"
     text = f"from {number(start.value, places)} at {first} to {number(end.value, places)} at {last}"
     if start.overlaps(end):
-        text += ", which the seeds do not tell apart"
+        text += ", with overlapping intervals"
     elif all(step >= 0 for step in steps):
         text = f"rising {text}"
     elif all(step <= 0 for step in steps):
         text = f"falling {text}"
     else:
-        text += ", not all one way"
+        text += ", not monotonic"
     if better:
         choose = max if better == "higher" else min
         label, best = choose(series, key=lambda item: item[1].value)

@@ -122,7 +122,7 @@ class _Line:
 
 @figure(ALONG, "measures", "Metrics")
 def metrics(view: SweepView) -> Drawing | None:
-    """Mean over the seeds; the band is the interval. The values of the setting are at equal steps;
+    """Mean over the seeds; the band is the interval. The values of the setting are equally spaced;
     the claims are decided at the bold one. Dotted horizontal lines are models that the setting does
     not affect.
     """
@@ -172,7 +172,7 @@ def _band(ax: Axes, series: Series, color: str, style: Any = "-") -> None:
 
 
 def _places(ax: Axes, sweep: Sweep) -> None:
-    """Places at equal steps, the base marked."""
+    """Equally spaced ticks, the base in bold."""
     ax.set_xticks(range(len(sweep.stops)), [stop.label for stop in sweep.stops])
     ax.set(xlim=(-0.25, len(sweep.stops) - 0.8), xlabel=sweep.title)
     ax.grid(visible=False, axis="x")
