@@ -21,9 +21,8 @@ from aelab.randomness import numpy_stream
 from aelab.search import Search
 from aelab.search.space import ResolvedSpace, resolve_space
 from aelab.search.storage import storage_at
-from aelab.search.trial import TrialRunner
-from aelab.search.trials import create_study
-from aelab.search.worker import take_trials
+from aelab.search.trial import TrialRunner, take_trials
+from aelab.search.trials import Trials, create_study
 
 EPOCHS = 5
 
@@ -41,17 +40,16 @@ class Runner:
         """Note the time of a trial's end."""
         self.ends.append(time.perf_counter())
 
-    def __call__(self, trial: optuna.Trial) -> list[float]:
+    def __call__(self, trial: optuna.Trial) -> float:
         """Everything of a trial but its training."""
         trial.set_user_attr("worker", self.worker)
         self.space.experiment(self.space.suggest(trial))
-        trial.set_user_attr("parameters", 1)
         values = self.values[trial.number].tolist()
         for epoch, value in enumerate(values, start=1):
             trial.report(value, epoch)
             trial.should_prune()
         trial.set_user_attr("weights", "here")
-        return [float(values[-1])]
+        return float(values[-1])
 
 
 def main(trials: int) -> None:
@@ -65,7 +63,7 @@ def main(trials: int) -> None:
     ):
         study = create_study(storage, "overhead", search, {}, space.quasi_random(15))
         runner.ends.append(time.perf_counter())
-        take_trials(study, storage, cast(TrialRunner, runner), None)
+        take_trials(Trials(storage, study), cast(TrialRunner, runner))
     ends = runner.ends
     spans = [b - a for a, b in itertools.pairwise(ends)]
     print(f"{trials} trials: median {median(spans):.3f} s, last ten {median(spans[-10:]):.3f} s")

@@ -5,15 +5,14 @@ test image gives its mean, its interval and the paired difference of two models.
 """
 
 import aelab
-from aelab.metrics import Context, metric
+from aelab.metrics import BaseContext, Context, metric
 from aelab.metrics.base import Array, estimate_means
-from aelab.metrics.context import DecodedSubject
 
 
 @metric("mae", title="MAE per pixel", family="reconstruction", better="lower", needs="pixels")
-def mae(subject: DecodedSubject) -> Array:
+def mae(context: BaseContext) -> Array:
     """Mean absolute error of the reconstruction, in grey levels from 0 to 1."""
-    errors: Array = (subject.reconstructions - subject.x).abs().mean(-1).double().numpy()
+    errors: Array = (context.reconstructions - context.x).abs().mean(-1).double().numpy()
     return errors
 
 

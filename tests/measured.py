@@ -8,7 +8,7 @@ from torch import nn
 from aelab.config.evaluation import EvaluationSettings
 from aelab.data.binarize import Protocol
 from aelab.data.dataset import Data
-from aelab.metrics import METRICS, Context, Evaluation, Subject, evaluate
+from aelab.metrics import METRICS, BaseContext, Context, Evaluation, evaluate
 from aelab.metrics.base import Array
 from aelab.models import MODELS, Architecture
 from aelab.nets.network import Network
@@ -35,8 +35,8 @@ def evaluated(name: str, data: Data, latent_dim: int = 3) -> Evaluation:
     return evaluate(make(name, data, latent_dim))
 
 
-def per_image(name: str, subject: Subject) -> Array:
-    """One measure of a subject, ``(N,)``."""
-    values = METRICS[name].function(subject)
+def per_image(name: str, context: BaseContext) -> Array:
+    """One metric of a context, ``(N,)``."""
+    values = METRICS[name].function(context)
     assert isinstance(values, np.ndarray)
     return values

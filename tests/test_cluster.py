@@ -23,11 +23,11 @@ from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
 from aelab.runs.search import SearchFolder, trial_folder
 from aelab.search import Database, ProofSettings, Search, resume_search, run_search
-from aelab.search.cluster import join_search
 from aelab.search.space import resolve_space
 from aelab.search.storage import storage_at
-from aelab.search.trials import RETRIED, WEIGHTS, WORKER, load_study
-from aelab.search.worker import settings_of, take_trials
+from aelab.search.trial import take_trials
+from aelab.search.trials import RETRIED, WEIGHTS, WORKER, Trials, load_study
+from aelab.search.worker import join_search, settings_of
 from tests import postgres
 from tests.processes import aelab_here
 
@@ -160,7 +160,7 @@ def test_other_data_are_refused(entered: optuna.Study, database: str) -> None:
 def test_another_version_is_refused(
     entered: optuna.Study, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aelab.search.cluster.version", lambda _: "9.9")
+    monkeypatch.setattr("aelab.search.worker.version", lambda _: "9.9")
     with pytest.raises(RunError, match=r"This worker has aelab 9\.9 .* install that version"):
         join_search(database, "small")
 
@@ -242,21 +242,21 @@ def test_a_trial_whose_transaction_is_cut_waits_again_and_is_run_to_its_end(
         def send(self, content: Any) -> None:
             assert "complete" in content
 
-        def __call__(self, trial: optuna.Trial) -> list[float]:
+        def __call__(self, trial: optuna.Trial) -> float:
             nonlocal cut
             trial.set_user_attr(WORKER, self.worker)
             self.numbers.append(trial.number)
             cut = len(self.numbers) == 1
             trial.report(1e9, 10_000)
-            return [1e9]
+            return 1e9
 
     runner = cast(Any, Runner())
     with storage_at(database) as storage, storage_at(database) as other:
         study = load_study(storage, "small")
-        runner.search, experiment = settings_of(study)
+        runner.search, experiment = settings_of(study.user_attrs)
         runner.space = resolve_space(experiment, "ae", runner.search.space)
         event.listen(storage.engine, "commit", end_the_connection)
-        take_trials(study, storage, runner, time.time() + 30)
+        take_trials(Trials(storage, study), runner)
     first, second, *others = runner.numbers  # others: what an earlier test has left waiting
     assert first == second
     assert first not in others

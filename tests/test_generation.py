@@ -1,4 +1,4 @@
-"""Drawn images against real ones: each distance against an outside implementation."""
+"""Generated images against real ones: each distance against an outside implementation."""
 
 import math
 from dataclasses import replace
@@ -17,10 +17,10 @@ from torchmetrics.image.kid import poly_mmd
 
 from aelab.data.dataset import Data, Split
 from aelab.errors import RunError
-from aelab.metrics import METRICS, Context, evaluation, generation, neighbours
+from aelab.metrics import METRICS, Context, Estimate, evaluation, generation, neighbours
 from aelab.metrics.classifier import Classifier, build, key, obtain
-from aelab.metrics.generation import facts, floor, nearest_distance, scene
-from aelab.metrics.interpolation import same_class_pairs, walks
+from aelab.metrics.generation import compare, facts, nearest_distance, reference
+from aelab.metrics.interpolation import interpolate_pairs, same_class_pairs
 from aelab.metrics.reconstruction import structural_similarity
 from aelab.randomness import stream
 from aelab.runs.folder import CacheFolder
@@ -39,53 +39,57 @@ def samples(n: int, m: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def test_balls_are_those_of_the_definitions() -> None:
-    real, drawn = samples(70, 60, 3)
-    within = [np.sort(cdist(s, s), axis=1)[:, 5] for s in (real, drawn)]
-    distance = cdist(real, drawn)
-    found = neighbours.overlap(real, drawn, neighbours.radii(real))
+    real, generated = samples(70, 60, 3)
+    within = [np.sort(cdist(s, s), axis=1)[:, 5] for s in (real, generated)]
+    distance = cdist(real, generated)
+    found = neighbours.overlap(real, generated, neighbours.radii(real))
     inside = distance < within[0][:, None]
-    np.testing.assert_array_equal(found.precision_M, inside.any(axis=0))
-    np.testing.assert_array_equal(found.recall_N, (distance < within[1]).any(axis=1))
-    np.testing.assert_allclose(found.density_M, inside.sum(axis=0) / 5)
-    np.testing.assert_array_equal(found.coverage_N, distance.min(axis=1) < within[0])
-    assert 0 < float(found.precision_M.mean()) < 1
+    np.testing.assert_array_equal(found["precision"], inside.any(axis=0))
+    np.testing.assert_array_equal(found["recall"], (distance < within[1]).any(axis=1))
+    np.testing.assert_allclose(found["density"], inside.sum(axis=0) / 5)
+    np.testing.assert_array_equal(found["coverage"], distance.min(axis=1) < within[0])
+    assert 0 < float(found["precision"].mean()) < 1
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, drawn = samples(70, 60, 3)
-    whole = neighbours.radii(real), neighbours.kernel_distance(real, drawn)
+    real, generated = samples(70, 60, 3)
+    whole = neighbours.radii(real), neighbours.kernel_distance(real, generated)
     monkeypatch.setattr(neighbours, "BLOCK", 7)
     np.testing.assert_allclose(neighbours.radii(real), whole[0])
-    assert neighbours.kernel_distance(real, drawn) == pytest.approx(whole[1])
+    assert neighbours.kernel_distance(real, generated) == pytest.approx(whole[1])
 
 
 def test_a_sample_covers_itself_and_copies_have_no_radius() -> None:
     real, _ = samples(30, 1, 2)
     found = neighbours.overlap(real, real, neighbours.radii(real))
-    assert float(found.coverage_N.mean()) == float(found.precision_M.mean()) == 1
-    assert float(neighbours.radii(real[:1].repeat(6, 1)).max()) < 1e-12
+    assert float(found["coverage"].mean()) == float(found["precision"].mean()) == 1
+    assert float(neighbours.radii(real[:1].repeat(6, 1)).max()) < 1e-6
 
 
 def test_frechet_distance_is_that_of_the_matrix_square_root() -> None:
-    real, drawn = samples(200, 150, 6)
+    real, generated = samples(200, 150, 6)
     (mean, other_mean), (covariance, other) = (
-        [s.mean(0).numpy() for s in (real, drawn)],
-        [np.cov(s.numpy(), rowvar=False) for s in (real, drawn)],
+        [s.mean(0).numpy() for s in (real, generated)],
+        [np.cov(s.numpy(), rowvar=False) for s in (real, generated)],
     )
     root = np.real(sqrtm(covariance @ other))
     expected = ((mean - other_mean) ** 2).sum() + np.trace(covariance + other - 2 * root)
-    assert neighbours.frechet(real, drawn) == pytest.approx(expected, rel=1e-9)
+    assert neighbours.frechet(real, generated) == pytest.approx(expected, rel=1e-9)
     assert neighbours.frechet(real, real) == pytest.approx(0, abs=1e-9)
-    moments = [f(s) for s in (real, drawn) for f in (lambda s: s.mean(0), lambda s: torch.cov(s.T))]
-    assert neighbours.frechet(real, drawn) == pytest.approx(float(_compute_fid(*moments)), rel=1e-6)
+    moments = [
+        f(s) for s in (real, generated) for f in (lambda s: s.mean(0), lambda s: torch.cov(s.T))
+    ]
+    assert neighbours.frechet(real, generated) == pytest.approx(
+        float(_compute_fid(*moments)), rel=1e-6
+    )
 
 
 def test_kernel_distance_is_that_of_torchmetrics() -> None:
-    real, drawn = samples(90, 90, 5)
-    expected = float(poly_mmd(real, drawn))
-    assert neighbours.kernel_distance(real, drawn) == pytest.approx(expected, rel=1e-9)
+    real, generated = samples(90, 90, 5)
+    expected = float(poly_mmd(real, generated))
+    assert neighbours.kernel_distance(real, generated) == pytest.approx(expected, rel=1e-9)
     known = neighbours.kernel_within(real)
-    assert neighbours.kernel_distance(real, drawn, known) == pytest.approx(expected, rel=1e-9)
+    assert neighbours.kernel_distance(real, generated, known) == pytest.approx(expected, rel=1e-9)
 
 
 def test_ssim_is_that_of_torchmetrics() -> None:
@@ -114,17 +118,17 @@ def test_the_nearest_training_image_is_found_and_a_copy_is_at_0() -> None:
 # --- of a model -----------------------------------------------------------------------------
 
 
-def test_every_sampler_has_every_quantity(tiny_data: Data) -> None:
+def test_every_sampler_has_every_metric(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
     context.settings = context.settings.model_copy(update={"flow": True})
-    for name, measure in METRICS.items():
-        if measure.panel == "samplers":
-            assert name.endswith(f"_{measure.sampler}")
-            assert measure.function(context) is not None
-    assert scene(make("ae", tiny_data), "prior") is None
+    for name, item in METRICS.items():
+        if item.panel == "samplers":
+            assert name.endswith(f"_{item.sampler}")
+            assert item.function(context) is not None
+    assert compare(make("ae", tiny_data), "prior") == {}
 
 
-def test_fewer_drawn_than_test_images_have_no_value_an_image(tiny_data: Data) -> None:
+def test_fewer_generated_than_test_images_have_no_value_an_image(tiny_data: Data) -> None:
     context = make("vae", tiny_data)
     context.settings = context.settings.model_copy(update={"draws": 20})
     estimate = METRICS["coverage_prior"].function(context)
@@ -134,9 +138,9 @@ def test_fewer_drawn_than_test_images_have_no_value_an_image(tiny_data: Data) ->
     assert facts(context)["drawn"] == 20
 
 
-def test_the_floor_is_what_real_images_get(tiny_data: Data) -> None:
+def test_the_reference_is_what_real_images_get(tiny_data: Data) -> None:
     context = make("ae", replace(tiny_data, validation=tiny_data.test))
-    found = floor(context)
+    found = reference(context)
     assert found["precision"] == found["recall"] == found["coverage"] == 1
     assert found["frechet"] == pytest.approx(0, abs=1e-6)
     assert found["class_entropy"] == pytest.approx(math.log(10), abs=0.5)
@@ -145,7 +149,7 @@ def test_the_floor_is_what_real_images_get(tiny_data: Data) -> None:
     assert 0.9 < told["classifier"]["accuracy"] <= 1
 
 
-def test_the_floor_is_measured_once_for_all_models(
+def test_the_reference_is_computed_once_for_all_models(
     tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AELAB_CACHE", str(tmp_path))
@@ -153,7 +157,7 @@ def test_the_floor_is_measured_once_for_all_models(
 
     def of(context: Context) -> dict[str, float | None]:
         context.report = said.append
-        return floor(context)
+        return reference(context)
 
     first = of(make("ae", tiny_data))
     assert "comparing validation images with test images" in said
@@ -169,7 +173,7 @@ def test_the_floor_is_measured_once_for_all_models(
     assert of(fewer) != first
     [*kept] = (tmp_path / "floors").glob("*/floor.json")
     assert len(kept) == 3
-    for file in kept:  # damaged: measured again
+    for file in kept:  # damaged: computed again
         file.write_text("{}", encoding="utf-8")
     assert of(make("ae", tiny_data)) == first
 
@@ -178,8 +182,8 @@ def test_holes_are_what_precision_leaves(tiny_data: Data) -> None:
     context = make("ae", tiny_data)
     precision = METRICS["precision_gaussian"].function(context)
     holes = METRICS["hole_share"].function(context)
-    assert isinstance(precision, float)
-    assert holes.value == pytest.approx(1 - precision)  # type: ignore[union-attr]
+    assert isinstance(precision, Estimate)
+    assert holes.value == pytest.approx(1 - precision.value)  # type: ignore[union-attr]
 
 
 # --- interpolations -------------------------------------------------------------------------
@@ -203,12 +207,14 @@ def test_an_only_child_is_in_no_pair() -> None:
     assert same_class_pairs(np.array([0, 1, 2]), 50, seed=0).shape == (0, 2)
 
 
-def test_walks_of_a_decoder_that_copies(tiny_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A linear decoder makes straight ways; blocks on the training data keep their class."""
+def test_interpolation_by_a_decoder_that_copies(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A linear decoder makes straight paths; pairs on the training data keep their class."""
     context = make("ae", tiny_data)
-    kept, ratio = walks(context)
+    kept, ratio = interpolate_pairs(context)
     assert len(kept) == 100
-    assert ratio.min() >= 1 - 1e-6  # a way is never shorter than the chord
+    assert ratio.min() >= 1 - 1e-6  # a path is never shorter than the chord
 
     class Copy(torch.nn.Module):
         def __init__(self) -> None:
@@ -222,7 +228,7 @@ def test_walks_of_a_decoder_that_copies(tiny_data: Data, monkeypatch: pytest.Mon
     identity.model.encoder = torch.nn.Sequential(Copy())
     identity.model.decoder = torch.nn.Sequential(Copy())
     monkeypatch.setattr(identity.model, "pixels", lambda z: z.clamp(0, 1))
-    kept, ratio = walks(identity)
+    kept, ratio = interpolate_pairs(identity)
     np.testing.assert_allclose(ratio, 1, rtol=1e-5)
     assert kept.mean() > 0.8
 
@@ -310,10 +316,10 @@ def test_a_cache_that_cannot_be_written_is_told(
 def test_the_metrics_that_another_classifier_changes_say_so(
     tiny_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = evaluation.measure(make("vae", tiny_data)).metrics
+    known = evaluation.evaluate_metrics(make("vae", tiny_data)).metrics
     other = Classifier(build(tiny_data.image_size, 10).eval(), tiny_data.image_size, 0.1, "cd")
     monkeypatch.setattr(generation, "obtain", lambda *_: other)
-    found = evaluation.measure(make("vae", tiny_data)).metrics
+    found = evaluation.evaluate_metrics(make("vae", tiny_data)).metrics
     changed = {name for name, estimate in known.items() if found[name] != estimate}
     assert {"hole_share", "frechet_prior", "class_entropy_mixture"} <= changed
     assert changed <= {name for name, metric in METRICS.items() if metric.classifier}

@@ -12,7 +12,7 @@ from aelab.data.binarize import freeze
 from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.metrics import METRICS
-from aelab.metrics.annealing import ais_check, backward, forward, hmc, powers, tune
+from aelab.metrics.annealing import Annealing, ais_check, powers
 from aelab.metrics.base import Array
 from aelab.metrics.importance import bound, effective_samples, importance, log_weights
 from aelab.models import DiagonalNormal, StandardNormal
@@ -140,12 +140,12 @@ def test_an_interrupted_estimate_goes_on_from_its_blocks(
                 raise KeyboardInterrupt
 
     first = make("vae", tiny_data)
-    first.blocks = Stopping(tmp_path)
+    first.folder = Stopping(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         importance(first)
     said: list[str] = []
     second = make("vae", tiny_data)
-    second.blocks, second.report = folder, said.append
+    second.folder, second.report = folder, said.append
     resumed = importance(second)
     assert said == ["importance sampling, 40 of 50 images"]
     for name, values in whole.items():
@@ -160,12 +160,13 @@ def test_an_interrupted_estimate_goes_on_from_its_blocks(
 
 
 def test_annealing_brackets_the_exact_likelihood() -> None:
-    path = tune(MODEL.log_likelihood, PRIOR, (4, N), 120, stream(0, "pilot"))
-    assert float(path.powers[0]) == 0
-    assert float(path.powers[-1]) == 1
-    up = forward(MODEL.log_likelihood, PRIOR, path, (8, N), stream(0, "up"))
+    annealing = Annealing(MODEL.log_likelihood, PRIOR, 120)
+    steps = annealing.tune((4, N), stream(0, "pilot"))
+    assert float(annealing.powers[0]) == 0
+    assert float(annealing.powers[-1]) == 1
+    up = annealing.forward(steps, (8, N), stream(0, "up"))
     start = MODEL.z.expand(8, -1, -1)
-    down = backward(MODEL.log_likelihood, PRIOR, path, start, stream(0, "down"))
+    down = annealing.backward(steps, start, stream(0, "down"))
     exact = float(MODEL.log_evidence().mean())
     low, high = float(bound(up.T, 8).mean()), -float(bound(-down.T, 8).mean())
     assert low == pytest.approx(exact, abs=0.15)
@@ -175,8 +176,9 @@ def test_annealing_brackets_the_exact_likelihood() -> None:
 
 def test_annealing_without_steps_is_plain_sampling_from_the_prior() -> None:
     np.testing.assert_array_equal(powers(1), [0, 1])
-    path = tune(MODEL.log_likelihood, PRIOR, (1, N), 1, stream(0, "pilot"))
-    found = forward(MODEL.log_likelihood, PRIOR, path, (1, N), stream(0, "up"))
+    annealing = Annealing(MODEL.log_likelihood, PRIOR, 1)
+    steps = annealing.tune((1, N), stream(0, "pilot"))
+    found = annealing.forward(steps, (1, N), stream(0, "up"))
     z = torch.randn((1, N, Z), generator=stream(0, "up"))
     np.testing.assert_allclose(found, MODEL.log_likelihood(z))
 
@@ -187,8 +189,9 @@ def test_hamiltonian_steps_keep_the_posterior() -> None:
     torch.manual_seed(0)
     z = exact.sample((400,)).float()
     generator, rates = stream(0, "hmc"), []
+    annealing = Annealing(MODEL.log_likelihood, PRIOR, 1)
     for _ in range(15):
-        z, accepted = hmc(MODEL.log_likelihood, PRIOR, z, 1.0, 0.3, generator)
+        z, accepted = annealing.hmc(z, 1.0, 0.3, generator)
         rates.append(accepted)
     assert 0.5 < np.mean(rates) < 0.999
     assert float((z.double() - mean).mean()) == pytest.approx(0, abs=0.01)

@@ -1,4 +1,4 @@
-"""Measures against outside oracles and closed forms, over both registries, on tiny data."""
+"""Metrics against outside oracles and closed forms, over both registries, on tiny data."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ from tests.measured import evaluated, layers, make, per_image
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", METRICS)
-def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) -> None:
+def test_every_metric_of_every_model(tiny_data: Data, name: str, model: str) -> None:
     evaluation = evaluated(model, tiny_data)
     estimate = evaluation.metrics[name]
     undefined = not METRICS[name].applies_to(MODELS[model].capabilities | {"labels"})
@@ -57,11 +57,11 @@ def test_every_measure_of_every_model(tiny_data: Data, name: str, model: str) ->
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_measure_says_what_it_is(name: str) -> None:
-    measure = METRICS[name]
-    assert measure.name == name
-    assert measure.title
-    assert measure.description.endswith((".", ")"))
+def test_every_metric_says_what_it_is(name: str) -> None:
+    item = METRICS[name]
+    assert item.name == name
+    assert item.title
+    assert item.description.endswith((".", ")"))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -73,7 +73,7 @@ def test_evaluating_twice_gives_the_same_bits(tiny_data: Data, model: str) -> No
         np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
 
 
-def test_a_measure_is_named_once_and_described() -> None:
+def test_a_metric_is_named_once_and_described() -> None:
     def new(_: Context) -> float:
         """A new one."""
         return 0.0
@@ -163,7 +163,7 @@ def test_ssim_is_one_for_a_copy_symmetric_and_falls_with_noise(size: tuple[int, 
     assert bool((structural_similarity(image, far) < there).all())
 
 
-def test_pixel_measures_are_their_definitions(tiny_data: Data) -> None:
+def test_pixel_metrics_are_their_definitions(tiny_data: Data) -> None:
     context = make("ae", tiny_data)
     x = tiny_data.test.images / 255
     with torch.inference_mode():
@@ -272,7 +272,7 @@ def some(split: Split, index: slice | list[int], classes: int = 10) -> Split:
 
 
 def degenerate(data: Data, case: str) -> tuple[Data, set[str]]:
-    """Data at an edge, and measures of a VAE that are not defined there."""
+    """Data at an edge, and metrics of a VAE that are not defined there."""
     small = replace(
         data, train=some(data.train, slice(60)), validation=some(data.validation, slice(20))
     )
@@ -315,7 +315,7 @@ def test_degenerate_data_give_numbers_or_nothing(tiny_data: Data, case: str) -> 
     data, undefined = degenerate(tiny_data, case)
     context = make("vae", data)
     evaluation = evaluate(context)
-    asked = {name for name, measure in METRICS.items() if measure.asked(EvaluationSettings())}
+    asked = {name for name, item in METRICS.items() if item.asked(EvaluationSettings())}
     assert {name for name in asked if evaluation.metrics[name] is None} == undefined
     for name, estimate in evaluation.metrics.items():
         if estimate is not None:

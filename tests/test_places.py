@@ -24,7 +24,8 @@ from tests.idx_files import make_set, write_set
 #: The tests run as root, who may write anywhere: the attempt is made by another user.
 SCRIPT = """
 import os, sys
-import aelab.console.progress, aelab.lab.run  # the other user may not reach the packages
+# The other user may not reach the packages.
+import aelab.console.progress, aelab.lab.run, aelab.search, aelab.studies.study
 from aelab.cli.app import main
 if os.getuid() == 0:
     os.setuid(65534)
@@ -107,7 +108,7 @@ def test_a_cache_that_cannot_be_written_is_told_first(
     else:
         monkeypatch.setattr(cache, "user_cache_dir", no_home)
     experiment = preset(data=str(tiny_folder), latent_dim=(2,))
-    search = Search(model="ae", goal=("coverage_gaussian",), trials=1)
+    search = Search(model="ae", goal="coverage_gaussian", trials=1)
     for begin in (run_lab, run_study, partial(run_search, search)):
         with pytest.raises(RunError, match=r"cache.*: set AELAB_CACHE to a folder that can be wri"):
             begin(experiment, tmp_path / "run")

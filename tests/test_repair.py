@@ -245,7 +245,7 @@ def test_metrics_are_replaced_all_together_even_if_the_process_dies(
     old = {key: copy.model(key).read_json("metrics.json") for key in keys}
     copy.begin_evaluation()
     for key in keys:
-        copy.staging(key).write_arrays(copy.arrays(key))
+        copy.staging(key).write_arrays(copy.arrays(key), {})
         copy.staging(key).write_json("metrics.json", old[key] | {"new": True})
     assert copy.model(KEY).read_json("metrics.json") == old[KEY]
     write, count = Folder.write, 0

@@ -19,7 +19,7 @@ from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study
 from aelab.search import resume_search
-from aelab.search.cluster import join_search
+from aelab.search.worker import join_search
 from aelab.studies.study import resume_study
 from aelab.training.checkpoints import best_epoch, newest_state, write_state
 from aelab.training.records import State
@@ -252,7 +252,7 @@ def test_arrays_and_history_round_trip(run: Run) -> None:
     assert folder.history() == []
     folder.write_history([{"epoch": 1}, {"epoch": 2}])
     assert run.history("ae-2") == [{"epoch": 1}, {"epoch": 2}]
-    folder.write_arrays({"a/b": np.arange(3)})
+    folder.write_arrays({"a/b": np.arange(3)}, {})
     np.testing.assert_array_equal(run.arrays("ae-2")["a/b"], np.arange(3))
 
 

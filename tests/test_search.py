@@ -26,11 +26,12 @@ from aelab.search import (
     resume_search,
     run_search,
 )
-from aelab.search.prove import over_seeds, prove
+from aelab.search.engine import rebuild_search
+from aelab.search.proof import over_seeds, prove
 from aelab.search.space import resolve_space
 from aelab.search.storage import storage_at
 from aelab.search.trial import memory_errors
-from aelab.search.trials import WORKER, claim_trial, create_study, load_study
+from aelab.search.trials import WORKER, Trials, create_study, load_study
 from tests.processes import aelab_here
 
 TRIALS = 20
@@ -219,28 +220,7 @@ def test_where_every_trial_fails_it_is_told(tiny_folder: Path, tmp_path: Path) -
         )
 
 
-def test_several_goals_give_a_front(tiny_folder: Path, tmp_path: Path) -> None:
-    space = Space.model_validate(
-        dict.fromkeys(("hidden", "batch_size"), "32")
-        | {"activation": "relu", "weight_decay": "0", "schedule": "constant", "kl_warmup": "0"}
-    )
-    search = Search(goal=("rate", "distortion"), trials=6, trial_epochs=4, space=space)
-    folder = run_search(search, experiment(tiny_folder), tmp_path / "front", workers=2)
-    results = folder.results()
-    points = [tuple(trial["values"]) for trial in results["trials"]]
-    front = {n for n, (r, d) in enumerate(points)
-             if not any(a <= r and b <= d and (a, b) != (r, d) for a, b in points)}  # fmt: skip
-    assert set(results["best"]) == front
-    assert folder.proof() is None  # a front has no winner
-
-
-def test_minutes_end_a_search_too(tiny_folder: Path, tmp_path: Path) -> None:
-    search = toy(trials=None, minutes=0.05, trial_epochs=1)
-    folder = run_search(search, experiment(tiny_folder), tmp_path / "short", workers=1)
-    assert len(folder.results()["trials"]) >= 1
-
-
-def test_the_choice_is_made_on_validation_and_only_it_is_measured_on_test(
+def test_the_choice_is_made_on_validation_and_only_it_is_evaluated_on_test(
     proved: SearchFolder,
 ) -> None:
     proof = proved.proof()
@@ -327,12 +307,13 @@ def test_show_and_resume_know_a_search(
 
 def _claim(url: str, queue: Any) -> None:
     with storage_at(url) as storage:
-        study = optuna.load_study(storage=storage, study_name="race")
-        while claimed := claim_trial(study, storage, counted=True):
-            trial = optuna.Trial(study, claimed._trial_id)
+        study = load_study(storage, "race")
+        trials = Trials(storage, study)
+        while (number := trials.claim()) is not None:
+            trial = optuna.Trial(study, trials.id_of(number))
             trial.report(0.5, 1)
             study.tell(trial, trial.suggest_float("x", 0, 1))
-            queue.put(trial.number)
+            queue.put(number)
 
 
 def test_no_two_workers_take_the_same_trial_and_none_makes_one(tmp_path: Path) -> None:
@@ -370,7 +351,7 @@ def test_memory_that_runs_out_is_told(error: Exception) -> None:
         (["--model", "gan"], 2, "no model is named gan"),
         (["--model", "ae", "--goal", "likelihood"], 2, "the AE has no −ELBO"),
         (["--goal", "beauty"], 2, "There is no goal beauty"),
-        (["--trials", "None"], 2, "give trials or minutes"),
+        (["--trials", "0"], 2, "trials: input should be greater"),
         (["--space.learning-rate", "fast"], 2, "--space.learning-rate takes values such as"),
         (["--space.betta", "1"], 2, "betta"),
         (["--goal", "coverage_flow"], 2, "The goal coverage_flow is not evaluated with these"),
@@ -388,10 +369,40 @@ def test_bad_words_are_one_sentence_and_a_code(
     assert not (tmp_path / "x").exists()
 
 
-def test_the_settings_of_older_folders_are_read() -> None:
-    old = Search.model_validate({"sampler": {"liar": False}, "pruner": {"spare": 3}})
-    assert not old.sampler.constant_liar
-    assert old.pruner.n_startup_trials == 3
+def test_the_settings_of_another_version_are_named(proved: SearchFolder, tmp_path: Path) -> None:
+    copy = SearchFolder(shutil.copytree(proved.path, tmp_path / "copy"))
+    copy.write_json("search.json", copy.search() | {"minutes": None})
+    copy.note(status="running")
+    with pytest.raises(
+        RunError, match="resume it with that one, since there is no setting minutes"
+    ):
+        resume_search(copy.path)
+
+
+def test_a_search_interrupted_while_its_trials_are_entered_knows_its_study(tmp_path: Path) -> None:
+    mine: dict[str, Any] = {"id": "mine"}
+    with storage_at(f"sqlite:///{tmp_path / 'trials.db'}", create=True) as storage:
+        optuna.create_study(storage=storage, study_name="aelab")  # interrupted before all else
+        study = create_study(storage, "aelab", Search(trials=3), mine, [])
+        study.set_user_attr("ready", False)  # interrupted within
+        study.enqueue_trial({})
+        assert len(create_study(storage, "aelab", Search(trials=3), mine, []).trials) == 3
+        assert len(load_study(storage, "aelab", "mine").trials) == 3
+        with pytest.raises(RunError, match="has a study aelab already"):
+            create_study(storage, "aelab", Search(trials=3), {"id": "other"}, [])
+        with pytest.raises(RunError, match="is of another search"):
+            load_study(storage, "aelab", "other")
+
+
+def test_a_report_names_damaged_files_of_the_proof(proved: SearchFolder, tmp_path: Path) -> None:
+    copy = SearchFolder(shutil.copytree(proved.path, tmp_path / "copy"))
+    proof = copy.proof()
+    assert proof is not None
+    damaged = copy.retrained(proof["chosen"], proof["seeds"][0]).path / "weights.safetensors"
+    damaged.write_bytes(b"")
+    told: list[str] = []
+    rebuild_search(copy.path, lambda event: told.append(event.content["warning"]))
+    assert told == [f"{damaged} is damaged: its SHA-256 is not the manifest's."]
 
 
 def test_other_folders_are_no_searches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from tools.best import page
 
-from aelab.report.results import Estimate, Metric
 from aelab.report.search import build_search_report
 from aelab.report.search.conclusions import important, luck, summary
 from aelab.report.search.drawing import KINDS
-from aelab.report.search.records import (
+from aelab.report.style import svg
+from aelab.runs.records import Estimate, Metric
+from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import (
     Contender,
     Dimension,
     Luck,
@@ -20,8 +22,6 @@ from aelab.report.search.records import (
     Trial,
     load,
 )
-from aelab.report.style import svg
-from aelab.runs.search import SearchFolder
 from tests.processes import aelab_here
 from tests.test_report import CHROMIUM
 
@@ -31,10 +31,10 @@ NATS = Metric("likelihood", "−ELBO", "nats", "lower", "", "")
 def trial(number: int, value: float | None, rate: float, state: str = "complete") -> Trial:
     curve = tuple((epoch, (value or 150) + 10 / epoch) for epoch in (1, 2, 3))
     return Trial(
-        number, state, (value,) if value is not None else (),
+        number, state, value,
         {"learning_rate": rate, "schedule": "cosine" if number % 2 else "constant"},
         curve[:1] if state == "pruned" else () if state == "fail" else curve, 12.5,
-        "The kl is not finite." if state == "fail" else None, False,
+        "The kl is not finite." if state == "fail" else None,
     )  # fmt: skip
 
 
@@ -45,12 +45,12 @@ def results(**changes: Any) -> SearchResults:
     )  # fmt: skip
     made = SearchResults(
         name="search", model="vae", key="vae-16", model_title="VAE", latent_dim=16, trial_epochs=3,
-        goals=(NATS,),
+        goal=NATS,
         dimensions=(
             Dimension("learning_rate", "0.0001 to 0.01, log", low=1e-4, high=1e-2, log=True),
             Dimension("schedule", "constant, cosine", options=("constant", "cosine")),
         ),
-        trials=trials, best=(4, 1, 5, 0), importances=({"learning_rate": 0.93, "schedule": 0.07},),
+        trials=trials, best=(4, 1, 5, 0), importances={"learning_rate": 0.93, "schedule": 0.07},
         proof=None, search={}, experiment={}, manifest={}, data={"name": "MNIST"},
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
@@ -73,14 +73,7 @@ def proof(best: Luck, start: Luck | None = None) -> Proof:
 @pytest.mark.parametrize("name", KINDS)
 def test_every_figure_draws_what_there_is(name: str) -> None:
     made = results(proof=proof(Luck(4, 3, 101.5, Estimate(102.0, 101, 103), 0.5)))
-    two = results(
-        goals=(NATS, dataclasses.replace(NATS, name="rate", title="Rate")),
-        trials=tuple(
-            dataclasses.replace(t, values=(*t.values, 20.0 + t.number) if t.values else ())
-            for t in results().trials
-        ),
-    )
-    drawing = KINDS[name].draw(two if name == "front" else made)
+    drawing = KINDS[name].draw(made)
     assert drawing is not None
     assert len(drawing.alt) > 20
     assert svg(drawing.figure).startswith(b"<?xml")
@@ -88,7 +81,7 @@ def test_every_figure_draws_what_there_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_search_without_an_end_leaves_no_figure_of_values(name: str) -> None:
-    failed = results(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=(None,))
+    failed = results(trials=(trial(0, None, 1e-2, "fail"),), best=(), importances=None)
     assert KINDS[name].draw(failed) is None
 
 
@@ -113,7 +106,7 @@ def test_the_summary_says_what_was_searched_found_and_proved() -> None:
     assert "3 fresh seeds, trial 1 is the best on validation: 98.04 nats" in text
     assert "against 105.1 nats with the original recipe" in text
     assert "learning rate (93%). Schedule matters little" in text
-    assert important(results(importances=(None,))) == ""
+    assert important(results(importances=None)) == ""
 
 
 def test_a_trial_that_was_left_has_its_last_value_only() -> None:
@@ -135,7 +128,7 @@ def test_the_page_stands_alone(html: str, proved: SearchFolder) -> None:
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', html)) <= set(ids)
     drawn = {path.stem for path in (proved.path / "figures").glob("*.svg")}
-    assert drawn == KINDS.keys() - {"front", "importances"}  # five trials tell no importances
+    assert drawn == KINDS.keys() - {"importances"}  # five trials tell no importances
     assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', html)) == len(drawn)
 
 
@@ -156,7 +149,7 @@ def test_the_published_page_holds_what_was_found_and_proved(proved: SearchFolder
     written = page([found])
     assert f"| **{found.proof.contender(found.proof.chosen).title}** |" in written
     for text in (*(finding.lead for finding in summary(found)),
-                 *(m.label for m in found.proof.measures.values()),
+                 *(m.label for m in found.proof.metrics.values()),
                  *(d.text for d in found.dimensions)):  # fmt: skip
         assert text in written
 

@@ -12,9 +12,9 @@ from torch import nn
 from aelab.data.dataset import Data
 from aelab.metrics import METRICS, Estimate, health, latent, regularity, robustness
 from aelab.metrics.base import Array
-from aelab.metrics.few_labels import labelled
 from aelab.metrics.health import input_effect
 from aelab.metrics.regularity import mmd2_with_null, normality, sensitivity, whitened
+from aelab.metrics.representation import labelled
 from aelab.models import MODELS
 from aelab.randomness import stream
 from tests.measured import evaluated, layers, make, per_image
@@ -58,7 +58,9 @@ def test_the_null_is_that_of_all_regroupings() -> None:
     )
 
 
-def test_normal_codes_are_within_the_null_and_others_are_not(tiny_data: Data) -> None:
+def test_normal_codes_are_within_the_null_and_others_are_not(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = np.random.default_rng(2)
     shapes = {
         "normal": generator.normal(3, 2, (600, 4)) @ generator.normal(size=(4, 4)),
@@ -67,7 +69,7 @@ def test_normal_codes_are_within_the_null_and_others_are_not(tiny_data: Data) ->
     found = {}
     for name, codes in shapes.items():
         context = make("ae", tiny_data)
-        context._codes["test"] = codes
+        monkeypatch.setattr(context, "codes", {"test": codes}.get)
         found[name] = normality(context)
     (value, null, n), (other, other_null, _) = found["normal"], found["two heaps"]  # type: ignore[misc]
     assert n == 600
@@ -180,10 +182,12 @@ def test_error_from_damage_grows_and_is_against_the_clean_image(tiny_data: Data)
 # --- representation -------------------------------------------------------------------------
 
 
-def test_clusters_of_separate_classes_are_found(tiny_data: Data) -> None:
+def test_clusters_of_separate_classes_are_found(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context = make("ae", tiny_data)
     own = np.eye(10)[tiny_data.test.labels] + 1e-3 * np.arange(50)[:, None] / 50
-    context._codes["test"] = own
+    monkeypatch.setattr(context, "codes", {"test": own}.get)
     for name in ("kmeans_nmi", "kmeans_ari"):
         assert METRICS[name].function(context) == pytest.approx(1)
     estimate = METRICS["silhouette"].function(context)
@@ -253,7 +257,7 @@ def test_dead_dimensions_are_counted_on_both_sides(tiny_data: Data) -> None:
     np.testing.assert_allclose(effect[[0, 2]], 0, atol=1e-12)
     found = {f["check"]: f for f in health(context, {}, [])}
     assert found["unused dimensions"]["number"] == 1
-    assert "1 of 3 dimensions carries nothing" in found["unused dimensions"]["text"]
+    assert "1 of 3 dimensions carries no information" in found["unused dimensions"]["text"]
     assert found["dead decoder inputs"]["number"] == 2
     assert "overfitting" not in found
 
@@ -270,9 +274,9 @@ def test_a_collapsed_vae_and_a_constant_code_are_never_praised(tiny_data: Data) 
         metrics = {"kl": Estimate(1e-4, None, None, 50), "prior_gap": Estimate(0, None, None, 50)}
         found = {f["check"]: f for f in health(context, metrics if name == "vae" else {}, [])}
         assert found["dead decoder inputs"]["number"] == 3
-        assert "does not move with 3 of 3 dimensions" in found["dead decoder inputs"]["text"]
+        assert "does not change with 3 of 3 dimensions" in found["dead decoder inputs"]["text"]
         assert {finding["state"] for finding in found.values()} == {"bad"}, found
-        assert not any("costs nothing" in f["remedy"] for f in found.values())
+        assert not any("does no harm" in f["remedy"] for f in found.values())
         assert not any("harmless" in f["remedy"] for f in found.values())
 
 

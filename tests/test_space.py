@@ -13,8 +13,7 @@ from aelab.config.ranges import Choice, Range
 from aelab.errors import AelabError
 from aelab.experiment.presets import preset
 from aelab.models import MODELS
-from aelab.search.hyperparameter import Hyperparameter
-from aelab.search.space import ResolvedSpace, Space, declared, resolve_space
+from aelab.search.space import Hyperparameter, ResolvedSpace, Space, declared, resolve_space
 
 
 def space(model: str = "vae", **changes: object) -> ResolvedSpace:

@@ -13,15 +13,16 @@ from aelab.search.storage import file_address, parse_address, storage_at, withou
 from aelab.search.worker import Database, Task
 
 SECRET = "SECRET"
+UNKNOWN = "This is no address of a PostgreSQL or SQLite database"
 UNENCODED = "In a password, @ is written %40"
 
 
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("mysql://u:SECRET@h/x", "not in mysql."),
-        ("mariadbx://u:SECRET@h/x", "not in mariadbx."),
-        ("postgresql+psycopg2://u:SECRET@h/x", "not in postgresql+psycopg2."),
+        ("mysql://u:SECRET@h/x", UNKNOWN),
+        ("mariadbx://u:SECRET@h/x", UNKNOWN),
+        ("postgresql+psycopg2://u:SECRET@h/x", UNKNOWN),
         ("postgresql://u:SE@SECRET@h/x", UNENCODED),
         ("postgresql://u:SE@SE:SECRET@h/x", UNENCODED),
         ("postgresql://u/s:SECRET@h/x", UNENCODED),

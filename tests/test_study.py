@@ -23,10 +23,10 @@ from aelab.experiment.presets import preset
 from aelab.experiment.settings import Experiment
 from aelab.lab.run import run_lab
 from aelab.report import build_study_report
-from aelab.report.results import Estimate
 from aelab.report.study.conclusions import conclusions, course, headline
 from aelab.report.study.results import Amount, StudyResults, load
 from aelab.runs.pool import Event
+from aelab.runs.records import Estimate
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from aelab.runs.study import Study

@@ -14,9 +14,9 @@ from benchmarks.table import markdown
 
 from aelab.report.numbers import decimals, duration, quantity, setting_text
 from aelab.report.search.conclusions import summary
-from aelab.report.search.records import Proof, SearchResults, Trial, load
 from aelab.report.search.tables import settings, test_table
 from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import Proof, SearchResults, Trial, load
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUANTILE = 0.25  # of the trials, by value: what "good" means in the table of sensitivity
@@ -61,7 +61,7 @@ def _found(results: SearchResults) -> Iterator[str]:
 
 def _sensitivity(results: SearchResults) -> str:
     """Each setting: range, importance, values of the best trials, value of the chosen one."""
-    shares = results.importances[0] or {}
+    shares = results.importances or {}
     complete = [results.trials[n] for n in results.best]
     good = complete[: max(1, round(QUANTILE * len(complete)))]
     proof = results.proof

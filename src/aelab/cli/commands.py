@@ -107,7 +107,7 @@ def worker(arguments: list[str]) -> None:
     """Run trials of a search in a shared database on this machine."""
     from aelab.cli.search_options import WorkerOptions
     from aelab.cli.tables import print_trials
-    from aelab.search.cluster import join_search
+    from aelab.search.worker import join_search
 
     options = parse(WorkerOptions, "worker", arguments, worker.__doc__)
     with _display(options, trials=True) as display:
@@ -162,15 +162,15 @@ def evaluate(path: RunFolder, options: Annotated[EvaluateOptions, Bare]) -> None
 def report(path: RunFolder, output: Printed) -> None:
     """Build the figures and the report of a run, study or search again."""
     from aelab.lab.report import rebuild
-    from aelab.report.search import build_search_report
     from aelab.runs.search import SearchFolder, open_folder
     from aelab.runs.study import Study
+    from aelab.search.engine import rebuild_search
     from aelab.studies.study import rebuild_study
 
     found = open_folder(path)
     with _display(output) as display:
         if isinstance(found, SearchFolder):
-            build_search_report(found)
+            rebuild_search(path, display.watch)
         elif isinstance(found, Study):
             rebuild_study(path, display.watch)
         else:

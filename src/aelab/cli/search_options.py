@@ -52,11 +52,8 @@ class WorkerOptions(Output):
     workers: int = Field(
         2, ge=1, description="Trials at a time, each in a process with one thread."
     )
-    minutes: float | None = Field(
-        None, gt=0, description="Minutes after which it takes no trial more (None: to the end)."
-    )
 
     @property
     def place(self) -> dict[str, Any]:
         """Where and how, as ``join_search`` takes it."""
-        return self.model_dump(include={"data", "weights", "workers", "minutes"})
+        return self.model_dump(include={"data", "weights", "workers"})

@@ -10,8 +10,11 @@ from aelab.report.numbers import decimals, number, p_text
 from aelab.report.study.conclusions import reasons
 from aelab.report.study.results import load
 from aelab.report.tables import NOT_DEFINED, NOT_MEASURED
+from aelab.runs.records import Metric
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import Proof, SearchResults
+from aelab.runs.search_results import load as load_search
 from aelab.runs.study import Study
 from aelab.runs.summary import best, summary
 from aelab.studies.compare import Comparison
@@ -26,9 +29,10 @@ def print_tables(done: Run | Study | SearchFolder) -> None:
     elif isinstance(done, Study):
         _claims_table(done)
     else:
-        _best_trials(done.results())
-        if proof := done.proof():
-            _proof_table(proof)
+        found = load_search(done)
+        _best_trials(found)
+        if found.proof:
+            _proof_table(found.proof, found.goal)
 
 
 def _claims_table(study: Study) -> None:
@@ -62,7 +66,7 @@ def _claims_table(study: Study) -> None:
 def comparison_table(found: Comparison) -> None:
     """Print runs side by side, and beneath them the settings in which they differ."""
     table = Table()
-    table.add_column("metric")
+    table.add_column("metric", min_width=20)
     for column in found.columns:
         table.add_column(f"{column.run}\n{column.model}", justify="right", no_wrap=True)
     for name, metric in found.measures.items():
@@ -96,45 +100,41 @@ def _shown(value: Any) -> str:
     return ", ".join("none" if each is None else str(each) for each in values)
 
 
-def _best_trials(results: dict[str, Any]) -> None:
-    states = [trial["state"] for trial in results["trials"]]
+def _best_trials(found: SearchResults) -> None:
+    states = [trial.state for trial in found.trials]
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     table = Table(
-        title=f"{results['key']} on {results['data']['name']}: {len(states)} trials ({counts})",
-        caption=f"On validation, with one seed, after {results['trial_epochs']} epochs: the best "
+        title=f"{found.key} on {found.data['name']}: {len(states)} trials ({counts})",
+        caption=f"On validation, with one seed, after {found.trial_epochs} epochs: the best "
         "of many is lucky too.",
     )
-    names = [dimension["name"] for dimension in results["dimensions"]]
-    for title in ["trial", *(goal["title"] for goal in results["goals"])]:
+    for title in ("trial", found.goal.title):
         table.add_column(title, justify="right", no_wrap=True)
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    trials = {trial["number"]: trial for trial in results["trials"]}
-    for which in results["best"][:10]:
-        trial = trials[which]
-        settings = (trial["settings"][name] for name in names)
-        values = (f"{value:.5g}" for value in trial["values"])
+    for dimension in found.dimensions:
+        table.add_column(dimension.title, justify="right")
+    for which in found.best[:10]:
+        settings = (found.trials[which].settings[dimension.name] for dimension in found.dimensions)
         table.add_row(
             str(which),
-            *values,
+            f"{found.values[which]:.5g}",
             *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
         )
     console(100).print(table)
 
 
-def _proof_table(proof: dict[str, Any]) -> None:
+def _proof_table(proof: Proof, goal: Metric) -> None:
     table = Table(
-        title=f"With {len(proof['seeds'])} fresh seeds, on validation: {proof['goal']['title']}",
+        title=f"With {len(proof.seeds)} fresh seeds, on validation: {goal.title}",
         caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",
     )
     for title in ("setting", "epochs", "mean", "95% interval"):
         table.add_column(title, justify="left" if title == "setting" else "right")
-    for row in proof["contenders"]:
-        mean, style = row["mean"], "bold" if row["name"] == proof["chosen"] else ""
-        ends = f"[{mean['low']:.5g}, {mean['high']:.5g}]"
-        table.add_row(Text(row["title"], style), str(row["epochs"]), f"{mean['value']:.5g}", ends)
-    for row in proof["failed"]:
-        table.add_row(row["title"], str(row["epochs"]), "failed", "in the report")
+    for row in proof.contenders:
+        style = "bold" if row.name == proof.chosen else ""
+        ends = f"[{row.mean.low:.5g}, {row.mean.high:.5g}]"
+        table.add_row(Text(row.title, style), str(row.epochs), f"{row.mean.value:.5g}", ends)
+    for title, _ in proof.failed:
+        table.add_row(title, "", "failed", "in the report")
     console(80).print(table)
 
 

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
 from aelab.explorer.precision import kind_for
-from aelab.export import Network, describe, has_gaussian_head, networks
+from aelab.export import LayerList, describe, has_gaussian_head, networks
 from aelab.metrics import Context
 from aelab.metrics.base import Array
 from aelab.metrics.classifier import Classifier
@@ -24,7 +24,7 @@ from aelab.report.figures.latent import apart
 from aelab.report.results import Model, Results
 from aelab.report.style import VARIABLES, class_colors, model_color
 
-NEIGHBOURS = 5  # a place is near the codes if it lies in the ball of some code's five nearest ones
+NEIGHBOURS = 5  # a point is near the codes if some code's 5-NN ball contains it
 
 
 def content(
@@ -55,27 +55,27 @@ def content(
         "binary": results.protocol != "grey",
         "images": pack(first.images("test"), "uint8"),
         "labels": pack(first.data.test.labels, "uint8"),
-        "judge": classifier.facts() | _network(_from_rows(classifier)),
+        "classifier": classifier.facts() | _network(_from_rows(classifier)),
         "models": models,
         "missing": missing,
     }
 
 
 def inverted(images_ND: Array, size: tuple[int, int]) -> bool:
-    """Whether uint8 images are dark on bright: judged by the mean grey of their border pixels."""
+    """Whether uint8 images are dark on bright: decided by the mean grey of their border pixels."""
     border = np.ones(size, bool)
     border[1:-1, 1:-1] = False
     return bool(images_ND[:, border.ravel()].mean() > 255 / 2)
 
 
-def _from_rows(classifier: Classifier) -> Network:
+def _from_rows(classifier: Classifier) -> LayerList:
     """The classifier's layers for an image that comes as a row of pixels."""
     described = describe(classifier.network)
     first = {"kind": "reshape", "shape": [1, *classifier.image_size]}
-    return Network([first, *described.layers], described.tensors)
+    return LayerList([first, *described.layers], described.tensors)
 
 
-def _network(network: Network, large: Kind = "float16") -> dict[str, Any]:
+def _network(network: LayerList, large: Kind = "float16") -> dict[str, Any]:
     return {
         "layers": network.layers,
         "tensors": {name: pack_tensor(tensor, large) for name, tensor in network.tensors.items()},
@@ -121,7 +121,7 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     }
     if codes_NZ.shape[1] == 2:
         found["radius"] = pack(radii(codes_NZ), "float16")
-        found["places"] = places(codes_NZ, context.data.test.labels)
+        found["positions"] = positions(codes_NZ, context.data.test.labels)
     return found
 
 
@@ -129,7 +129,7 @@ def samplers(context: Context) -> dict[str, Any]:
     """What new codes are drawn from: weights, and mean and root of the covariance of each part.
 
     A draw is mean + root · ε with ε from N(0, I), of a part that is drawn by its weight. Gaussian
-    and mixture are fitted to the codes of training images, as in the measures of generation.
+    and mixture are fitted to the codes of training images, as in the metrics of generation.
     """
     codes = context.codes("train")
     mean, covariance = moments(codes)
@@ -164,22 +164,22 @@ def root(covariance_ZZ: Array) -> Array:
 def radii(codes_NZ: Array) -> Array:
     """Of each code the distance to its fifth nearest neighbour, ``(N,)``.
 
-    The union of these balls estimates where codes live (Kynkäänniemi et al., 2019); what lies
-    outside of it is marked as a hole.
+    The union of these balls estimates where codes live (Kynkäänniemi et al., 2019); the
+    page marks the rest as holes.
     """
     k = min(NEIGHBOURS + 1, len(codes_NZ))  # the nearest one is the code itself
     distances, _ = cKDTree(codes_NZ).query(codes_NZ, k=k)
     return np.asarray(distances).reshape(len(codes_NZ), k)[:, -1]
 
 
-def places(codes_N2: Array, labels_N: Array) -> dict[str, Any]:
-    """Where the name of each class stands on the plane: at its median, moved off other names."""
+def _numbers(values: Array) -> Any:
+    return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]
+
+
+def positions(codes_N2: Array, labels_N: Array) -> dict[str, Any]:
+    """Where the plane names each class: at its median, moved away from other names."""
     named = np.unique(labels_N)
     medians = np.stack([np.median(codes_N2[labels_N == k], axis=0) for k in named])
     spread = np.percentile(codes_N2, [1, 99], axis=0)
     moved = apart(medians, 0.05 * float(np.ptp(spread, axis=0).max()))
-    return {str(k): _numbers(place) for k, place in zip(named, moved, strict=True)}
-
-
-def _numbers(values: Array) -> Any:
-    return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]
+    return {str(k): _numbers(position) for k, position in zip(named, moved, strict=True)}

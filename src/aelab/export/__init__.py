@@ -7,7 +7,7 @@ from typing import Any, Literal
 from aelab.errors import AelabError
 from aelab.export import onnx
 from aelab.export.folder import config, hub_folder, load_exported, safetensors_file
-from aelab.export.layers import Layer, Network, Tensors, describe
+from aelab.export.layers import Layer, LayerList, Tensors, describe
 from aelab.export.whole import has_gaussian_head, networks
 from aelab.models import Autoencoder
 from aelab.runs.run import Run
@@ -42,7 +42,7 @@ __all__ = [
     "FORMATS",
     "Format",
     "Layer",
-    "Network",
+    "LayerList",
     "Tensors",
     "config",
     "describe",

@@ -21,7 +21,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Network:
+class LayerList:
     """The layers in the order in which they are applied, and their tensors, float32."""
 
     layers: list[Layer] = field(default_factory=list)
@@ -52,12 +52,12 @@ _KINDS: dict[type[nn.Module], tuple[str, dict[str, str], dict[str, Any]]] = {
 }
 
 
-def describe(module: nn.Module, prefix: str = "") -> Network:
+def describe(module: nn.Module, prefix: str = "") -> LayerList:
     """The layers of ``module``; tensors are named as in its ``state_dict``, after ``prefix``.
 
     Raises AelabError for a layer that has no description here.
     """
-    network = Network()
+    network = LayerList()
     if not isinstance(module, nn.Sequential):
         raise AelabError(
             f"A network of type {type(module).__name__} cannot be exported: only an nn.Sequential, "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aelab.errors import AelabError
-from aelab.export.layers import Network, describe
+from aelab.export.layers import LayerList, describe
 from aelab.models import Autoencoder, DiagonalNormal, Variational
 from aelab.randomness import stream
 
@@ -29,7 +29,7 @@ def _images(model: Autoencoder) -> Tensor:
     return torch.rand(4, pixels, generator=stream(0, "export"))
 
 
-def networks(model: Autoencoder) -> tuple[Network, Network]:
+def networks(model: Autoencoder) -> tuple[LayerList, LayerList]:
     """The encoder and the decoder of ``model`` as data, if the two are the whole of it.
 
     Raises AelabError for a model whose ``encode`` or ``decode`` does more than its networks:

@@ -1,6 +1,5 @@
 """The data of an experiment: opened for a new one, found again for a run, study or search."""
 
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,8 @@ from aelab.metrics import require_components
 from aelab.runs.pool import Event, Watch
 from aelab.runs.results import ResultFolder
 from aelab.runs.run import Run
+
+BYTES_OF_RESULTS = 10_000_000  # arrays, figures and pages of a model
 
 
 def load(source: Source, experiment: Experiment) -> Data:
@@ -41,11 +42,14 @@ def open_data(experiment: Experiment, watch: Watch) -> tuple[Source, Data]:
     return source, data
 
 
-def find_data(folder: ResultFolder, data: str | None = None) -> tuple[Source, Data]:
+def find_data(
+    folder: ResultFolder, experiment: Experiment, data: str | None = None
+) -> tuple[Source, Data]:
     """Find and read the data of a run, study or search.
 
     Args:
         folder: The run, study or search.
+        experiment: Its experiment.
         data: Where its data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
 
     Raises:
@@ -60,14 +64,14 @@ def find_data(folder: ResultFolder, data: str | None = None) -> tuple[Source, Da
             f"The data of {folder.path} are no longer in {place}: name the folder that they have "
             "moved to by --data."
         )
-    found = load(source, experiment_of(folder))
+    found = load(source, experiment)
     require_same_data(found, folder.manifest()["data"]["sha256"], folder.path)
     return source, found
 
 
 def load_run_data(run: Run, data: str | None = None) -> Data:
     """The data of a run, verified against what it was trained on; see :func:`find_data`."""
-    return find_data(run, data)[1]
+    return find_data(run, experiment_of(run), data)[1]
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -93,13 +97,26 @@ def require_same_data(data: Data, sha256: Mapping[str, str], owner: Path | str) 
         )
 
 
-def require_possible(experiment: Experiment, facts: Mapping[str, Any]) -> None:
-    """Raise AelabError if models of this experiment cannot be evaluated here, on these data.
+def require_possible(experiment: Experiment, facts: Mapping[str, Any]) -> int:
+    """Check that the models can be trained and evaluated here, on these data.
 
-    ``facts`` are those of :func:`describe`.
+    Args:
+        experiment: The settings of a run.
+        facts: Those of :func:`describe`.
+
+    Returns:
+        About the bytes that the run takes on disk: of each model ten times its parameters (weights,
+        and three states with Adam's moments while the oldest is replaced), and its results.
+
+    Raises:
+        AelabError: If a package or the cache is missing, or a network or a PCA does not fit the
+            images.
     """
     require_cache()
     experiment.require_packages()
-    pixels = math.prod(facts["image_size"])
+    height, width = facts["image_size"]
     for d in experiment.latent_dim if "pca" in experiment.baselines else ():
-        require_components(d, facts["counts"]["train"], pixels)
+        require_components(d, facts["counts"]["train"], height * width)
+    models = [experiment.build(key, (height, width)) for key in experiment.by_key]
+    parameters = sum(model.parameter_count for model in models)
+    return 4 * 10 * parameters + len(models) * BYTES_OF_RESULTS

@@ -118,7 +118,7 @@ def train_and_evaluate(
     model.to(evaluation_device(experiment.device))
     send({"phase": "evaluating"})
     context = Context.of(
-        experiment, model, data, blocks=target, report=lambda text: send({"phase": text})
+        experiment, model, data, folder=target, report=lambda text: send({"phase": text})
     )
     evaluation = evaluate_model(context)
     history = folder.history()
@@ -197,8 +197,7 @@ def _evaluate_baseline(send: Send, path: Path, key: str, source: Source, again: 
 
 def _write_evaluation(folder: ModelFolder, evaluation: Evaluation, facts: dict[str, Any]) -> None:
     """Write the arrays first: a model that has metrics.json has been evaluated."""
-    per_image = {f"per_image/{name}": values for name, values in evaluation.per_image.items()}
-    folder.write_arrays(evaluation.arrays | per_image)
+    folder.write_arrays(evaluation.arrays, evaluation.per_image)
     metrics = {
         name: estimate and dataclasses.asdict(estimate)
         for name, estimate in evaluation.metrics.items()

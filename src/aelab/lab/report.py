@@ -31,7 +31,7 @@ def explore(run: Run, data: str | None = None) -> Path:
     from aelab.explorer import build_explorer
 
     experiment = experiment_of(run)
-    source, found = find_data(run, data)
+    source, found = find_data(run, experiment, data)
     contexts = {
         key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }
@@ -46,10 +46,12 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
 
     ``data`` is where the data are now, if they have moved.
     """
+    from aelab.report import build_report
+
     if data is not None or run.explorer is None or "explorer.html" in run.damaged():
         with run.lock():
             explore(run, data)
-            report_run(run)
+            build_report(run)
     assert run.explorer is not None
     return run.explorer
 
@@ -104,7 +106,7 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
     """All metrics of a run: the content of its metrics.json."""
     models = {key: run.model(key).read_json("metrics.json") for key in experiment.by_key}
     baselines = {key: run.model(key).read_json("metrics.json") for key in experiment.baseline_keys}
-    values = {key: _per_image(run, key) for key in (*models, *baselines)}
+    values = {key: run.model(key).per_image() for key in (*models, *baselines)}
     return {
         "format": FORMAT,
         "data": run.manifest()["data"],
@@ -133,13 +135,6 @@ def collect(run: Run, experiment: Experiment) -> dict[str, Any]:
         },
         "pair_differs_in": experiment.pair_differs_in(),
     }
-
-
-def _per_image(run: Run, key: str) -> dict[str, Any]:
-    """The values of each test image, by metric."""
-    prefix = "per_image/"
-    arrays = run.arrays(key).items()
-    return {n.removeprefix(prefix): array for n, array in arrays if n.startswith(prefix)}
 
 
 def _unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

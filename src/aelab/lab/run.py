@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from aelab.console.progress import Display, with_workers
-from aelab.data.dataset import Data
 from aelab.data.sources import Source
 from aelab.errors import RunError, TrainingError
 from aelab.experiment.presets import experiment_of
@@ -21,8 +20,6 @@ from aelab.runs.creation import default_path, require_space
 from aelab.runs.environment import environment
 from aelab.runs.pool import Job, Watch, ignore, run_all
 from aelab.runs.run import Run
-
-BYTES_OF_RESULTS = 10_000_000  # arrays, figures and pages of a model
 
 
 @with_workers(Display)
@@ -51,17 +48,17 @@ def run_lab(
     """
     experiment = experiment.resolved()
     source, data = open_data(experiment, watch)
-    require_possible(experiment, describe(data))
+    facts = describe(data)
+    del data  # the workers read it again
     path = out or default_path(experiment.preset)
-    require_space(path, bytes_of_run(experiment, data))
+    require_space(path, require_possible(experiment, facts))
     run = Run.create(
         path,
         experiment.model_dump(mode="json"),
         default="" if out else experiment.preset,
-        data=describe(data),
+        data=facts,
         source=dataclasses.asdict(source),
     )
-    del data
     with run.lock():
         return _finish(run, experiment, source, workers, watch)
 
@@ -138,7 +135,7 @@ def _prepare(run: Run, experiment: Experiment, data: str | None, watch: Watch) -
 
     A run that was begun under other versions or on another machine is reported.
     """
-    source, _ = find_data(run, data)
+    source, _ = find_data(run, experiment, data)
     require_possible(experiment, run.manifest()["data"])
     if untrained(run, experiment.by_key):
         experiment.resolved()  # raises if its device is not here
@@ -171,13 +168,15 @@ def check_likelihood(
     The results are written to the run and returned by key. ``data`` is where the data are now, if
     they have moved. Raises RunError if the run has no variational model that has been trained.
     """
-    by_key, needed = experiment_of(run).by_key, {"likelihood", "prior"}
-    keys = [key for key, (name, _) in by_key.items() if needed <= MODELS[name].capabilities]
+    experiment, needed = experiment_of(run), {"likelihood", "prior"}
+    keys = [
+        key for key, (name, _) in experiment.by_key.items() if needed <= MODELS[name].capabilities
+    ]
     if not keys:
         raise RunError(f"{run.path} has no model with a likelihood to check, such as a VAE.")
     with run.lock():
         _require_trained(run, keys)
-        source, _ = find_data(run, data)
+        source, _ = find_data(run, experiment, data)
         run.note(source=dataclasses.asdict(source))
         failures = run_all([Job(key, anneal, (run.path, key)) for key in keys], workers, watch)
     if failures:
@@ -189,17 +188,6 @@ def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -
     """Export the trained models (``keys``, or all) for other programs; gives their folder."""
     models = {key: load_model(run, key) for key in keys or run.model_keys()}
     return write_models(run, models, form, out or run.export_path(form))
-
-
-def bytes_of_run(experiment: Experiment, data: Data) -> int:
-    """About the bytes that a run takes on disk; a network that does not fit the images fails here.
-
-    Of each model ten times its parameters (weights, and three states with Adam's moments while the
-    oldest is replaced), and its results.
-    """
-    models = [experiment.build(key, data.image_size) for key in experiment.by_key]
-    parameters = sum(model.parameter_count for model in models)
-    return 4 * 10 * parameters + len(models) * BYTES_OF_RESULTS
 
 
 def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watch: Watch) -> Run:

@@ -1,22 +1,22 @@
 """The arrays that figures are made from; docs/run-folder.md is their contract.
 
-What is shown (images, pairs, embedded points) is chosen from the labels and the seed alone, so all
-models of a run show the same. Images are uint8 rows of D pixels, 0..255.
+Images, pairs and embedded points are selected by the labels and the seed alone, so all models of a
+run have the same. Images are uint8 rows of D pixels, 0..255.
 
-Shape legend: N test images, D pixels, Z latent dimensions, C classes, K shown images, M embedded.
+Shape legend: N test images, D pixels, Z latent dimensions, C classes, M embedded images.
 """
 
 import numpy as np
 
-from aelab.metrics import embedding, latent, sampling
+from aelab.metrics import embedding, interpolation, latent, sampling
 from aelab.metrics.base import Array, estimate_means
 from aelab.metrics.context import Context
 from aelab.metrics.likelihood import kl_per_dimension
 from aelab.randomness import numpy_stream
 
-SHOWN_CLASSES = 10  # beyond ten classes (letters) only some are shown
+SHOWN_CLASSES = 10  # of more classes (letters) ten are selected
 EXTREMES = 8
-PAIRS, STEPS = 6, 11
+PAIRS = 6
 MANIFOLD_SIDE = 20
 MANIFOLD_MARGIN = 0.05  # of the range of the codes, on every side
 
@@ -87,7 +87,7 @@ def shown_images(labels: Array, seed: int) -> Array:
 def interpolation_pairs(labels: Array, seed: int) -> Array:
     """Indices ``(6, 2)``: five pairs of different classes that share none, then one of one class.
 
-    With fewer than ten classes they come round again.
+    With fewer than ten classes they repeat.
     """
     generator = numpy_stream(seed, "interpolations")
     order = generator.permutation(np.unique(labels))
@@ -108,32 +108,28 @@ def _reconstructions(context: Context, errors: Array) -> dict[str, Array]:
     order = np.argsort(errors, kind="stable")
     best, worst = order[:EXTREMES], order[::-1][:EXTREMES]
 
-    def back(index: Array) -> Array:
+    def reconstructed(index: Array) -> Array:
         return as_bytes(context.reconstructions.numpy()[index])
 
     return {
         "originals": images[shown],
-        "reconstructions": back(shown),
+        "reconstructions": reconstructed(shown),
         "shown_labels": labels[shown],
         "best_originals": images[best],
-        "best_reconstructions": back(best),
+        "best_reconstructions": reconstructed(best),
         "best_error": errors[best],
         "worst_originals": images[worst],
-        "worst_reconstructions": back(worst),
+        "worst_reconstructions": reconstructed(worst),
         "worst_error": errors[worst],
     }
 
 
 def _interpolations(context: Context) -> dict[str, Array]:
-    """Straight lines between deterministic codes, ends included."""
     labels = context.data.test.labels
     pairs = interpolation_pairs(labels, context.seed)
-    start, end = (context.codes("test")[pairs[:, side], None] for side in (0, 1))
-    share = np.linspace(0, 1, STEPS)[:, None]
-    z = (1 - share) * start + share * end  # (6, 11, Z)
-    pixels = context.decode(z.reshape(PAIRS * STEPS, -1))
+    pixels = as_bytes(interpolation.interpolate(context, pairs))
     return {
-        "interpolations": as_bytes(pixels).reshape(PAIRS, STEPS, -1),
+        "interpolations": pixels.reshape(PAIRS, interpolation.STEPS, -1),
         "interpolation_labels": labels[pairs],
     }
 

@@ -1,11 +1,11 @@
-"""What a measure is: its registry, its estimate, and the interval around it.
+"""The registry of metrics, and the estimate that a metric gives: a value with its interval.
 
-Shape legend: N images, M measures, R resamples.
+Shape legend: N images, M metrics, R resamples.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,7 @@ Array = NDArray[Any]
 Better = Literal["lower", "higher"] | None
 Family = Literal["reconstruction", "likelihood", "latent", "representation", "generation"]
 
-FAMILIES: tuple[Family, ...] = (
-    "reconstruction",
-    "likelihood",
-    "latent",
-    "representation",
-    "generation",
-)
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 RESAMPLES = 2_000
 _CHUNK = 100  # resamples at a time: 8 MB of weights for 10,000 images
@@ -33,31 +27,35 @@ _CHUNK = 100  # resamples at a time: 8 MB of weights for 10,000 images
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number about ``n`` images, with its 95% interval where one value an image exists."""
+    """A value over ``n`` images, with its 95% interval where each image has a value."""
 
     value: float
     low: float | None
     high: float | None
     n: int
 
+    @classmethod
+    def of_mean(cls, values: Array) -> Self | None:
+        """The mean of some values, without an interval; None if there are no values."""
+        return cls(float(values.mean()), None, None, len(values)) if len(values) else None
+
 
 Function = Callable[[Any], float | Array | Estimate | None]
 F = TypeVar("F", bound=Function)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A measure with everything that a table says about it.
+    """A registered metric with everything that a table says about it.
 
-    Measures that belong together (one quantity for several samplers, or at several strengths) name
-    the ``panel`` of the report that shows them all, the ``quantity`` that they share, and the
-    ``sampler`` or the place ``at`` which each one stands.
+    Metrics of one ``panel`` are shown together in the report. Those that differ only in the
+    ``sampler`` or in the strength ``at`` share the title ``quantity``.
     """
 
     name: str
     title: str
-    unit: str
-    better: Better
+    unit: str = ""
+    better: Better = None
     family: Family
     needs: frozenset[Capability]
     description: str
@@ -67,7 +65,7 @@ class Metric:
     sampler: str = ""
     at: float | None = None
     classifier: bool = False  # whether its value depends on the digit classifier
-    asked: Callable[[Any], bool] = lambda _: True  # of the settings of the evaluation
+    asked: Callable[[Any], bool] = lambda _: True  # whether the evaluation's settings ask for it
 
     def applies_to(self, capabilities: Collection[Capability]) -> bool:
         """Whether the metric is defined for a model or baseline of these capabilities."""
@@ -82,36 +80,38 @@ def metric(
     *,
     title: str,
     family: Family,
-    unit: str = "",
-    better: Better = None,
     needs: Capability | Collection[Capability] = "decoder",
-    panel: str = "",
-    quantity: str = "",
-    sampler: str = "",
-    at: float | None = None,
-    classifier: bool = False,
-    asked: Callable[[Any], bool] = lambda _: True,
+    description: str = "",
+    **fields: Any,
 ) -> Callable[[F], F]:
-    """Register a measure; its docstring's first line is the description in the report.
+    """Register a function as a metric.
 
-    The function takes a :class:`~aelab.metrics.context.Context` and returns a number, or one
-    value for each test image, shape ``(N,)``: then the mean, its interval and the comparison of
-    two models follow by themselves. An :class:`Estimate` tells what its number is about, where
-    that is not all test images; None is "not defined". ``needs`` names the capabilities that the
-    function uses (:data:`aelab.models.base.Capability`); for a model or baseline that lacks one,
-    the metric is "not defined". ``classifier``
-    says that values are comparable under one digit classifier only. ``asked`` says
-    whether the settings of an evaluation ask for it; a run that does not is silent about it.
+    The function takes a :class:`~aelab.metrics.context.Context`. It returns a number, an
+    :class:`Estimate` of its own, None for "not defined", or one value for each test image, shape
+    ``(N,)``, from which the mean, its interval and paired differences follow.
+
+    Args:
+        name: The name in files and settings.
+        title: The name in tables.
+        family: The section of the report.
+        needs: The capabilities that the function uses (:data:`aelab.models.base.Capability`). For
+            a model or baseline that lacks one, the metric is "not defined".
+        description: A sentence; by default the first line of the function's docstring.
+        fields: Other fields of :class:`Metric`, such as ``unit`` and ``better``.
+
+    Raises:
+        AelabError: The name is taken, or the metric has no description or an unknown family or
+            capability.
     """
 
     def register(function: F) -> F:
-        if not function.__doc__:
+        text = description or (function.__doc__ or "").strip().partition("\n")[0]
+        if not text:
             raise AelabError(f"The metric {name} has no docstring: its first line describes it.")
         if family not in FAMILIES:
             raise AelabError(
                 f"The metric {name} has the family {family}: choose from {', '.join(FAMILIES)}."
             )
-        description = function.__doc__.strip().splitlines()[0]
         needed = frozenset([needs] if isinstance(needs, str) else needs)
         if unknown := needed - set(get_args(Capability)):
             raise AelabError(
@@ -119,21 +119,9 @@ def metric(
                 f"{', '.join(get_args(Capability))}."
             )
         made = Metric(
-            name=name,
-            title=title,
-            unit=unit,
-            better=better,
-            family=family,
-            needs=needed,
-            description=description,
-            function=function,
-            panel=panel,
-            quantity=quantity,
-            sampler=sampler,
-            at=at,
-            classifier=classifier,
-            asked=asked,
-        )
+            name=name, title=title, family=family, needs=needed, description=text,
+            function=function, **fields,
+        )  # fmt: skip
         METRICS.register(name, made, function)
         return function
 
@@ -143,7 +131,7 @@ def metric(
 def bootstrap_means(values_NM: Array, seed: int) -> Array:
     """The means of ``RESAMPLES`` resamples of the images, shape ``(R, M)``.
 
-    Every measure sees the same resamples, and so does every model of a run. A resample is a row of
+    Every metric and every model of a run uses the same resamples. A resample is a row of
     multinomial weights, so that all its means are one matrix product.
     """
     n = len(values_NM)

@@ -1,9 +1,8 @@
 """The digit classifier in whose features generated images are compared with real ones.
 
-It is trained by the lab, on the training split of the run's own data and nothing else, from a fixed
-seed; so no number depends on somebody else's network or on photographs. It is kept in the cache
-under the hash of its data, its settings and their version; the hash of its weights stands beside
-every number that was made with it.
+It is trained on the training split of the run's own data and nothing else, from a fixed seed, so no
+number depends on a network of others. It is cached under the hash of its data, its settings and
+their version. The hash of its weights is stored with every number that depends on it.
 
 Shape legend: B images of a batch, N images, D pixels, F features, C classes.
 """
@@ -33,13 +32,13 @@ FEATURES = 64
 CHANNELS = (16, 32, 64)
 LEAST_BATCH, MOST_BATCH = 16, 128
 LEAST_STEPS = 60  # an epoch, where the batch can be small enough
-PRESENTED = 200_000  # training images presented in all, as far as MOST_EPOCHS goes
+EXAMPLES = 200_000  # training examples in all epochs together, as far as MOST_EPOCHS allows
 LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
 SHIFT = 2  # pixels, in each direction
 SCALED_ON = 1_000  # training images
-SEED = 0  # of its own: it must be the same for every seed of a study
-EVALUATED = 250  # images at a time
+SEED = 0  # the same for every seed of a study
+BATCH = 250  # images of a forward pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,32 +53,13 @@ class Classifier:
     @torch.inference_mode()
     def __call__(self, images_ND: Tensor) -> tuple[Tensor, Tensor]:
         """Features ``(N, F)`` and class probabilities ``(N, C)`` of images in [0, 1]."""
-        parts = [self._batch(x_BD) for x_BD in torch.split(images_ND, EVALUATED)]
-        features, probabilities = zip(*parts, strict=True)
-        return torch.cat(features), torch.cat(probabilities)
-
-    def _batch(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
-        *layers, last = self.network
-        x = as_planes(x_BD, self.image_size)
-        for layer in layers:
-            x = _largest(layer, x) if isinstance(layer, nn.MaxPool2d) else layer(x)
-        return x, functional.softmax(last(x), dim=-1)
+        planes = (as_planes(x_BD, self.image_size) for x_BD in images_ND.split(BATCH))
+        features_NF = torch.cat([self.network[:-1](x) for x in planes])
+        return features_NF, functional.softmax(self.network[-1](features_NF), dim=-1)
 
     def facts(self) -> dict[str, Any]:
-        """What must be said beside a number that was made with it."""
+        """What is stored with every number that depends on it."""
         return {"accuracy": self.accuracy, "sha256": self.sha256}
-
-
-def _largest(pool: nn.MaxPool2d, x_BCHW: Tensor) -> Tensor:
-    """The largest of each 2 × 2 pixels.
-
-    Without a gradient torch's own takes six times as long, since it notes where each was found.
-    """
-    if any(side % 2 for side in x_BCHW.shape[2:]):
-        largest: Tensor = pool(x_BCHW)
-        return largest
-    rows = torch.maximum(x_BCHW[..., ::2, :], x_BCHW[..., 1::2, :])
-    return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
@@ -89,10 +69,10 @@ def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
     with folder.lock():
         try:
             weights = folder.tensors("weights.safetensors")
-        except RunError:  # not there, or damaged
+        except RunError:  # missing or damaged
             report("training the digit classifier")
             train(network, data)
-            accuracy = measure_accuracy(network, data)
+            accuracy = test_accuracy(network, data)
             folder.write("weights.safetensors", safetensors.torch.save(network.state_dict()))
             folder.note(accuracy=accuracy, data=data.name)
         else:
@@ -105,10 +85,10 @@ def obtain(data: Data, report: Callable[[str], None]) -> Classifier:
 
 
 def key(data: Data) -> str:
-    """The hash of everything that the classifier follows from."""
+    """The hash of everything that the classifier depends on."""
     settings = (
         VERSION, torch.__version__, data.image_size, data.classes, CHANNELS, FEATURES, SEED, SHIFT,
-        PRESENTED, SCALED_ON, LEARNING_RATE, WEIGHT_DECAY, LEAST_STEPS,
+        EXAMPLES, SCALED_ON, LEARNING_RATE, WEIGHT_DECAY, LEAST_STEPS,
         LEAST_BATCH, MOST_BATCH, LEAST_EPOCHS, MOST_EPOCHS,
     )  # fmt: skip
     digest = hashlib.sha256(repr(settings).encode())
@@ -121,7 +101,7 @@ def key(data: Data) -> str:
 def build(image_size: tuple[int, int], classes: int) -> nn.Sequential:
     """Three convolutions, each halving the image, then the features, then the classes."""
     layers: list[nn.Module] = []
-    with torch.random.fork_rng(devices=[]):  # layers draw when built; nobody else's numbers
+    with torch.random.fork_rng(devices=[]):  # layers draw from the global generator when built
         for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
             layers += [
                 nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
@@ -129,8 +109,8 @@ def build(image_size: tuple[int, int], classes: int) -> nn.Sequential:
                 nn.BatchNorm2d(outputs),
                 nn.ReLU(),
             ]
-        places = math.prod(math.ceil(side / 2 ** len(CHANNELS)) for side in image_size)
-        layers += [nn.Flatten(), nn.Linear(CHANNELS[-1] * places, FEATURES), nn.ReLU()]
+        positions = math.prod(math.ceil(side / 2 ** len(CHANNELS)) for side in image_size)
+        layers += [nn.Flatten(), nn.Linear(CHANNELS[-1] * positions, FEATURES), nn.ReLU()]
         network = nn.Sequential(*layers, nn.Linear(FEATURES, classes))
     initialise(network, SEED)
     return network
@@ -140,15 +120,15 @@ def train(network: nn.Sequential, data: Data) -> None:
     """AdamW under a one-cycle rate, on randomly shifted training images, with one thread."""
     images = torch.from_numpy(data.train.images)
     labels = torch.from_numpy(data.train.labels)
-    epochs = min(max(round(PRESENTED / len(images)), LEAST_EPOCHS), MOST_EPOCHS)
+    epochs = min(max(round(EXAMPLES / len(images)), LEAST_EPOCHS), MOST_EPOCHS)
     batch = min(max(len(images) // LEAST_STEPS, LEAST_BATCH), MOST_BATCH, len(images))
-    steps = len(images) // batch  # what is left over of an epoch waits for another one
+    steps = len(images) // batch  # an incomplete batch is left out
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=epochs * steps + 1
     )
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same bits whoever trains it
+    torch.set_num_threads(1)  # so that all processes train the same weights
     network.train()
     for epoch in range(epochs):
         generator = stream(SEED, "classifier", epoch)
@@ -199,11 +179,11 @@ def as_planes(x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
 
 
 @torch.inference_mode()
-def measure_accuracy(network: nn.Sequential, data: Data) -> float:
-    """The share of test images that are told right."""
+def test_accuracy(network: nn.Sequential, data: Data) -> float:
+    """The share of test images that are classified correctly."""
     predicted = [
         network(as_planes(to_unit(part), data.image_size)).argmax(-1)
-        for part in torch.split(torch.from_numpy(data.test.images), EVALUATED)
+        for part in torch.split(torch.from_numpy(data.test.images), BATCH)
     ]
     right: Array = torch.cat(predicted).numpy() == data.test.labels
     return float(right.mean())

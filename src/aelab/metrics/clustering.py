@@ -1,6 +1,7 @@
 """Whether the classes are clusters: k-means against the labels, and the labels' silhouette."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -8,73 +9,70 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import (
     adjusted_rand_score,
     normalized_mutual_info_score,
-    silhouette_score,
+    silhouette_samples,
 )
 
 from aelab.metrics.base import Array, Estimate, metric
-from aelab.metrics.context import Subject, once
+from aelab.metrics.context import BaseContext, cached
 from aelab.metrics.sampling import sklearn_seed
 from aelab.randomness import numpy_stream
 
 STARTS = 4
-SILHOUETTE_OF = 2_000  # it takes all distances between them
+SILHOUETTE_OF = 2_000  # codes; it computes all distances between them
 
 
-@metric("kmeans_nmi", title="k-means NMI", better="higher", family="representation", needs="codes")
-def kmeans_nmi(subject: Subject) -> float | None:
+_metric = partial(metric, family="representation", needs="codes", better="higher")
+
+
+@_metric("kmeans_nmi", title="k-means NMI")
+def kmeans_nmi(context: BaseContext) -> float | None:
     """Normalised mutual information of labels and k-means clusters of the test codes, k = classes.
 
-    1 if the clusters are the classes, 0 if they tell nothing about them.
+    1 if the clusters are the classes, 0 if they are independent of them.
     """
-    found = clusters(subject)
+    found = clusters(context)
     if found is None:
         return None
-    return float(normalized_mutual_info_score(subject.data.test.labels, found))
+    return float(normalized_mutual_info_score(context.data.test.labels, found))
 
 
-@metric("kmeans_ari", title="k-means ARI", better="higher", family="representation", needs="codes")
-def kmeans_ari(subject: Subject) -> float | None:
+@_metric("kmeans_ari", title="k-means ARI")
+def kmeans_ari(context: BaseContext) -> float | None:
     """Adjusted Rand index of the labels and the same clusters: 1 if equal, 0 on average by chance.
 
     Hubert and Arabie (1985).
     """
-    found = clusters(subject)
-    if found is None:
-        return None
-    return float(adjusted_rand_score(subject.data.test.labels, found))
+    found = clusters(context)
+    return None if found is None else float(adjusted_rand_score(context.data.test.labels, found))
 
 
-@metric("silhouette", title="Silhouette", better="higher", family="representation", needs="codes")
-def silhouette(subject: Subject) -> Estimate | None:
+@_metric("silhouette", title="Silhouette")
+def silhouette(context: BaseContext) -> Estimate | None:
     """How much nearer a test code is to its own class than to the next, −1 to 1; of 2,000 codes.
 
     Rousseeuw (1987). Not defined for fewer than two classes.
     """
-    count = len(subject.data.test)
-    chosen = numpy_stream(subject.seed, "silhouette").permutation(count)[:SILHOUETTE_OF]
-    labels = subject.data.test.labels[chosen]
+    count = len(context.data.test)
+    chosen = numpy_stream(context.seed, "silhouette").permutation(count)[:SILHOUETTE_OF]
+    labels = context.data.test.labels[chosen]
     if not 1 < len(np.unique(labels)) < len(labels):
         return None
-    value = silhouette_score(subject.codes("test")[chosen].astype(np.float64), labels)
-    return Estimate(float(value), None, None, len(chosen))
+    values = silhouette_samples(context.codes("test")[chosen].astype(np.float64), labels)
+    return Estimate.of_mean(values)
 
 
-@once
-def clusters(subject: Subject) -> Array | None:
+@cached
+def clusters(context: BaseContext) -> Array | None:
     """The k-means cluster of each test code, k the number of classes; best of four starts.
 
-    None where the labels or the clusters do not group the images: one class, or no more images
-    than clusters.
+    None for labels of one class, and for no more images than clusters.
     """
-    codes = subject.codes("test").astype(np.float64)
-    if len(np.unique(subject.data.test.labels)) < 2 or len(codes) <= subject.data.classes:
+    codes = context.codes("test").astype(np.float64)
+    if len(np.unique(context.data.test.labels)) < 2 or len(codes) <= context.data.classes:
         return None
-    method = KMeans(
-        subject.data.classes,
-        n_init=STARTS,
-        random_state=sklearn_seed(subject.seed, "k-means"),
-    )
+    random_state = sklearn_seed(context.seed, "k-means")
+    method = KMeans(context.data.classes, n_init=STARTS, random_state=random_state)
     with warnings.catch_warnings():
-        # Fewer distinct codes than clusters is a collapsed code, not a mistake.
+        # Fewer distinct codes than clusters are a collapsed code, not a mistake.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(method.fit_predict(codes))

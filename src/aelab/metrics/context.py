@@ -1,7 +1,7 @@
-"""What is measured: a subject with codes, and what its measures share, computed once.
+"""What a metric is computed from: codes and images, and intermediate results that metrics share.
 
-Everything runs in batches without gradients, and whatever is drawn comes from a fixed stream of
-the seed, so that evaluating twice gives the same numbers to the last digit.
+Everything runs in batches without gradients, and every random stream has a fixed name, so that
+evaluating twice gives the same numbers to the last digit.
 
 Shape legend: N images, B of them in a batch, D pixels, Z latent dimensions.
 """
@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, final
-from typing import Protocol as Interface
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,66 +22,40 @@ from aelab.data.dataset import Data, Split
 from aelab.losses import Batch
 from aelab.metrics.base import Array
 from aelab.models import Autoencoder, Capability, Latent, Variational
+from aelab.runs.models import ModelFolder
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
 BATCH = 250  # decoded images of a batch stay in the cache
 
-
-S = TypeVar("S", bound="Subject")
+C = TypeVar("C", bound="BaseContext")
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Compute a function of a subject once a subject: several measures may share what it gives."""
-    kept: WeakKeyDictionary[S, dict[Any, T]] = WeakKeyDictionary()
+def cached(function: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+    """Keep the results of a function of a context as long as the context lives."""
 
     @wraps(function)
-    def known(subject: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        found = kept.setdefault(subject, {})
-        key = (args, tuple(kwargs.items()))
-        if key not in found:
-            found[key] = function(subject, *args, **kwargs)
-        return found[key]
+    def lookup(context: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        key = (function, args, tuple(kwargs.items()))
+        if key not in context.cache:
+            context.cache[key] = function(context, *args, **kwargs)
+        found: T = context.cache[key]
+        return found
 
-    return known
-
-
-class Blocks(Interface):
-    """Where the parts of a long measurement are kept until it is whole."""
-
-    def block(self, name: str) -> Array | None:
-        """A part that was kept, or None."""
-
-    def keep_block(self, name: str, values: Array) -> None:
-        """Keep a part."""
-
-
-class NoBlocks:
-    """Keeps nothing: every measurement begins anew."""
-
-    def block(self, name: str) -> Array | None:
-        """None."""
-
-    def keep_block(self, name: str, values: Array) -> None:
-        """Nothing."""
-
-
-def silent(_: str) -> None:
-    """Say nothing."""
+    return lookup
 
 
 @dataclass(kw_only=True, eq=False)
-class Subject(ABC):
-    """Anything that turns images into codes. ``report`` is told what is being measured."""
+class BaseContext(ABC):
+    """A model or baseline that turns images into codes; ``report`` receives progress messages."""
 
     data: Data
     seed: int
     protocol: Protocol = "grey"
-    report: Callable[[str], None] = silent
-    _frozen: dict[Part, Array] = field(default_factory=dict, init=False, repr=False)
-    _codes: dict[Part, Array] = field(default_factory=dict, init=False, repr=False)
+    report: Callable[[str], None] = lambda _: None
+    cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     @abstractmethod
@@ -102,23 +74,17 @@ class Subject(ABC):
 
     def split(self, part: Part) -> Split:
         """One of the three parts of the data."""
-        splits = {
-            "train": self.data.train,
-            "validation": self.data.validation,
-            "test": self.data.test,
-        }
-        return splits[part]
+        split: Split = getattr(self.data, part)
+        return split
 
+    @cached
     def images(self, part: Part) -> Array:
         """The images under the data protocol, uint8 ``(N, D)``.
 
-        Binarised images are drawn once, under ``dynamic`` too, so that metrics do not vary.
+        Images are binarised once, under ``dynamic`` too, so that metrics do not vary.
         """
-        if part not in self._frozen:
-            images = self.split(part).images
-            grey = self.protocol == "grey"
-            self._frozen[part] = images if grey else freeze(images, self.seed, part)
-        return self._frozen[part]
+        images = self.split(part).images
+        return images if self.protocol == "grey" else freeze(images, self.seed, part)
 
     def batches(self, part: Part) -> Iterator[Batch]:
         """The images in [0, 1], float32 ``(B, D)`` at a time, and their labels ``(B,)``."""
@@ -126,68 +92,51 @@ class Subject(ABC):
         for images_u8, labels_B in zip(*(tensor.split(BATCH) for tensor in whole), strict=True):
             yield Batch(to_unit(images_u8), labels_B)
 
+    @cached
     @torch.inference_mode()
     def codes(self, part: Part) -> Array:
         """The code of every image of a part, float32 ``(N, Z)``."""
-        if part not in self._codes:
-            codes = [self.encode(batch).cpu() for batch in self.batches(part)]
-            self._codes[part] = torch.cat(codes).numpy()
-        return self._codes[part]
+        codes: Array = torch.cat([self.encode(b).cpu() for b in self.batches(part)]).numpy()
+        return codes
 
     @cached_property
     def x(self) -> Tensor:
         """The test images in [0, 1], float32 ``(N, D)``."""
         return torch.cat([batch.x for batch in self.batches("test")])
 
+    def reconstruct(self, batch: Batch) -> Tensor:
+        """Reconstructions ``(B, D)`` of images in [0, 1]; needs the capability ``pixels``."""
+        raise NotImplementedError
 
-class DecodedSubject(Subject):
-    """A subject that reconstructs images from their codes."""
-
-    @property
-    @abstractmethod
+    @cached_property
+    @torch.inference_mode()
     def reconstructions(self) -> Tensor:
         """The reconstructions of the test images, pixels ``(N, D)``."""
-
-    @abstractmethod
-    def reconstruct(self, batch: Batch) -> Tensor:
-        """Reconstructions ``(B, D)`` of any batch of images in [0, 1]."""
-
-
-class HasEvaluation(Interface):
-    """An experiment, as far as an evaluation depends on it."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of whatever is drawn."""
-
-    @property
-    def pixels(self) -> Protocol:
-        """The data protocol."""
-
-    @property
-    def evaluation(self) -> EvaluationSettings:
-        """How much effort the metrics take."""
+        return torch.cat([self.reconstruct(batch) for batch in self.batches("test")])
 
 
 @final
 @dataclass(kw_only=True, eq=False)
-class Context(DecodedSubject):
-    """A trained model on the test images of its data. The model is put into evaluation mode."""
+class Context(BaseContext):
+    """A trained model on the test images of its data. The model is put into evaluation mode.
+
+    ``folder`` keeps the parts of a long evaluation, so that it can be resumed.
+    """
 
     model: Autoencoder
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
-    blocks: Blocks = field(default_factory=NoBlocks)
+    folder: ModelFolder | None = None
 
     @classmethod
-    def of(cls, experiment: HasEvaluation, model: Autoencoder, data: Data, **rest: Any) -> Self:
-        """As the experiment wants it measured."""
+    def of(cls, experiment: Any, model: Autoencoder, data: Data, **fields: Any) -> Self:
+        """The context of a model with the seed and the settings of its ``Experiment``."""
         return cls(
             model=model,
             data=data,
             seed=experiment.seed,
             protocol=experiment.pixels,
             settings=experiment.evaluation,
-            **rest,
+            **fields,
         )
 
     def __post_init__(self) -> None:
@@ -222,19 +171,8 @@ class Context(DecodedSubject):
     @torch.inference_mode()
     def logits(self) -> Tensor:
         """Logits ``(N, D)`` of the test images, decoded from their deterministic codes."""
-        codes = torch.split(torch.from_numpy(self.codes("test")), BATCH)
-        return torch.cat(
-            [
-                self.given(batch)[0].decode(z_BZ.to(self.device)).cpu()
-                for batch, z_BZ in zip(self.batches("test"), codes, strict=True)
-            ]
-        )
-
-    @cached_property
-    @torch.inference_mode()
-    def reconstructions(self) -> Tensor:
-        """The mean of each pixel's distribution for the test images, ``(N, D)``."""
-        return torch.cat([self.model.pixels(logits) for logits in torch.split(self.logits, BATCH)])
+        given = map(self.given, self.batches("test"))
+        return torch.cat([model.decode(model.encode(x_BD)).cpu() for model, x_BD in given])
 
     @torch.inference_mode()
     def decode(self, codes: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Every measure of a subject, and for a model the arrays that its figures are made from."""
+"""Computes every metric of a model or baseline, and for a model the arrays of its figures."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ import numpy as np
 from aelab.metrics import generation
 from aelab.metrics.arrays import collect_arrays
 from aelab.metrics.base import METRICS, Array, Estimate, estimate_means
-from aelab.metrics.context import Context, Subject
+from aelab.metrics.context import BaseContext, Context
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured; None where a measure is not defined.
+    """The estimates of all metrics; None where a metric is not defined.
 
-    ``per_image`` holds float32 ``(N,)`` for the measures that have a value for each test image,
-    ``facts`` what must be said beside the numbers, as plain JSON.
+    ``per_image`` holds float32 ``(N,)`` for the metrics that have a value for each test image,
+    ``facts`` the conditions that belong to the numbers, as plain JSON.
     """
 
     metrics: dict[str, Estimate | None]
@@ -26,16 +26,16 @@ class Evaluation:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(subject: Subject) -> Evaluation:
-    """Every registered measure, in the order of the registry."""
-    count = len(subject.data.test.labels)
+def evaluate_metrics(context: BaseContext) -> Evaluation:
+    """Every registered metric, in the order of the registry."""
+    count = len(context.data.test.labels)
     metrics: dict[str, Estimate | None] = dict.fromkeys(METRICS)
     per_image: dict[str, Array] = {}
     for name, metric in METRICS.items():
-        if not metric.applies_to(subject.capabilities):
+        if not metric.applies_to(context.capabilities):
             continue
-        subject.report(f"measuring {metric.title}")
-        result = metric.function(subject)
+        context.report(f"computing {metric.title}")
+        result = metric.function(context)
         if isinstance(result, np.ndarray):
             assert result.shape == (count,), f"{name} has shape {result.shape}"
             per_image[name] = result.astype(np.float32)
@@ -46,14 +46,14 @@ def measure(subject: Subject) -> Evaluation:
     if per_image:
         # From the stored float32 values, so that a reader of the file finds the same numbers.
         columns = np.stack(list(per_image.values()), axis=1)
-        metrics.update(zip(per_image, estimate_means(columns, subject.seed), strict=True))
+        metrics.update(zip(per_image, estimate_means(columns, context.seed), strict=True))
     return Evaluation(metrics, per_image)
 
 
 def evaluate(context: Context) -> Evaluation:
-    """Every measure of a trained model, and every array of its run folder."""
-    measured = measure(context)
-    arrays = collect_arrays(context, measured.per_image)
+    """Every metric of a trained model, and every array of its run folder."""
+    evaluation = evaluate_metrics(context)
+    arrays = collect_arrays(context, evaluation.per_image)
     samples = "decoder" in context.capabilities
     facts = {"generation": generation.facts(context)} if samples else {}
-    return dataclasses.replace(measured, arrays=arrays, facts=facts)
+    return dataclasses.replace(evaluation, arrays=arrays, facts=facts)

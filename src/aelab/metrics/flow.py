@@ -1,4 +1,4 @@
-"""A normalising flow on the codes: the closest a sampler comes to their distribution.
+"""A normalising flow on the codes, the most flexible sampler.
 
 Masked autoregressive flow, Papamakarios, Pavlakou and Murray (2017), from zuko (extra ``flow``).
 
@@ -27,7 +27,7 @@ def draws(train_NZ: Array, validation_NZ: Array, count: int, seed: int) -> Array
     """
     train, validation = (torch.from_numpy(codes).float() for codes in (train_NZ, validation_NZ))
     mean = train.mean(0)
-    # The floor follows the scale of the codes, as the mixture's does: an AE may leave a dimension.
+    # The least spread follows the scale of the codes: an AE may not use a dimension.
     spread = train.std(0).clamp_min(1e-2 * float(train.std(0).square().mean().sqrt()) + 1e-6)
     with torch.random.fork_rng(devices=[]):  # zuko draws from torch's global generator
         torch.manual_seed(derive(seed, "flow"))

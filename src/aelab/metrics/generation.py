@@ -1,14 +1,13 @@
-"""How the drawn images compare with the real ones, for every way of drawing codes.
+"""How generated images compare with real ones, for every sampler of codes.
 
-Real are test images; as many are drawn, and both are seen through the features of the lab's own
-digit classifier. Images are compared as grey levels under every protocol: what a decoder shows is
-the mean of a pixel. The floor of each measure is what validation images get in place of drawn ones.
+The real images are test images. As many are generated, and both are compared in the features of
+the lab's own digit classifier, as grey levels under every protocol, because a decoder gives the
+mean of each pixel. The reference value of a metric is that of validation images, real against real.
 
-Shape legend: N real images, M drawn ones, D pixels, F features, C classes.
+Shape legend: N real images, M generated ones, D pixels, F features, C classes.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,39 +20,76 @@ from aelab.errors import RunError
 from aelab.metrics import neighbours
 from aelab.metrics.base import Array, Better, Estimate, metric
 from aelab.metrics.classifier import Classifier, key, obtain
-from aelab.metrics.context import BATCH, Context, once
-from aelab.metrics.neighbours import NEIGHBOURS, Overlap
+from aelab.metrics.context import BATCH, Context, cached
+from aelab.metrics.neighbours import NEIGHBOURS
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.nets.matmul import linear
 from aelab.runs.folder import CacheFolder
 
 VERSION = 1  # raise it when a change here, or in what is called here, gives other numbers
-NEAREST_OF = 2_000  # drawn images whose nearest training image is looked for
+NEAREST_OF = 2_000  # generated images whose nearest training image is searched for
 TRAINING_BLOCK = 1_000
 ROUNDING = 1e-5  # of the largest feature, which the classifier computes in float32
+
+#: name -> title, unit, better side and description; there is one metric for each sampler.
+SAMPLE_METRICS: dict[str, tuple[str, str, Better, str]] = {
+    "coverage": (
+        "Coverage", "", "higher",
+        "Share of real images whose own 5-NN ball contains some generated image.",
+    ),
+    "precision": (
+        "Precision", "", "higher",
+        "Share of generated images within the 5-NN ball of some real image.",
+    ),
+    "recall": (
+        "Recall", "", "higher",
+        "Share of real images within the 5-NN ball of some generated image.",
+    ),
+    "density": (
+        "Density", "", "higher",
+        "Real 5-NN balls that contain a generated image, by 5; real against real gives about 1.",
+    ),
+    "frechet": (
+        "Fréchet distance (digits)", "", "lower",
+        "Fréchet distance of the Gaussians fitted to real and generated features.",
+    ),
+    "kernel": (
+        "Kernel distance (digits)", "", "lower",
+        "Unbiased squared MMD of real and generated features under the cubic kernel; may be "
+        "below 0.",
+    ),
+    "class_entropy": (
+        "Class entropy", "nats", None,
+        "Entropy of the predicted classes of generated images; log C if balanced.",
+    ),
+    "nearest_train": (
+        "Nearest training image", "", None,
+        "Mean Euclidean distance of a generated image to the nearest training image; 0 is a copy.",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Images as the measures see them; ``images`` ``(M, D)`` are the first few, in [0, 1]."""
+    """Features of images; ``images`` ``(M, D)`` are the first few, in [0, 1]."""
 
     features_MF: Tensor
     probabilities_MC: Tensor
     images: Tensor
 
 
-@once
+@cached
 def classifier(context: Context) -> Classifier:
     """The digit classifier of the context's data."""
     return obtain(context.data, context.report)
 
 
 def size(context: Context) -> int:
-    """How many images stand on either side."""
+    """The number of real images, and of generated ones."""
     return min(context.settings.draws, len(context.data.test))
 
 
-def seen(context: Context, batches: list[Tensor]) -> Sample:
+def classify(context: Context, batches: list[Tensor]) -> Sample:
     """The sample of images in [0, 1], batch by batch."""
     parts = [classifier(context)(images) for images in batches]
     features, probabilities = zip(*parts, strict=True)
@@ -63,211 +99,134 @@ def seen(context: Context, batches: list[Tensor]) -> Sample:
 
 def _split_sample(context: Context, images: Array) -> Sample:
     chosen = torch.from_numpy(images[: size(context)])
-    return seen(context, [to_unit(part) for part in chosen.split(BATCH)])
+    return classify(context, [to_unit(part) for part in chosen.split(BATCH)])
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """Drawn images facing the real ones.
+@cached
+def compare(context: Context, sampler: str) -> dict[str, Array | Estimate | None]:
+    """The generated images of a sampler against the test images: values of ``SAMPLE_METRICS``.
 
-    ``balls`` and ``real_within`` are None for real images that are all the same: a distance to a
-    distribution without spread has no scale.
+    A value is missing where it is not defined: for a sampler that the model does not have,
+    fewer images than a 5-NN ball needs, or real images that are all the same.
     """
-
-    real: Sample
-    drawn: Sample
-    balls: Overlap | None  # None where either side has too few images for a 5-NN ball
-    real_within: float | None  # the real images' own part of the kernel distance
-    training: Array  # uint8 images
-
-
-@once
-def scene(context: Context, sampler: str) -> Scene | None:
-    """What a sampler draws, facing the test images; None where the model has no such sampler."""
     codes = draw(context).get(sampler)
     if codes is None:
-        return None
-    context.report(f"drawing images by {SAMPLERS[sampler]}")
+        return {}
+    context.report(f"generating images by {SAMPLERS[sampler]}")
     codes = codes[: size(context)]
     parts = np.split(codes, range(BATCH, len(codes), BATCH))
-    drawn = seen(context, [torch.from_numpy(context.decode(part)) for part in parts])
-    return _facing(context, drawn)
+    return _compare(
+        context, classify(context, [torch.from_numpy(context.decode(part)) for part in parts])
+    )
 
 
-@once
-def _real_parts(context: Context) -> tuple[Sample, Tensor | None, float | None]:
-    """The test images, the squared radii of their balls, and their part of the kernel distance."""
+@cached
+def _real(context: Context) -> tuple[Sample, Tensor | None, float | None]:
+    """The test images, the radii of their balls, and their part of the kernel distance."""
     sample = _split_sample(context, context.data.test.images)
     features = sample.features_MF
     spread = (features.amax(0) - features.amin(0)).max()
-    if spread <= ROUNDING * features.abs().max():  # one image, or all the same
+    if spread <= ROUNDING * features.abs().max():  # one image, or all the same: no scale
         return sample, None, None
     radii = neighbours.radii(features) if len(features) > NEIGHBOURS else None
     return sample, radii, neighbours.kernel_within(features)
 
 
-def _facing(context: Context, drawn: Sample) -> Scene:
-    sample, radii, within = _real_parts(context)
-    balls = None
-    if radii is not None and len(drawn.features_MF) > NEIGHBOURS:
-        balls = neighbours.overlap(sample.features_MF, drawn.features_MF, radii)
-    return Scene(sample, drawn, balls, within, context.data.train.images)
-
-
-def precision(scene: Scene) -> float | None:
-    """Share of drawn images within the 5-NN ball of some real image."""
-    return None if scene.balls is None else float(scene.balls.precision_M.mean())
-
-
-def recall(scene: Scene) -> Array | None:
-    """Share of real images within the 5-NN ball of some drawn image."""
-    return None if scene.balls is None else scene.balls.recall_N.numpy()
-
-
-def density(scene: Scene) -> float | None:
-    """Real 5-NN balls that a drawn image lies in, by 5; real against real gives about 1."""
-    return None if scene.balls is None else float(scene.balls.density_M.mean())
-
-
-def coverage(scene: Scene) -> Array | None:
-    """Share of real images whose own 5-NN ball holds some drawn image."""
-    return None if scene.balls is None else scene.balls.coverage_N.numpy()
-
-
-def frechet(scene: Scene) -> float | None:
-    """Fréchet distance of the Gaussians fitted to real and drawn features."""
-    if scene.real_within is None or len(scene.drawn.features_MF) < 2:
-        return None
-    return neighbours.frechet(scene.real.features_MF, scene.drawn.features_MF)
-
-
-def kernel(scene: Scene) -> float | None:
-    """Unbiased squared MMD of real and drawn features under the cubic kernel; may be below 0."""
-    if scene.real_within is None or len(scene.drawn.features_MF) < 2:
-        return None
-    features = scene.real.features_MF, scene.drawn.features_MF
-    return neighbours.kernel_distance(*features, scene.real_within)
-
-
-def class_entropy(scene: Scene) -> float:
-    """Entropy of the classes that the classifier sees in the drawn images; log C if balanced."""
-    counts = torch.bincount(scene.drawn.probabilities_MC.argmax(-1)).double()
-    return float(torch.special.entr(counts / counts.sum()).sum())
-
-
-def nearest_train(scene: Scene) -> Estimate:
-    """Mean Euclidean distance of a drawn image to the nearest training image; 0 is a copy."""
-    distances = nearest_distance(scene.drawn.images, scene.training)
-    return Estimate(float(distances.mean()), None, None, len(distances))
+def _compare(context: Context, generated: Sample) -> dict[str, Array | Estimate | None]:
+    real, radii, within = _real(context)
+    features = real.features_MF, generated.features_MF
+    count = len(generated.features_MF)
+    found: dict[str, Array | Estimate | None] = {}
+    if radii is not None and count > NEIGHBOURS:
+        for name, values in neighbours.overlap(*features, radii).items():
+            whole = len(values) == len(context.data.test) and name in ("recall", "coverage")
+            found[name] = values.numpy() if whole else Estimate.of_mean(values.numpy())
+    if within is not None and count > 1:
+        distances = neighbours.frechet(*features), neighbours.kernel_distance(*features, within)
+        found["frechet"], found["kernel"] = (Estimate(d, None, None, count) for d in distances)
+    classes = torch.bincount(generated.probabilities_MC.argmax(-1)).double()
+    entropy = float(torch.special.entr(classes / classes.sum()).sum())
+    found["class_entropy"] = Estimate(entropy, None, None, count)
+    nearest = nearest_distance(generated.images, context.data.train.images)
+    return found | {"nearest_train": Estimate.of_mean(nearest.numpy())}
 
 
 def nearest_distance(images_MD: Tensor, training: Array) -> Tensor:
     """The distance ``(M,)`` of each image in [0, 1] to the nearest of uint8 images.
 
-    Found in float32 by the product formula, then measured in float64 by the difference: that
-    formula would give a copy a distance.
+    The nearest is found in float32 by the product formula. Its distance is that of the difference
+    in float64, because the formula would give a copy a distance.
     """
     best = torch.full((len(images_MD),), torch.inf)
-    place = torch.zeros(len(images_MD), dtype=torch.long)
+    index = torch.zeros(len(images_MD), dtype=torch.long)
     minus_2x_MD = -2 * images_MD
     blocks = torch.from_numpy(training).split(TRAINING_BLOCK)
     for number, block in enumerate(blocks):
         y_BD = to_unit(block)
         score_MB = linear(minus_2x_MD, y_BD, y_BD.square().sum(-1))
         found, where = score_MB.min(-1)
-        place = torch.where(found < best, where + number * TRAINING_BLOCK, place)
+        index = torch.where(found < best, where + number * TRAINING_BLOCK, index)
         best = torch.minimum(best, found)
-    nearest_MD = to_unit(torch.from_numpy(training)[place])
+    nearest_MD = to_unit(torch.from_numpy(training)[index])
     return (images_MD.double() - nearest_MD.double()).square().sum(-1).sqrt()
 
 
-Function = Callable[[Scene], float | Array | Estimate | None]
-#: name -> the function, its title, unit and better side; one measure is made for each sampler.
-QUANTITIES: dict[str, tuple[Function, str, str, Better]] = {
-    "coverage": (coverage, "Coverage", "", "higher"),
-    "precision": (precision, "Precision", "", "higher"),
-    "recall": (recall, "Recall", "", "higher"),
-    "density": (density, "Density", "", "higher"),
-    "frechet": (frechet, "Fréchet distance (digits)", "", "lower"),
-    "kernel": (kernel, "Kernel distance (digits)", "", "lower"),
-    "class_entropy": (class_entropy, "Class entropy", "nats", None),
-    "nearest_train": (nearest_train, "Nearest training image", "", None),
-}
+for _sampler, _sampler_title in SAMPLERS.items():
+    for _name, (_title, _unit, _better, _description) in SAMPLE_METRICS.items():
+        metric(
+            f"{_name}_{_sampler}",
+            title=f"{_title}, {_sampler_title}",
+            unit=_unit,
+            better=_better,
+            family="generation",
+            needs=("decoder", "prior") if _sampler == "prior" else "decoder",
+            description=_description,
+            panel="samplers",
+            quantity=_title,
+            sampler=_sampler,
+            classifier=_name != "nearest_train",
+            asked=lambda settings, sampler=_sampler: sampler != "flow" or settings.flow,
+        )(lambda context, sampler=_sampler, name=_name: compare(context, sampler).get(name))
 
 
-def _register(quantity: str, sampler: str) -> None:
-    function, title, unit, better = QUANTITIES[quantity]
+def reference(context: Context) -> dict[str, float | None]:
+    """Every metric with validation images in place of generated ones: the best possible value.
 
-    def measured(context: Context) -> float | Array | Estimate | None:
-        found = scene(context, sampler)
-        value = None if found is None else function(found)
-        if isinstance(value, np.ndarray) and len(value) < len(context.data.test):
-            return Estimate(float(value.mean()), None, None, len(value))
-        return value
-
-    measured.__doc__ = function.__doc__
-    metric(
-        f"{quantity}_{sampler}",
-        title=f"{title}, {SAMPLERS[sampler]}",
-        unit=unit,
-        better=better,
-        family="generation",
-        needs=("decoder", "prior") if sampler == "prior" else "decoder",
-        panel="samplers",
-        quantity=title,
-        sampler=sampler,
-        classifier=function is not nearest_train,
-        asked=lambda settings: sampler != "flow" or settings.flow,
-    )(measured)
-
-
-for _sampler in SAMPLERS:
-    for _quantity in QUANTITIES:
-        _register(_quantity, _sampler)
-
-
-def floor(context: Context) -> dict[str, float | None]:
-    """Every quantity with validation images in place of drawn ones: the best that can be had.
-
-    It follows from the data, not from the model, so it is kept in the cache for other models.
+    It depends on the data, not on the model, so it is cached for other models.
     """
-    folder = CacheFolder("floors", _floor_key(context))
+    folder = CacheFolder("floors", _reference_key(context))
     with folder.lock():
         try:
             kept: dict[str, float | None] = folder.read_json("floor.json")
-        except RunError:  # not there, or damaged
+        except RunError:  # missing or damaged
             context.report("comparing validation images with test images")
-            kept = _floor(context)
+            sample = _split_sample(context, context.data.validation.images)
+            found = _compare(context, sample)
+            kept = {name: _value(found.get(name)) for name in SAMPLE_METRICS}
             folder.write_json("floor.json", kept)
     return kept
 
 
-def _floor_key(context: Context) -> str:
-    """The hash of everything that the floor follows from, the classifier's included."""
+def _value(result: Array | Estimate | None) -> float | None:
+    if result is None:
+        return None
+    return result.value if isinstance(result, Estimate) else float(result.mean())
+
+
+def _reference_key(context: Context) -> str:
+    """The hash of everything that the reference values depend on, the classifier's included."""
     settings = (VERSION, key(context.data), context.settings.draws, NEIGHBOURS)
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(np.ascontiguousarray(context.data.validation.images).data)
     return digest.hexdigest()
 
 
-def _floor(context: Context) -> dict[str, float | None]:
-    facing = _facing(context, _split_sample(context, context.data.validation.images))
-
-    def value(function: Function) -> float | None:
-        result = function(facing)
-        if result is None:
-            return None
-        return result.value if isinstance(result, Estimate) else float(np.mean(result))
-
-    return {name: value(function) for name, (function, *_) in QUANTITIES.items()}
-
-
 def facts(context: Context) -> dict[str, Any]:
-    """What must stand beside the numbers: how many images, the classifier, the floor."""
+    """The conditions of the numbers: how many images, the classifier, the reference values."""
     return {
         "real": size(context),
         "drawn": size(context),
         "validation": min(size(context), len(context.data.validation)),
         "classifier": classifier(context).facts(),
-        "floor": floor(context),
+        "floor": reference(context),
     }

@@ -6,13 +6,14 @@ upper bound on −log p(x) in expectation, tighter with every K; K = 1 is −ELB
 A grey image has no likelihood under a Bernoulli decoder, so the test images are binarised once from
 the seed, whatever the model was trained on. (Under a continuous Bernoulli decoder they stay grey,
 and the nats are of density.) The images go block by block, each from a random stream of its own, so
-that an interrupted evaluation goes on where it stopped.
+that an interrupted evaluation can be resumed.
 
 Shape legend: B images of a block, K samples an image, Z latent dimensions, D pixels.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from aelab.data.binarize import freeze, to_unit
 from aelab.losses import Batch
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import BATCH, Context, once
+from aelab.metrics.context import BATCH, Context, cached
 from aelab.models import Latent
 from aelab.randomness import stream
 
@@ -61,17 +62,17 @@ def effective_samples(log_weights_BK: Tensor) -> Tensor:
     return 1 / shares_BK.square().sum(-1)
 
 
-@once
+@cached
 def importance(context: Context) -> dict[str, Array]:
     """−L_K of every test image for each K up to the settings', and the effective sample size."""
     samples = context.settings.samples
     sizes = [size for size in SIZES if size <= samples]
     images, count = binarised(context), len(context.data.test)
     labels = torch.from_numpy(context.data.test.labels)
-    rows = []
+    blocks = []
     for start in range(0, count, BATCH):
         name = f"importance-{samples}-{start}"
-        block = context.blocks.block(name)
+        block = context.folder.block(name) if context.folder else None
         if block is None:
             context.report(f"importance sampling, {start:,} of {count:,} images")
             rows_B = slice(start, start + BATCH)
@@ -79,15 +80,15 @@ def importance(context: Context) -> dict[str, Array]:
             log_w_BK = _of_model(context, batch, samples, start)
             columns = [-bound(log_w_BK, size) for size in sizes]
             block = torch.stack([*columns, effective_samples(log_w_BK)], dim=1).numpy()
-            context.blocks.keep_block(name, block)
-        rows.append(block)
-    table = np.concatenate(rows)
+            if context.folder:
+                context.folder.keep_block(name, block)
+        blocks.append(block)
     names = [*(f"nll_{size}" for size in sizes), "effective_samples"]
-    return dict(zip(names, table.T, strict=True))
+    return dict(zip(names, np.concatenate(blocks).T, strict=True))
 
 
 def binarised(context: Context) -> Array:
-    """The test images whose likelihood is taken, uint8 ``(N, D)``."""
+    """The test images whose likelihood is computed, uint8 ``(N, D)``."""
     if context.model.architecture.likelihood != "bernoulli":
         return context.images("test")
     return freeze(context.data.test.images, context.seed, "test")
@@ -105,34 +106,21 @@ def _of_model(context: Context, batch: Batch, samples: int, start: int) -> Tenso
     )
 
 
-def _register(size: int) -> None:
-    def nll(context: Context) -> Array | None:
-        return importance(context).get(f"nll_{size}")
-
-    samples = "one posterior sample" if size == 1 else f"{size:,} posterior samples"
-    nll.__doc__ = f"Upper bound on −log p(x) by {samples}; test images binarised from the seed."
-    metric(
-        f"nll_{size}",
-        title=f"NLL, K = {size}",
-        unit="nats",
-        better="lower",
-        family="likelihood",
-        needs="likelihood",
-        asked=lambda settings: settings.samples >= size,
-    )(nll)
-
+_metric = partial(metric, family="likelihood", needs="likelihood")
 
 for _size in SIZES:
-    _register(_size)
+    _draws = "one posterior sample" if _size == 1 else f"{_size:,} posterior samples"
+    _metric(
+        f"nll_{_size}",
+        title=f"NLL, K = {_size}",
+        unit="nats",
+        better="lower",
+        description=f"Upper bound on −log p(x) by {_draws}; test images binarised from the seed.",
+        asked=lambda settings, size=_size: settings.samples >= size,
+    )(lambda context, size=_size: importance(context).get(f"nll_{size}"))
 
 
-@metric(
-    "effective_samples",
-    title="Effective samples",
-    better="higher",
-    family="likelihood",
-    needs="likelihood",
-)
+@_metric("effective_samples", title="Effective samples", better="higher")
 def _effective_samples(context: Context) -> Array:
     """Equally weighted samples that the largest K is worth; near 1 a bound is not yet tight."""
     return importance(context)["effective_samples"]

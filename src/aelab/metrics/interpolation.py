@@ -1,4 +1,4 @@
-"""Straight walks between codes of one class: does the class hold, and how straight is the way?
+"""Straight lines between codes of one class: is the class kept, and is the decoded path straight?
 
 Shape legend: K pairs, S steps, D pixels, C classes.
 """
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from aelab.metrics.base import Array, Estimate, metric
-from aelab.metrics.context import Context, once
+from aelab.metrics.context import Context, cached
 from aelab.metrics.generation import classifier
 from aelab.randomness import numpy_stream
 
@@ -21,66 +21,70 @@ BLOCK = 100  # pairs at a time
     title="Interpolation consistency",
     better="higher",
     family="latent",
-    needs=("decoder", "labels"),  # one class the classifier gives to everything
+    needs=("decoder", "labels"),  # with one class the classifier is always right
     classifier=True,
 )
 def interpolation_consistency(context: Context) -> Estimate | None:
     """Share of same-class test pairs whose 11 linear steps all keep the class at ≥ .9."""
-    kept, _ = walks(context)
-    return Estimate(float(kept.mean()), None, None, len(kept)) if len(kept) else None
+    return Estimate.of_mean(interpolate_pairs(context)[0])
 
 
 @metric("arc_chord", title="Arc / chord", better="lower", family="latent")
 def arc_chord(context: Context) -> Estimate | None:
-    """Length of the decoded way between same-class codes over the straight one; 1 is straight."""
-    _, ratio = walks(context)
-    return Estimate(float(ratio.mean()), None, None, len(ratio)) if len(ratio) else None
+    """Length of the decoded path between same-class codes over its chord; 1 is straight."""
+    return Estimate.of_mean(interpolate_pairs(context)[1])
 
 
-@once
-def walks(context: Context) -> tuple[Array, Array]:
-    """Of each pair whether the class held, and the ratio of arc to chord where there is one.
+@cached
+def interpolate_pairs(context: Context) -> tuple[Array, Array]:
+    """Whether each pair keeps its class, and the ratio of arc to chord where there is a chord.
 
     The class is that of both images; the classifier must give it at least .9 at every step. The
     chord is the Euclidean distance of the decoded ends in pixels, the arc the sum over the steps.
     """
     pairs = same_class_pairs(context.data.test.labels, context.settings.pairs, context.seed)
-    codes, labels = context.codes("test"), context.data.test.labels
-    share = np.linspace(0, 1, STEPS)[:, None]
+    labels = context.data.test.labels
     kept: list[Array] = [np.zeros(0, bool)]
     ratios: list[Array] = [np.zeros(0)]
     for first in range(0, len(pairs), BLOCK):
         block = pairs[first : first + BLOCK]
-        start, end = (codes[block[:, side], None].astype(np.float64) for side in (0, 1))
-        z = (1 - share) * start + share * end
-        images = torch.from_numpy(context.decode(z.reshape(len(block) * STEPS, -1)))
+        images = torch.from_numpy(interpolate(context, block))
         _, probabilities = classifier(context)(images)
-        certain = probabilities.view(len(block), STEPS, -1).numpy()
-        own = np.take_along_axis(certain, labels[block[:, :1], None], axis=2)[..., 0]
+        probabilities_KSC = probabilities.view(len(block), STEPS, -1).numpy()
+        own = np.take_along_axis(probabilities_KSC, labels[block[:, :1], None], axis=2)[..., 0]
         kept.append(np.asarray((own >= CERTAIN).all(axis=1)))
-        way = images.view(len(block), STEPS, -1).double()
-        arc = way.diff(dim=1).square().sum(-1).sqrt().sum(-1).numpy()
-        chord = (way[:, -1] - way[:, 0]).square().sum(-1).sqrt().numpy()
-        apart = chord > np.finfo(np.float32).eps * images.shape[1] ** 0.5  # beyond rounding
-        ratios.append(arc[apart] / chord[apart])
+        path_KSD = images.view(len(block), STEPS, -1).double()
+        arc_K = path_KSD.diff(dim=1).square().sum(-1).sqrt().sum(-1).numpy()
+        chord_K = (path_KSD[:, -1] - path_KSD[:, 0]).square().sum(-1).sqrt().numpy()
+        distinct = chord_K > np.finfo(np.float32).eps * images.shape[1] ** 0.5  # beyond rounding
+        ratios.append(arc_K[distinct] / chord_K[distinct])
     return np.concatenate(kept), np.concatenate(ratios)
+
+
+def interpolate(context: Context, pairs_K2: Array) -> Array:
+    """Images ``(K · S, D)`` decoded along straight lines between deterministic codes."""
+    start, end = (context.codes("test")[pairs_K2[:, side], None] for side in (0, 1))
+    share = np.linspace(0, 1, STEPS)[:, None]
+    z_KSZ = (1 - share) * start + share * end
+    return context.decode(z_KSZ.reshape(len(pairs_K2) * STEPS, -1))
 
 
 def same_class_pairs(labels: Array, count: int, seed: int) -> Array:
     """Indices ``(count, 2)`` of two different images of one class; chosen by labels and seed alone.
 
-    The first is any image that has a fellow, the second any fellow of it; ``(0, 2)`` if none has.
+    The first is any image of a class of two or more, the second any other image of that class;
+    ``(0, 2)`` if there is no such class.
     """
     generator = numpy_stream(seed, "same-class pairs")
     order = np.argsort(labels, kind="stable")
     _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
     group = np.repeat(np.arange(len(sizes)), sizes)
-    places = np.flatnonzero(sizes[group] > 1)
-    if not len(places):
+    candidates = np.flatnonzero(sizes[group] > 1)
+    if not len(candidates):
         return np.zeros((0, 2), int)
-    first = generator.choice(places, count)
+    first = generator.choice(candidates, count)
     size, start = sizes[group[first]], starts[group[first]]
-    # Any other place of the group: between one and size − 1 steps on, round the group.
+    # Any other position of the group: one to size − 1 steps on, cyclically.
     second = start + (first - start + generator.integers(1, size)) % size
     pairs: Array = order[np.stack([first, second], axis=1)]
     return pairs

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import Context, once
+from aelab.metrics.context import Context, cached
 
 ACTIVE_VARIANCE = 0.01
 
@@ -67,7 +67,7 @@ def aggregate(context: Context) -> tuple[Array, Array] | None:
     return means.mean(axis=0), between_ZZ + np.diag(variance.mean(axis=0))
 
 
-@once
+@cached
 def posterior_variance(context: Context) -> Array | None:
     """The variance of q(z|x) of each test image, float64 ``(N, Z)``; None without closed form."""
     if "likelihood" not in context.capabilities:

@@ -6,17 +6,21 @@ does not depend on the β that trained the model: these metrics always take β =
 Shape legend: N test images, B of a batch, Z latent dimensions, P parts of the KL.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import Context, once
+from aelab.metrics.context import Context, cached
 from aelab.randomness import stream
 
 POSTERIOR_DRAWS = 10
 
+_metric = partial(metric, family="likelihood", needs="likelihood", unit="nats")
 
-@once
+
+@cached
 def elbo_terms(
     context: Context, draws: int = POSTERIOR_DRAWS, *purpose: str
 ) -> tuple[Tensor, Tensor]:
@@ -47,35 +51,21 @@ def elbo_terms(
     return torch.cat(means[0]), torch.cat(means[1])
 
 
-@metric(
-    "negative_elbo",
-    title="−ELBO",
-    unit="nats",
-    better="lower",
-    family="likelihood",
-    needs="likelihood",
-)
+@_metric("negative_elbo", title="−ELBO", better="lower")
 def negative_elbo(context: Context) -> Array:
     """Upper bound on −log p(x): the sum of the next two, with β = 1 whatever trained the model."""
     return elbo_reconstruction(context) + kl(context)
 
 
-@metric(
-    "elbo_reconstruction",
-    title="−ELBO: reconstruction",
-    unit="nats",
-    better="lower",
-    family="likelihood",
-    needs="likelihood",
-)
+@_metric("elbo_reconstruction", title="−ELBO: reconstruction", better="lower")
 def elbo_reconstruction(context: Context) -> Array:
     """−log p(x|z) with z drawn from the posterior, mean of 10 draws an image."""
     return elbo_terms(context)[0].numpy()
 
 
-@metric("kl", title="−ELBO: KL", unit="nats", family="likelihood", needs="likelihood")
+@_metric("kl", title="−ELBO: KL")
 def kl(context: Context) -> Array:
-    """KL(q(z|x) ‖ p(z)): the nats that the code carries about the image."""
+    """KL(q(z|x) ‖ p(z)): the nats of information in the code about the image."""
     return elbo_terms(context)[1].sum(-1).numpy()
 
 

@@ -1,30 +1,28 @@
-"""How well the images come back, each from its deterministic code.
+"""How well images are reconstructed from their deterministic codes.
 
-Pixel metrics compare with the image under the data protocol: a binarised one, if it is drawn.
+Pixel metrics compare with the image under the data protocol, binarised or not.
 
 Shape legend: N images, D pixels, H × W the image.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import BATCH, Context, DecodedSubject
+from aelab.metrics.context import BATCH, BaseContext, Context
 
-MAX_PSNR = 100.0  # dB; a perfect copy would be infinite and would take the mean with it
+MAX_PSNR = 100.0  # dB; a perfect copy would be infinite and would make the mean infinite
 
 
-@metric(
-    "reconstruction_nll",
-    title="Reconstruction",
-    unit="nats",
-    better="lower",
-    family="reconstruction",
-    needs="logits",
-)
+_metric = partial(metric, family="reconstruction", needs="pixels")
+
+
+@_metric("reconstruction_nll", title="Reconstruction", unit="nats", better="lower", needs="logits")
 @torch.inference_mode()
 def reconstruction_nll(context: Context) -> Array:
-    """−log p(x|z) at the deterministic code, summed over pixels; grey images have a floor above 0.
+    """−log p(x|z) at the deterministic code, summed over pixels; above 0 for grey images.
 
     For a VAE z is the posterior mean, so this is below the ELBO's own reconstruction term.
     """
@@ -33,24 +31,24 @@ def reconstruction_nll(context: Context) -> Array:
     return torch.cat(terms).numpy()
 
 
-@metric("mse", title="MSE per pixel", better="lower", family="reconstruction", needs="pixels")
-def mse(subject: DecodedSubject) -> Array:
+@_metric("mse", title="MSE per pixel", better="lower")
+def mse(context: BaseContext) -> Array:
     """Squared difference between the reconstruction and the image in [0, 1], mean over pixels."""
-    return _squared_error(subject).float().numpy()
+    return _squared_error(context).float().numpy()
 
 
-@metric("psnr", title="PSNR", unit="dB", better="higher", family="reconstruction", needs="pixels")
-def psnr(subject: DecodedSubject) -> Array:
+@_metric("psnr", title="PSNR", unit="dB", better="higher")
+def psnr(context: BaseContext) -> Array:
     """Peak signal-to-noise ratio, −10 log10 of each image's MSE, capped at 100 dB."""
-    floor = 10 ** (-MAX_PSNR / 10)
-    return (-10 * _squared_error(subject).clamp_min(floor).log10()).float().numpy()
+    least = 10 ** (-MAX_PSNR / 10)
+    return (-10 * _squared_error(context).clamp_min(least).log10()).float().numpy()
 
 
-@metric("ssim", title="SSIM", better="higher", family="reconstruction", needs="pixels")
-def ssim(subject: DecodedSubject) -> Array:
+@_metric("ssim", title="SSIM", better="higher")
+def ssim(context: BaseContext) -> Array:
     """Structural similarity of reconstruction and image (1 is identical), window σ = 1.5 pixels."""
-    height, width = subject.data.image_size
-    images = (pixels.view(-1, height, width) for pixels in (subject.reconstructions, subject.x))
+    height, width = context.data.image_size
+    images = (pixels.view(-1, height, width) for pixels in (context.reconstructions, context.x))
     pairs = zip(*(torch.split(part, BATCH) for part in images), strict=True)
     return torch.cat([structural_similarity(a, b) for a, b in pairs]).numpy()
 
@@ -59,8 +57,8 @@ def structural_similarity(a_NHW: Tensor, b_NHW: Tensor) -> Tensor:
     """SSIM of image pairs in [0, 1], shape ``(N,)``; Wang et al. (2004), eq. 13.
 
     With the paper's choices: Gaussian window of 11 × 11 and σ = 1.5, K1 = .01, K2 = .03, mean over
-    the places where the whole window fits. On images below 11 pixels a side the window shrinks to
-    the largest odd size that fits.
+    the positions where the whole window fits. On images below 11 pixels a side the window shrinks
+    to the largest odd size that fits.
     """
     height, width = a_NHW.shape[1:]
     side = min(11, height, width)
@@ -79,17 +77,16 @@ def structural_similarity(a_NHW: Tensor, b_NHW: Tensor) -> Tensor:
 
 
 def _blur(pixels: int, side: int, sigma: float = 1.5) -> Tensor:
-    """A Gaussian window at each place of a line where it fits whole, one a row of a matrix."""
+    """A Gaussian window at each position where it fits whole, one in each row of a matrix."""
     radius = (side - 1) // 2
     distance = torch.arange(-radius, radius + 1, dtype=torch.float64)
     window = torch.exp(-0.5 * (distance / sigma) ** 2)
-    places = range(pixels - 2 * radius)
-    matrix = torch.zeros(len(places), pixels, dtype=torch.float64)
-    for place in places:
-        matrix[place, place : place + len(window)] = window / window.sum()
+    matrix = torch.zeros(pixels - 2 * radius, pixels, dtype=torch.float64)
+    for row in range(len(matrix)):
+        matrix[row, row : row + len(window)] = window / window.sum()
     return matrix
 
 
-def _squared_error(subject: DecodedSubject) -> Tensor:
-    pairs = zip(torch.split(subject.reconstructions, BATCH), subject.batches("test"), strict=True)
+def _squared_error(context: BaseContext) -> Tensor:
+    pairs = zip(torch.split(context.reconstructions, BATCH), context.batches("test"), strict=True)
     return torch.cat([(a - b.x).double().square().mean(-1) for a, b in pairs])

@@ -1,16 +1,18 @@
-"""The shape of the latent space: how normal the codes are, and what the decoder makes of it.
+"""The shape of the latent space: how normal the codes are, and how smooth the decoder is.
 
 Shape legend: N codes, R directions (rank of the codes), P permutations, B rows of a block,
 Z latent dimensions, D pixels.
 """
+
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aelab.metrics.base import Array, Estimate, estimate_means, metric
-from aelab.metrics.context import Context, once
-from aelab.metrics.generation import scene
+from aelab.metrics.context import Context, cached
+from aelab.metrics.generation import compare
 from aelab.metrics.sampling import moments
 from aelab.randomness import numpy_stream
 
@@ -18,70 +20,72 @@ MMD_CODES = 5_000
 PERMUTATIONS = 200
 BLOCK = 100  # rows of the kernel: 8 MB each of several matrices for 5,000 codes
 SMOOTHNESS_CODES = 1_000
-RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction carries nothing
+RANK_TOLERANCE = 1e-10  # of the largest variance: below it a direction has no variance
 ROUNDING = 1e-6  # of the largest number of a code, which networks compute in float32
 
 
-@metric("hole_share", title="Holes", better="lower", family="latent", classifier=True)
+_metric = partial(metric, family="latent", better="lower")
+
+
+@_metric("hole_share", title="Holes", classifier=True)
 def hole_share(context: Context) -> Estimate | None:
     """Share of images from a Gaussian fitted to training codes that lie in no real 5-NN ball."""
-    found = scene(context, "gaussian")
-    if found is None or found.balls is None:
+    precision = compare(context, "gaussian").get("precision")
+    if not isinstance(precision, Estimate):
         return None
-    inside_M = found.balls.precision_M
-    return Estimate(1 - float(inside_M.mean()), None, None, len(inside_M))
+    return Estimate(1 - precision.value, None, None, precision.n)
 
 
-@metric("decoder_smoothness", title="Decoder ‖J Σ^½‖", better="lower", family="latent")
+@_metric("decoder_smoothness", title="Decoder ‖J Σ^½‖")
 def decoder_smoothness(context: Context) -> Estimate:
-    """Mean ‖J_g Σ_z^½‖_F at test codes: how far an image moves when its code moves by one σ."""
+    """Mean ‖J_g Σ_z^½‖_F at test codes: the change of an image for one σ of its code."""
     norms_N = sensitivity(context).square().sum(-1).sqrt().numpy()
     return estimate_means(norms_N[:, None], context.seed)[0]
 
 
-@once
+@cached
 def sensitivity(context: Context) -> Tensor:
     """‖J_g a_j‖ at test codes for each column a_j of Σ_z^½, float64 ``(N, Z)``.
 
-    J_g is the Jacobian of the shown pixels by the code, Σ_z the covariance of the training codes;
+    J_g is the Jacobian of the decoded pixels by the code, Σ_z the covariance of the training codes;
     exact, by one directional derivative a column.
     """
     values_Z, vectors_ZZ = np.linalg.eigh(moments(context.codes("train"))[1])
     root_ZZ: Array = (vectors_ZZ * np.sqrt(values_Z.clip(0))) @ vectors_ZZ.T
-    return movement(context, root_ZZ)
+    return directional_derivatives(context, root_ZZ)
 
 
-def movement(context: Context, directions_RZ: Array) -> Tensor:
+def directional_derivatives(context: Context, directions_RZ: Array) -> Tensor:
     """‖J_g a‖ for each direction a, a row ``(Z,)``, at test codes; float64 ``(N, R)``."""
     count = len(context.data.test)
     chosen = numpy_stream(context.seed, "smoothness codes").permutation(count)[:SMOOTHNESS_CODES]
     z_NZ = torch.from_numpy(context.codes("test")[np.sort(chosen)]).to(context.device)
 
-    def shown(z: Tensor) -> Tensor:
+    def pixels(z: Tensor) -> Tensor:
         return context.model.pixels(context.model.decode(z))
 
     columns = []
     for direction_Z in torch.from_numpy(directions_RZ).to(z_NZ):
-        moved_ND = torch.autograd.functional.jvp(shown, z_NZ, direction_Z.expand_as(z_NZ))[1]
-        columns.append(moved_ND.double().square().sum(-1).sqrt().cpu())
+        change_ND = torch.autograd.functional.jvp(pixels, z_NZ, direction_Z.expand_as(z_NZ))[1]
+        columns.append(change_ND.double().square().sum(-1).sqrt().cpu())
     return torch.stack(columns, dim=1)
 
 
-@metric("mmd2", title="MMD² to N(0, I)", better="lower", family="latent")
+@_metric("mmd2", title="MMD² to N(0, I)")
 def mmd2(context: Context) -> Estimate | None:
     """Unbiased MMD² of whitened test codes to N(0, I), inverse multiquadric kernel; 0 if normal."""
     found = normality(context)
     return found and Estimate(found[0], None, None, found[2])
 
 
-@metric("mmd2_null", title="MMD² to N(0, I): null", family="latent")
+@_metric("mmd2_null", title="MMD² to N(0, I): null", better=None)
 def mmd2_null(context: Context) -> Estimate | None:
     """The MMD² that normal codes would stay below in 95 of 100 samples, by permutation."""
     found = normality(context)
     return found and Estimate(found[1], None, None, found[2])
 
 
-@once
+@cached
 def normality(context: Context) -> tuple[float, float, int] | None:
     """MMD², the 95% quantile of its null and the number of codes; None for codes without spread."""
     codes = context.codes("test")[:MMD_CODES].astype(np.float64)
@@ -117,14 +121,11 @@ def mmd2_with_null(a_NR: Array, b_NR: Array, seed: int) -> tuple[float, Array]:
     signs = np.repeat([1.0, -1.0], n)
     columns = [signs, *(generator.permutation(signs) for _ in range(PERMUTATIONS))]
     signs_NP = torch.from_numpy(np.stack([np.ones(2 * n), *columns], axis=1))
-    square_N = points.square().sum(-1)
     form_P = torch.zeros(signs_NP.shape[1], dtype=torch.float64)
-    for start in range(0, 2 * n, BLOCK):
-        rows = slice(start, min(start + BLOCK, 2 * n))
-        distance_BN = square_N[rows, None] + square_N - 2 * points[rows] @ points.T
-        kernel_BN = 2 * width / (2 * width + distance_BN.clamp_min_(0))
-        own = torch.arange(rows.start, rows.stop)
-        kernel_BN[own - rows.start, own] = 0
+    for rows in torch.arange(2 * n).split(BLOCK):
+        square_BN = torch.cdist(points[rows], points).square()
+        kernel_BN = 2 * width / (2 * width + square_BN)
+        kernel_BN[torch.arange(len(rows)), rows] = 0
         form_P += (signs_NP[rows] * (kernel_BN @ signs_NP)).sum(0)
     total, forms = float(form_P[0]), form_P[1:].numpy()
     within, across = (total + forms) / 2, (total - forms) / 4

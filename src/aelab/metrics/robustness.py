@@ -1,6 +1,6 @@
 """Reconstruction of the clean image from a damaged one, by kind and strength of the damage.
 
-Every model sees the same damaged images.
+Every model gets the same damaged images.
 
 Shape legend: B images of a batch, D pixels, H × W the image.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aelab.losses import Batch
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import BATCH, DecodedSubject
+from aelab.metrics.context import BaseContext
 from aelab.randomness import stream
 
 Size = tuple[int, int]
@@ -43,7 +43,7 @@ def occlusion(x_BD: Tensor, share: float, size: Size, generator: torch.Generator
     return x_BD.masked_fill(hidden.flatten(1), 0)
 
 
-#: name -> the damage, what it is called, the sign of its strength, and three strengths.
+#: name -> the damage, its title, the symbol of its strength, and three strengths.
 DAMAGES: dict[str, tuple[Damage, str, str, tuple[float, ...]]] = {
     "gaussian": (gaussian, "Gaussian noise", "σ", (0.1, 0.2, 0.4)),
     "salt_pepper": (salt_and_pepper, "Salt and pepper", "share", (0.05, 0.1, 0.2)),
@@ -52,41 +52,29 @@ DAMAGES: dict[str, tuple[Damage, str, str, tuple[float, ...]]] = {
 
 
 @torch.inference_mode()
-def error_from_damaged(subject: DecodedSubject, name: str, strength: float) -> Array:
+def error_from_damaged(context: BaseContext, name: str, strength: float) -> Array:
     """Squared error per pixel ``(N,)`` of the reconstruction from a damaged image."""
     damage = DAMAGES[name][0]
     errors = []
-    for number, batch in enumerate(subject.batches("test")):
-        generator = stream(subject.seed, "damage", name, str(strength), number)
-        damaged_BD = damage(batch.x, strength, subject.data.image_size, generator)
-        restored_BD = subject.reconstruct(Batch(damaged_BD, batch.labels))
+    for number, batch in enumerate(context.batches("test")):
+        generator = stream(context.seed, "damage", name, str(strength), number)
+        damaged_BD = damage(batch.x, strength, context.data.image_size, generator)
+        restored_BD = context.reconstruct(Batch(damaged_BD, batch.labels))
         errors.append((restored_BD - batch.x).square().mean(-1))
-    assert len(errors) == -(-len(subject.data.test) // BATCH)
     return torch.cat(errors).double().numpy()
 
 
-def _register(name: str, strength: float) -> None:
-    _, title, sign, _ = DAMAGES[name]
-
-    def damaged(subject: DecodedSubject) -> Array:
-        return error_from_damaged(subject, name, strength)
-
-    damaged.__doc__ = (
-        f"Squared error per pixel against the clean image, from one with {title.lower()}, "
-        f"{sign} {strength:g}."
-    )
-    metric(
-        f"mse_{name}_{strength:g}",
-        title=f"MSE from {title.lower()}, {sign} {strength:g}",
-        better="lower",
-        family="reconstruction",
-        needs="pixels",
-        panel="robustness",
-        quantity=f"{title}, {sign}",
-        at=strength,
-    )(damaged)
-
-
-for _name, (*_, _strengths) in DAMAGES.items():
-    for _strength in _strengths:
-        _register(_name, _strength)
+for _name, (_, _title, _sign, _strengths) in DAMAGES.items():
+    for _at in _strengths:
+        metric(
+            f"mse_{_name}_{_at:g}",
+            title=f"MSE from {_title.lower()}, {_sign} {_at:g}",
+            better="lower",
+            family="reconstruction",
+            needs="pixels",
+            description="Squared error per pixel against the clean image, from one with "
+            f"{_title.lower()}, {_sign} {_at:g}.",
+            panel="robustness",
+            quantity=f"{_title}, {_sign}",
+            at=_at,
+        )(lambda context, name=_name, at=_at: error_from_damaged(context, name, at))

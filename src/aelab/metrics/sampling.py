@@ -1,7 +1,7 @@
-"""New codes to decode: what makes the sampling of an AE fair beside a VAE's prior.
+"""Samplers of new codes, so that samples of an AE and of a VAE can be compared.
 
 A Gaussian and a mixture are fitted to the deterministic codes of training images, for every model,
-and a flow where the settings ask for one; a variational model has its prior besides.
+and a flow where the settings ask for one; a variational model also has its prior.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from aelab.metrics import flow
 from aelab.metrics.base import Array
-from aelab.metrics.context import Context, once
+from aelab.metrics.context import Context, cached
 from aelab.randomness import derive, numpy_stream, stream
 
 SAMPLERS = {
@@ -22,14 +22,14 @@ SAMPLERS = {
     "mixture": "mixture of 10",
     "flow": "flow",
 }
-SHOWN = 64
+SHOWN = 64  # samples in the report
 COMPONENTS = 10
 FITTED_CODES = 10_000  # enough for ten components; more would only take longer
 
 
-@once
+@cached
 def draw(context: Context) -> dict[str, Array]:
-    """Codes ``(M, Z)`` of each sampler that the model has: one a test image, and 64 to show."""
+    """Codes ``(M, Z)`` of each sampler that the model has: one a test image, and at least 64."""
     context.report("sampling")
     codes, seed = context.codes("train"), context.seed
     count = max(min(context.settings.draws, len(context.data.test)), SHOWN)
@@ -72,11 +72,11 @@ def mixture(codes_NZ: Array, count: int, seed: int) -> Array:
 def fit_mixture(codes_NZ: Array, seed: int) -> GaussianMixture:
     """The mixture of ten Gaussians of full covariance that fits the codes."""
     codes = codes_NZ.astype(np.float64)
-    # The floor of the variances follows the scale of the codes, which an AE is free to choose.
-    floor = max(1e-4 * float(codes.var(axis=0).mean()), 1e-12)
+    # The least variance follows the scale of the codes, which an AE is free to choose.
+    least = max(1e-4 * float(codes.var(axis=0).mean()), 1e-12)
     model = GaussianMixture(
         min(COMPONENTS, len(codes)),
-        reg_covar=floor,
+        reg_covar=least,
         max_iter=200,
         random_state=sklearn_seed(seed, "mixture"),
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from aelab.report.numbers import decimals, difference, number, slug
-from aelab.report.results import Estimate, Estimates, Metric, Model, Results
+from aelab.report.results import Model, Results
 from aelab.report.style import role
 from aelab.report.tables import SAMPLERS, Column, Head, Row, Table, families, metric_table
+from aelab.runs.records import Estimate, Estimates, Metric
 
 
 @dataclass(frozen=True)

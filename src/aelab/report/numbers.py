@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from aelab.report.results import Estimate
+from aelab.runs.records import Estimate
 
 
 def decimals(values: Iterable[float], significant: int = 4) -> int:

@@ -19,8 +19,8 @@ from aelab.report.numbers import (
     setting_text,
     slug,
 )
-from aelab.report.results import Record
 from aelab.report.svg import Inliner
+from aelab.runs.records import Record
 
 
 def environment(package: str) -> jinja2.Environment:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aelab.report.numbers import decimals, difference, interval, number, slug
-from aelab.report.results import Better, Estimate, Metric
+from aelab.runs.records import Better, Estimate, Metric
 
 NOT_DEFINED, NOT_MEASURED = "not defined", "–"
 FAMILIES = ("reconstruction", "likelihood", "latent", "representation", "generation")

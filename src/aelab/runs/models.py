@@ -15,6 +15,7 @@ from aelab.runs.folder import MOST_JSON, Folder
 MOST_ARRAYS = 2**31  # bytes of all arrays of a model, unpacked
 KEPT_CHECKPOINTS = 2  # the newest, and one to fall back on
 Arrays = dict[str, NDArray[Any]]
+_PER_IMAGE = "per_image/"
 _CHECKPOINT = re.compile(r"checkpoints/epoch-(\d+)\.safetensors")
 
 
@@ -67,11 +68,17 @@ class ModelFolder(Folder):
         for name in [n for n in self.manifest()["files"] if n.startswith("blocks/")]:
             self.remove(name)
 
-    def write_arrays(self, arrays: Arrays) -> None:
-        """Write the arrays that figures and differences are made from."""
+    def write_arrays(self, arrays: Arrays, per_image: Arrays) -> None:
+        """Write the arrays of figures, and the metrics of each test image."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        named = {_PER_IMAGE + name: values for name, values in per_image.items()}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays, **named)
         self.write("arrays.npz", buffer.getvalue())
+
+    def per_image(self) -> Arrays:
+        """The metrics of each test image, by name."""
+        arrays = self.arrays().items()
+        return {n.removeprefix(_PER_IMAGE): a for n, a in arrays if n.startswith(_PER_IMAGE)}
 
     def arrays(self) -> Arrays:
         """The arrays, by name."""

@@ -24,7 +24,7 @@ def summary(metrics: Mapping[str, Any]) -> Table:
         caption="Two fixed models of one seed: this compares the models, not the methods.",
     )
     table.add_column("d", justify="right")
-    table.add_column("measure")
+    table.add_column("metric")
     for title in titles:
         table.add_column(title, justify="right")
     for d in dict.fromkeys(entry["latent_dim"] for entry in metrics["models"].values()):

@@ -2,7 +2,7 @@
 
 from aelab.search.config import ProofSettings, PrunerSettings, SamplerSettings, Search
 from aelab.search.engine import resume_search, run_search
-from aelab.search.goals import GOALS, Goal, goal
+from aelab.search.goals import GOALS, Goal
 from aelab.search.space import Space
 from aelab.search.worker import Database
 
@@ -15,7 +15,6 @@ __all__ = [
     "SamplerSettings",
     "Search",
     "Space",
-    "goal",
     "resume_search",
     "run_search",
 ]

@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-import optuna
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from pydantic import AliasChoices, Field, model_validator
+from optuna.study import StudyDirection
+from pydantic import Field, model_validator
 
 from aelab.config.base import Config
 from aelab.models import MODELS
@@ -23,27 +24,18 @@ class SamplerSettings(Config):
     candidates: int = Field(24, ge=1, description="TPE: candidates drawn for a trial.")
     joint: bool = Field(True, description="TPE: model all dimensions together (multivariate).")
     constant_liar: bool = Field(
-        True,
-        validation_alias=AliasChoices("constant_liar", "liar"),  # as older folders have it
-        description="TPE: count running trials as bad, so that workers spread out.",
+        True, description="TPE: count running trials as bad, so that workers spread out."
     )
 
 
 class PrunerSettings(Config):
     """When a trial is pruned, before its last epoch."""
 
-    kind: Literal["median", "hyperband", "none"] = Field(
-        "median", description="Worse than the median at the same epoch, Hyperband's rungs, or none."
+    kind: Literal["median", "none"] = Field(
+        "median", description="Prune what is worse than the median at the same epoch, or nothing."
     )
-    n_startup_trials: int = Field(
-        8,
-        ge=1,
-        validation_alias=AliasChoices("n_startup_trials", "spare"),  # as older folders have it
-        description="Median: complete trials before any is pruned.",
-    )
-    warmup_epochs: int = Field(2, ge=0, description="Median: epochs that every trial may take.")
-    min_epochs: int = Field(1, ge=1, description="Hyperband: epochs of the lowest rung.")
-    reduction: int = Field(3, ge=2, description="Hyperband: one of so many trials is continued.")
+    n_startup_trials: int = Field(8, ge=1, description="Complete trials before any is pruned.")
+    warmup_epochs: int = Field(2, ge=0, description="Epochs that every trial may take.")
 
 
 class ProofSettings(Config):
@@ -59,13 +51,12 @@ class Search(Config):
     model: str = Field(
         "vae", description="The model; its latent size is the first of --latent-dim."
     )
-    goal: tuple[str, ...] = Field(
-        (),
-        description="likelihood, reconstruction, representation, rate, distortion, or any metric "
-        "with a better side; several give a Pareto front (left out: what the model trains for).",
+    goal: str | None = Field(
+        None,
+        description="likelihood, reconstruction, representation, or any metric with a better side "
+        "(left out: what the model trains for).",
     )
-    trials: int | None = Field(60, ge=1, description="Trials to make (None: until --minutes).")
-    minutes: float | None = Field(None, gt=0, description="Minutes after which no trial begins.")
+    trials: int = Field(60, ge=1, description="Trials to make.")
     trial_epochs: int = Field(
         10, ge=1, description="Epochs of a trial; the proof takes those of the model's settings."
     )
@@ -80,35 +71,27 @@ class Search(Config):
     def _possible(self) -> Self:
         if self.model not in MODELS:
             raise ValueError(f"no model is named {self.model}; there are {', '.join(MODELS)}")
-        if self.trials is None and self.minutes is None:
-            raise ValueError("give trials or minutes")
-        if len(set(self.goal)) < len(self.goal):
-            raise ValueError("name each goal once")
-        for goal in self.goals:
-            if not goal.applies_to(self.model):
-                raise ValueError(f"the {MODELS[self.model].title} has no {goal.title}")
+        if not self.target.applies_to(self.model):
+            raise ValueError(f"the {MODELS[self.model].title} has no {self.target.title}")
         return self
 
     @property
-    def goals(self) -> tuple[Goal, ...]:
-        """The goals, resolved."""
-        return tuple(find_goal(name) for name in self.goal or (default_goal(self.model),))
+    def target(self) -> Goal:
+        """The goal, resolved."""
+        return find_goal(self.goal or default_goal(self.model))
 
     @property
-    def every_epoch(self) -> bool:
-        """Whether there is one goal, known at every epoch: Optuna can prune by nothing else."""
-        return len(self.goals) == 1 and self.goals[0].every_epoch
+    def direction(self) -> StudyDirection:
+        """Optuna's word for the better side of the goal."""
+        lower = self.target.better == "lower"
+        return StudyDirection.MINIMIZE if lower else StudyDirection.MAXIMIZE
 
-    def build_pruner(self) -> optuna.pruners.BasePruner:
-        """Optuna's pruner."""
+    def build_pruner(self) -> BasePruner:
+        """Optuna's pruner, for a goal that is known at every epoch."""
         settings = self.pruner
-        if settings.kind == "none" or not self.every_epoch:
-            return optuna.pruners.NopPruner()
-        if settings.kind == "median":
-            return optuna.pruners.MedianPruner(settings.n_startup_trials, settings.warmup_epochs)
-        return optuna.pruners.HyperbandPruner(
-            settings.min_epochs, self.trial_epochs, settings.reduction
-        )
+        if settings.kind == "none" or not self.target.every_epoch:
+            return NopPruner()
+        return MedianPruner(settings.n_startup_trials, settings.warmup_epochs)
 
     def build_sampler(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for the trial of that number, with a random stream of its own."""

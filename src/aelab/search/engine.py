@@ -1,14 +1,14 @@
 """A search from its folder to its report: trials, results, proof; an interrupted one is resumed."""
 
-import contextlib
 import dataclasses
 import time
+import uuid
 from pathlib import Path
-from typing import Any
 
-import optuna
 from optuna.trial import TrialState
+from pydantic import ValidationError
 
+from aelab.config.base import sentence
 from aelab.console.progress import Display, with_workers
 from aelab.data.cache import require_cache
 from aelab.data.sources import Source
@@ -20,13 +20,14 @@ from aelab.metrics import METRICS
 from aelab.runs.creation import default_path, require_space
 from aelab.runs.pool import Event, Watch, ignore
 from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import load
 from aelab.search.config import Search
-from aelab.search.prove import prove
+from aelab.search.proof import prove
 from aelab.search.results import as_csv, as_toml, collect, progress
-from aelab.search.space import ResolvedSpace, resolve_space
-from aelab.search.storage import Storage, file_address, storage_at, without_password
-from aelab.search.trials import LOCAL_NAME, REASON, create_study, load_study, release_trials
-from aelab.search.worker import Database, Task, has_unfinished, me, run_workers
+from aelab.search.space import resolve_space
+from aelab.search.storage import file_address, storage_at, without_password
+from aelab.search.trials import LOCAL_NAME, Trials, create_study, load_study
+from aelab.search.worker import Database, Task, run_workers
 
 BYTES_OF_REPORT = 20_000_000
 BESIDE = 4  # baselines, and trials trained again for their luck, in a proof
@@ -64,7 +65,7 @@ def run_search(
     path = out or default_path(name)
     # The weights of the trials and of the proof, by the network that the search starts from, which
     # has to fit the images.
-    trainings = (search.trials or 0) + (search.proof.top + BESIDE) * search.proof.seeds
+    trainings = search.trials + (search.proof.top + BESIDE) * search.proof.seeds
     parameters = space.base.build(space.key, data.image_size).parameter_count
     require_space(path, 4 * trainings * parameters + BYTES_OF_REPORT)
     if shared:
@@ -77,6 +78,7 @@ def run_search(
         search.model_dump(mode="json"),
         experiment.model_dump(mode="json"),
         default="" if out else name,
+        id=uuid.uuid4().hex,  # by which an interrupted search knows its study again
         data=describe(data),
         source=dataclasses.asdict(source),
         storage=without_password(shared.address) if shared else None,
@@ -85,7 +87,8 @@ def run_search(
         workers=workers,
     )
     with folder.lock():
-        return _finish(folder, shared, workers, watch)
+        database = _database(folder, shared.address if shared else None)
+        return _finish(folder, database, workers, watch)
 
 
 @with_workers(lambda: Display(trials=True))
@@ -110,56 +113,106 @@ def resume_search(
     folder = SearchFolder(path)
     with folder.lock():
         facts = folder.manifest()
-        finished = facts["status"] == "finished"
-        shared = None
-        if facts["storage"]:  # aelab 0.1.0 wrote *** in the place of a password
-            address = storage or without_password(facts["storage"])
-            shared = Database(address, facts["study"], facts["heartbeat"])
-        elif storage:
-            raise RunError(f"{path} keeps its trials itself: leave out --storage.")
+        finished, database = facts["status"] == "finished", _database(folder, storage)
         if not finished:
-            _require_possible(Search.model_validate(folder.search()), experiment_of(folder))
+            _require_possible(_settings(folder), experiment_of(folder))
         if data is not None or not finished:
-            source, _ = find_data(folder, data)
+            source, _ = find_data(folder, experiment_of(folder), data)
             folder.note(source=dataclasses.asdict(source))
         if finished:
             return folder
-        # A folder from before this was kept does not have the number.
-        return _finish(folder, shared, workers or facts.get("workers", 2), watch)
+        return _finish(folder, database, workers or facts["workers"], watch)
+
+
+def rebuild_search(path: Path, watch: Watch = ignore) -> SearchFolder:
+    """Build the report of a search again; files of its proof that are damaged are reported."""
+    folder = SearchFolder(path)
+    with folder.lock():
+        if proof := load(folder).proof:
+            for contender in proof.contenders:
+                for seed in proof.seeds:
+                    try:
+                        for name in ("metrics.json", "weights.safetensors"):
+                            folder.retrained(contender.name, seed).read(name)
+                    except RunError as error:
+                        watch(Event("proof", "message", {"warning": str(error)}))
+        _report(folder)
+    return folder
+
+
+def _report(folder: SearchFolder) -> None:
+    from aelab.report.search import build_search_report  # matplotlib is slow to load
+
+    build_search_report(folder)
+
+
+def _database(folder: SearchFolder, address: str | None) -> Database:
+    """Where the trials are; ``address`` is that of a shared database, with its password."""
+    facts = folder.manifest()
+    if facts["storage"]:
+        address = address or without_password(facts["storage"])
+        return Database(address, facts["study"], facts["heartbeat"])
+    if address:
+        raise RunError(f"{folder.path} keeps its trials itself: leave out --storage.")
+    return Database(file_address(folder.database), LOCAL_NAME, None)
+
+
+def _settings(folder: SearchFolder) -> Search:
+    """The settings of a search. Raises RunError for those of another version."""
+    try:
+        return Search.model_validate(folder.search())
+    except ValidationError as error:
+        raise RunError(
+            f"Another version of aelab has made {folder.path}: resume it with that one, since "
+            f"{sentence(error)}"
+        ) from None
 
 
 def _require_possible(search: Search, experiment: Experiment) -> None:
     """Raise AelabError if a device, a package, a metric or the cache is missing for the search."""
     experiment.resolved()
-    for goal in search.goals:
-        if not goal.asked(experiment.evaluation):
-            raise AelabError(
-                f"The goal {goal.name} is not evaluated with these settings: see "
-                "--evaluation.flow and --evaluation.samples."
-            )
-        if goal.name in METRICS and METRICS[goal.name].family == "generation":
-            require_cache()  # where the classifier is kept
+    goal = search.target
+    if not goal.asked(experiment.evaluation):
+        raise AelabError(
+            f"The goal {goal.name} is not evaluated with these settings: see --evaluation.flow and "
+            "--evaluation.samples."
+        )
+    if goal.name in METRICS and METRICS[goal.name].family == "generation":
+        require_cache()  # where the classifier is kept
 
 
-def _finish(
-    folder: SearchFolder, shared: Database | None, workers: int, watch: Watch
-) -> SearchFolder:
+def _finish(folder: SearchFolder, database: Database, workers: int, watch: Watch) -> SearchFolder:
     """Do what is left: trials, proof, report."""
-    database = shared or Database(file_address(folder.database), LOCAL_NAME, None)
-    search = Search.model_validate(folder.search())
+    manifest, search = folder.manifest(), _settings(folder)
     space = resolve_space(experiment_of(folder), search.model, search.space)
-    source = Source(**folder.manifest()["source"])
-    task = Task(database, source, folder.own("trials"), me())
-    entered = bool(shared and folder.manifest().get("entered"))
+    source = Source(**manifest["source"])
+    entered = manifest.get("entered", False)
     with storage_at(database.address, create=not entered) as storage:
-        study = _study(folder, search, space, database, storage)
+        if entered:
+            study = load_study(storage, database.study, manifest["id"])
+        else:
+            facts = {
+                "id": manifest["id"],
+                "search": folder.search(),
+                "experiment": folder.experiment(),
+                "sha256": manifest["data"]["sha256"],
+                "aelab": manifest["environment"]["aelab"],
+                "heartbeat": database.heartbeat,
+            }
+            first = space.first(search.sampler.start)
+            study = create_study(storage, database.study, search, facts, first)
+            folder.note(entered=True)
+        trials = Trials(storage, study)
+        if database.heartbeat is None:
+            trials.release()
+        if any(trial.state.is_finished() for trial in trials()):
+            watch(Event("trials", "message", f"Resumed: {progress(study, search)}."))
         began = time.perf_counter()
         try:
-            _run_trials(folder, search, study, storage, task, workers, watch)
-        finally:  # also of an interrupt: --minutes counts the whole
-            spent = folder.manifest().get("seconds", 0.0) + time.perf_counter() - began
-            folder.note(seconds=spent)
-        results = collect(study, search, space) | {"data": folder.manifest()["data"]}
+            _run_trials(trials, Task(database, source, folder.own("trials")), workers, watch)
+        finally:  # an interrupted search has taken its time too
+            folder.note(seconds=manifest.get("seconds", 0.0) + time.perf_counter() - began)
+        results = collect(study, search, space) | {"data": manifest["data"]}
     folder.write_text("trials.csv", as_csv(results))
     folder.write_json("results.json", results)
     if not results["best"]:
@@ -167,78 +220,26 @@ def _finish(
             f"No trial came to its end; trials.csv in {folder.path} tells why of each. Narrow the "
             "space, or give more trials."
         )
-    best = space.experiment(results["trials"][results["best"][0]]["settings"])
-    settings = best.model_dump(mode="json")
-    if search.proof.top and len(search.goals) == 1:  # a front has no winner
+    if search.proof.top:
         proof = prove(folder, search, space, source, workers, watch)
         settings = next(c for c in proof["contenders"] if c["name"] == proof["chosen"])["settings"]
         folder.write_json("proof.json", proof)
+    else:
+        best = space.experiment(results["trials"][results["best"][0]]["settings"])
+        settings = best.model_dump(mode="json")
     folder.write_text("best.toml", as_toml(settings, search.model))
-    from aelab.report.search import build_search_report  # matplotlib is slow to load
-
-    build_search_report(folder)
+    _report(folder)
     folder.note(status="finished")
     return folder
 
 
-def _study(
-    folder: SearchFolder, search: Search, space: ResolvedSpace, database: Database, storage: Storage
-) -> optuna.Study:
-    """The study of the folder; made, if no earlier process has made it to its end."""
-    manifest = folder.manifest()
-    is_shared = manifest["storage"] is not None
-    facts: dict[str, Any] = {"search": folder.search(), "experiment": folder.experiment()}
-    if is_shared and manifest.get("entered"):
-        study = load_study(storage, database.study)
-        if any(study.user_attrs[key] != facts[key] for key in facts):
-            raise RunError(f"The study {database.study} there is of another search.")
-        return study
-    if not is_shared:
-        with contextlib.suppress(RunError):
-            study = load_study(storage, database.study)
-            release_trials(study, storage)
-            return study
-        with contextlib.suppress(KeyError):  # made, but not to its end
-            optuna.delete_study(storage=storage, study_name=database.study)
-    facts |= {
-        "sha256": manifest["data"]["sha256"],
-        "aelab": manifest["environment"]["aelab"],
-        "heartbeat": database.heartbeat,
-    }
-    start = space.start()
-    queue = [*([start] if start else []), *space.quasi_random(search.sampler.start)]
-    study = create_study(storage, database.study, search, facts, queue)
-    folder.note(entered=True)
-    return study
-
-
-def _run_trials(
-    folder: SearchFolder,
-    search: Search,
-    study: optuna.Study,
-    storage: Storage,
-    task: Task,
-    workers: int,
-    watch: Watch,
-) -> None:
-    if any(t.state.is_finished() for t in study.get_trials(deepcopy=False)):
-        watch(Event("trials", "message", f"Resumed: {progress(study, search)}."))
-    deadline = None
-    if search.minutes is not None:
-        spent: float = folder.manifest().get("seconds", 0.0)
-        deadline = time.time() + 60 * search.minutes - spent
-    task = dataclasses.replace(task, deadline=deadline)
-    while (deadline is None or time.time() < deadline) and (
-        search.trials is None or has_unfinished(study)
-    ):
-        failures = run_workers(task, workers, study, storage, watch)
-        left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if folder.manifest()["storage"] is None:  # no heartbeat tells of a death
+def _run_trials(trials: Trials, task: Task, workers: int, watch: Watch) -> None:
+    """Run worker processes until every trial has ended, here or elsewhere."""
+    while trials.unfinished:
+        failures = run_workers(task, workers, trials, watch)
+        left = trials(TrialState.RUNNING)
+        if task.database.heartbeat is None:  # no heartbeat tells of a death
             for trial in left:
-                reason = "Its process was ended from outside: out of memory?"
-                storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                trials.fail(trial.number, "Its process was ended from outside: out of memory?")
         if failures and not left:  # not a death within a trial, and it would come again
             raise TrainingError(" ".join(dict.fromkeys(failures)))
-        if search.trials is None:
-            return

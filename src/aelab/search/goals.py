@@ -7,30 +7,25 @@ a trial, with the validation images in the place of the test images.
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
 
 from aelab.config.evaluation import EvaluationSettings
-from aelab.config.registry import Registry
 from aelab.data.dataset import Data, Split
 from aelab.errors import AelabError, TrainingError
 from aelab.experiment.settings import Experiment
 from aelab.metrics import METRICS, Context, Estimate
 from aelab.metrics.likelihood import elbo_terms
+from aelab.metrics.representation import fit_classes
 from aelab.models import MODELS, Autoencoder, Capability
 
 PROBE_IMAGES = 5_000  # training images of the probe that is fitted after every epoch
-PROBE_C = 1.0
-
-Function = Callable[[Context], float]
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,8 @@ class Goal:
     unit: str
     better: Literal["lower", "higher"]
     needs: frozenset[Capability]
-    every_epoch: bool
-    function: Function
+    function: Callable[[Context], float]
+    every_epoch: bool = False
     asked: Callable[[EvaluationSettings], bool] = lambda _: True
 
     def applies_to(self, model: str) -> bool:
@@ -63,27 +58,6 @@ class Goal:
         return value
 
 
-GOALS: Registry[Goal] = Registry("goal")
-
-
-def goal(
-    name: str,
-    title: str,
-    *,
-    unit: str = "",
-    better: Literal["lower", "higher"] = "lower",
-    needs: Capability = "codes",
-) -> Callable[[Function], Function]:
-    """Register a goal that is evaluated after every epoch."""
-
-    def register(function: Function) -> Function:
-        found = Goal(name, title, unit, better, frozenset([needs]), True, function)
-        GOALS.register(name, found, function)
-        return function
-
-    return register
-
-
 def find_goal(name: str) -> Goal:
     """A goal by its name, or a metric with a better side. Raises AelabError if there is none."""
     if name in GOALS:
@@ -94,8 +68,8 @@ def find_goal(name: str) -> Goal:
         raise AelabError(f"There is no goal {name}: choose from {', '.join(known)}.")
     function = metric.function
     return Goal(
-        name, metric.title, metric.unit, metric.better, metric.needs, False,
-        lambda context: as_number(function(context)), metric.asked,
+        name, metric.title, metric.unit, metric.better, metric.needs,
+        lambda context: as_number(function(context)), asked=metric.asked,
     )  # fmt: skip
 
 
@@ -124,44 +98,36 @@ def validation_context(model: Autoencoder, data: Data, experiment: Experiment) -
     return Context.of(experiment, model, shifted)
 
 
-@goal("reconstruction", "Reconstruction", unit="nats")
-def reconstruction(context: Context) -> float:
+def _reconstruction(context: Context) -> float:
     """−log p(x|z) at the deterministic code."""
     return as_number(METRICS["reconstruction_nll"].function(context))
 
 
-@goal("likelihood", "−ELBO", unit="nats", needs="likelihood")
-def likelihood(context: Context) -> float:
-    """−ELBO with β = 1, whatever β trained the model; one posterior draw an image."""
-    return distortion(context) + rate(context)
+def _likelihood(context: Context) -> float:
+    """−ELBO with β = 1, whatever β trained the model; one draw an image, the same in all trials."""
+    distortion, rate = elbo_terms(context, 1, "search", "draws")
+    return float(distortion.double().mean()) + float(rate.sum(-1).double().mean())
 
 
-@goal("distortion", "Distortion", unit="nats", needs="likelihood")
-def distortion(context: Context) -> float:
-    """−log p(x|z) at one draw of the posterior an image; the same draws for every trial."""
-    return float(_terms(context)[0].double().mean())
-
-
-@goal("rate", "Rate", unit="nats", needs="likelihood")
-def rate(context: Context) -> float:
-    """KL(q(z|x) ‖ p(z)): Alemi et al. (2018) draw distortion against it."""
-    return float(_terms(context)[1].sum(-1).double().mean())
-
-
-def _terms(context: Context) -> tuple[Tensor, Tensor]:
-    return elbo_terms(context, 1, "search", "draws")
-
-
-@goal("representation", "Linear probe accuracy", better="higher")
-def representation(context: Context) -> float:
+def _representation(context: Context) -> float:
     """Accuracy of logistic regression on the codes of 5,000 training images."""
     train = Split(
         context.data.train.images[:PROBE_IMAGES], context.data.train.labels[:PROBE_IMAGES]
     )
     small = dataclasses.replace(context, data=dataclasses.replace(context.data, train=train))
-    scaler = StandardScaler().fit(small.codes("train"))
-    probe = LogisticRegression(C=PROBE_C, max_iter=200)
-    with warnings.catch_warnings():  # short of its optimum it still ranks codes
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        probe.fit(scaler.transform(small.codes("train")), train.labels)
-    return float(probe.score(scaler.transform(small.codes("test")), small.data.test.labels))
+    # Short of its optimum the probe still ranks codes.
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    fit_classes(probe, small.codes("train"), train.labels)
+    return float(probe.score(small.codes("test"), small.data.test.labels))
+
+
+CODES: frozenset[Capability] = frozenset({"codes"})
+LIKELIHOOD: frozenset[Capability] = frozenset({"likelihood"})
+GOALS = {
+    goal.name: goal
+    for goal in (
+        Goal("reconstruction", "Reconstruction", "nats", "lower", CODES, _reconstruction, True),
+        Goal("likelihood", "−ELBO", "nats", "lower", LIKELIHOOD, _likelihood, True),
+        Goal("representation", "Linear probe accuracy", "", "higher", CODES, _representation, True),
+    )
+}

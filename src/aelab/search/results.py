@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from aelab.config.base import to_toml
@@ -17,8 +18,7 @@ from aelab.models import MODELS
 from aelab.randomness import derive
 from aelab.runs.folder import FORMAT
 from aelab.search.config import Search
-from aelab.search.hyperparameter import Hyperparameter, written
-from aelab.search.space import ResolvedSpace
+from aelab.search.space import Hyperparameter, ResolvedSpace, written
 from aelab.search.trials import REASON, RETRIED, WEIGHTS, WORKER
 
 ENOUGH_FOR_IMPORTANCES = 8  # complete trials
@@ -26,7 +26,7 @@ ENOUGH_FOR_IMPORTANCES = 8  # complete trials
 
 def collect(study: optuna.Study, search: Search, space: ResolvedSpace) -> dict[str, Any]:
     """Everything that report, proof and export read; docs/hyperparameters.md has the shape."""
-    trials = study.get_trials(deepcopy=False)
+    trials, goal = study.get_trials(deepcopy=False), search.target
     retried = {n for trial in trials for n in trial.system_attrs.get(RETRIED, [])}
     return {
         "format": FORMAT,
@@ -36,36 +36,30 @@ def collect(study: optuna.Study, search: Search, space: ResolvedSpace) -> dict[s
         "trial_epochs": search.trial_epochs,
         "goals": [
             {"name": goal.name, "title": goal.title, "unit": goal.unit, "better": goal.better}
-            for goal in search.goals
         ],
         "dimensions": [_dimension(found) for found in space.dimensions.values()],
         "trials": [_trial(trial, trial.number in retried) for trial in trials],
         "best": [trial.number for trial in ranked(study)],
-        "importances": [_importances(study, k, space) for k in range(len(search.goals))],
+        "importances": [_importances(study, space)],
     }
 
 
 def ranked(study: optuna.Study) -> list[FrozenTrial]:
-    """Complete trials from best to worst; of several goals the Pareto front, by the first goal."""
-    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    complete = (
-        study.best_trials
-        if len(study.directions) > 1
-        else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    )
+    """Complete trials from best to worst."""
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
 def progress(study: optuna.Study, search: Search) -> str:
     """How many trials have ended, and the best so far, in a line."""
     ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-    text = f"{ended}/{search.trials} trials" if search.trials else f"{ended} trials"
-    best = ranked(study)[:1] if len(search.goals) == 1 else []
-    for trial in best:
+    text = f"{ended}/{search.trials} trials"
+    for trial in ranked(study)[:1]:
         settings = ", ".join(
             f"{name.replace('_', ' ')} {_short(value, 3)}" for name, value in trial.params.items()
         )
-        text += f", best {search.goals[0].format(trial.values[0])} ({settings})"
+        text += f", best {search.target.format(trial.values[0])} ({settings})"
     return text
 
 
@@ -88,7 +82,6 @@ def _trial(trial: FrozenTrial, retried: bool) -> dict[str, Any]:
         "settings": trial.params,
         "curve": sorted(trial.intermediate_values.items()),
         "seconds": trial.duration and round(trial.duration.total_seconds(), 3),
-        "parameters": attributes.get("parameters"),
         "worker": attributes.get(WORKER),
         "weights": attributes.get(WEIGHTS),
         "reason": reason,
@@ -96,23 +89,18 @@ def _trial(trial: FrozenTrial, retried: bool) -> dict[str, Any]:
     }
 
 
-def _importances(study: optuna.Study, goal: int, space: ResolvedSpace) -> dict[str, float] | None:
-    """The share of a goal's variance that each hyperparameter explains; None of too few trials.
+def _importances(study: optuna.Study, space: ResolvedSpace) -> dict[str, float] | None:
+    """The share of the goal's variance that each hyperparameter explains; None of too few trials.
 
     fANOVA on a forest fitted to the complete trials; Hutter et al. (2014).
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    values = {trial.values[goal] for trial in complete}
-    if len(complete) < ENOUGH_FOR_IMPORTANCES or len(values) < 2:
+    if len(complete) < ENOUGH_FOR_IMPORTANCES or len({trial.values[0] for trial in complete}) < 2:
         return None
     seed = derive(space.base.seed, "search", "importances") % 2**32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        shares = get_param_importances(
-            study,
-            evaluator=FanovaImportanceEvaluator(seed=seed),
-            target=lambda trial: float(trial.values[goal]),
-        )
+        shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     return {name: round(float(share), 6) for name, share in shares.items()}
 
 

@@ -1,11 +1,17 @@
-"""The search space of a model: what its settings declare, narrowed or fixed by the user."""
+"""The search space of a model: what its settings declare, narrowed or fixed by the user.
 
+The database and the command line hold numbers, or text for a choice (``512-256`` for two hidden
+layers); the experiment holds the setting's own values.
+"""
+
+import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
 import optuna
-from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, create_model
 from scipy.stats import qmc
 
 from aelab.config.base import Config
@@ -16,10 +22,113 @@ from aelab.experiment.settings import Experiment
 from aelab.models import MODELS, Architecture
 from aelab.nets.network import Network
 from aelab.randomness import numpy_stream
-from aelab.search.hyperparameter import Hyperparameter, Table, Texts
 from aelab.training.settings import Training
 
+
+def _as_texts(value: Any) -> Any:
+    """A number and a list of numbers, as TOML has them, are texts too."""
+    return tuple(map(str, value if isinstance(value, list | tuple) else [value]))
+
+
+Table = Literal["architecture", "network", "model"]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts)]
 Stored = dict[str, Any]  # by hyperparameter, what the database holds
+DIGITS = 3  # of a number that is trained with: more would be noise in a table
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A setting that can be searched: its name, the table it stands in, and its range."""
+
+    name: str
+    table: Table
+    range: Range | Choice
+
+    @property
+    def flag(self) -> str:
+        """The flag that narrows or fixes it."""
+        return f"--space.{self.name.replace('_', '-')}"
+
+    def suggest(self, trial: optuna.Trial) -> Any:
+        """The sampler's suggestion, as the database holds it."""
+        if isinstance(self.range, Choice):
+            return trial.suggest_categorical(self.name, written(self.range))
+        low, high, log = self.range.low, self.range.high, self.range.log
+        if self.range.whole:
+            return trial.suggest_int(self.name, round(low), round(high), log=log)
+        return trial.suggest_float(self.name, low, high, log=log)
+
+    def value(self, stored: Any) -> Any:
+        """The setting's value for what the database holds; numbers to three digits."""
+        if isinstance(self.range, Choice):
+            return self.range.options[written(self.range).index(stored)]
+        return round(stored) if self.range.whole else float(f"{stored:.{DIGITS}g}")
+
+    def stored(self, value: Any) -> Any:
+        """What the database holds for a value, moved into the range; None if it is no option."""
+        if isinstance(self.range, Choice):
+            return _as_text(value) if value in self.range.options else None
+        inside = min(max(value, self.range.low), self.range.high)
+        return round(inside) if self.range.whole else float(inside)
+
+    def at(self, share: float) -> Any:
+        """What the database holds at a share of the way through the range, from 0 to 1."""
+        if isinstance(self.range, Choice):
+            options = written(self.range)
+            return options[min(int(share * len(options)), len(options) - 1)]
+        low, high = self.range.low, self.range.high
+        value = low * (high / low) ** share if self.range.log else low + share * (high - low)
+        return self.stored(value)
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Values by which one sees whether the setting takes all of the range."""
+        if isinstance(self.range, Choice):
+            return self.range.options
+        return self.value(self.at(0)), self.value(self.at(1))
+
+    def narrowed(self, texts: Texts) -> "Hyperparameter":
+        """The same between two ends, or with some options only."""
+        values = tuple(self.parse(text) for text in texts)
+        if isinstance(self.range, Choice):
+            return dataclasses.replace(self, range=dataclasses.replace(self.range, options=values))
+        if len(values) != 2 or not -math.inf < values[0] < values[1] < math.inf:
+            raise AelabError(f"{self.flag} takes one value, or a lower and a higher end.")
+        if self.range.log and values[0] <= 0:
+            raise AelabError(f"{self.flag} is searched on a logarithmic scale: from above 0.")
+        ends = dataclasses.replace(self.range, low=values[0], high=values[1])
+        return dataclasses.replace(self, range=ends)
+
+    def parse(self, text: str) -> Any:
+        """The value that a text stands for. Raises AelabError if it stands for none."""
+        try:
+            if isinstance(self.range, Range):
+                return int(text) if self.range.whole else float(text)
+            example = self.range.options[0]
+            if isinstance(example, tuple):
+                return tuple(int(part) for part in text.split("-"))
+            return type(example)(text)
+        except ValueError:
+            raise AelabError(
+                f"{self.flag} takes values such as {self.at(0)}, not {text}."
+            ) from None
+
+    def describe(self) -> str:
+        """The range as text."""
+        if isinstance(self.range, Choice):
+            return ", ".join(map(str, written(self.range)))
+        scale = ", log" if self.range.log else ""
+        return f"{self.range.low:g} to {self.range.high:g}{scale}"
+
+
+def written(choice: Choice) -> list[Any]:
+    """The options as the database holds them."""
+    return [_as_text(option) for option in choice.options]
+
+
+def _as_text(option: Any) -> Any:
+    """An option as the database holds it: numbers and text as they are."""
+    return "-".join(map(str, option)) if isinstance(option, tuple) else option
 
 
 def declared(
@@ -41,29 +150,8 @@ def declared(
                 yield Hyperparameter(name, table, found)
 
 
-class _Changes(Config):
-    """Changes of a declared space; None leaves a hyperparameter as it is declared."""
-
-    # A model that is registered later has settings of its own; resolve_space checks every name.
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Texts | None]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_texts(cls, values: Any) -> Any:
-        """A number and a list of numbers, as TOML has them, are texts too."""
-        if not isinstance(values, Mapping):
-            return values
-        return {
-            name: value
-            if value is None
-            else tuple(map(str, value if isinstance(value, list | tuple) else [value]))
-            for name, value in values.items()
-        }
-
-
-def _fields() -> dict[str, Any]:
-    """A field for every hyperparameter that any model declares."""
+def _with_declared(base: type[Config]) -> type[Config]:
+    """Add a field for every hyperparameter that any model declares."""
     fields: dict[str, Any] = {}
     trainings: list[type[Config]] = [Training, *(model.Config for model in MODELS.values())]
     for found in (
@@ -74,20 +162,17 @@ def _fields() -> dict[str, Any]:
         only = "" if found.range.by_default else " (searched only when given here)"
         about = f"Declared: {found.describe()}{only}."
         fields.setdefault(found.name, (Texts | None, Field(None, description=about)))
-    return fields
+    doc, module = base.__doc__, base.__module__
+    return create_model(base.__name__, __base__=base, __doc__=doc, __module__=module, **fields)
 
 
-if TYPE_CHECKING:
+@_with_declared
+class Space(Config):
+    """What is searched: two ends or some options narrow a range, one value fixes it."""
 
-    class Space(_Changes):
-        """What is searched: two ends or some options narrow a range, one value fixes it."""
-else:
-    Space = create_model(
-        "Space",
-        __base__=_Changes,
-        __doc__="What is searched: two ends or some options narrow a range, one value fixes it.",
-        **_fields(),
-    )
+    # A model that is registered later has settings of its own; resolve_space checks every name.
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Texts | None]
 
 
 @dataclass(frozen=True)
@@ -108,17 +193,17 @@ class ResolvedSpace:
         values = {name: self.dimensions[name].value(value) for name, value in stored.items()}
         return _put(self.base, self.model, self.dimensions, values)
 
+    def first(self, quasi_random: int) -> list[Stored]:
+        """The settings of the first trials: the base experiment's, and quasi-random ones."""
+        start = self.start()
+        return [*([start] if start else []), *self.quasi_random(quasi_random)]
+
     def start(self) -> Stored | None:
         """The base experiment itself as a trial; None if it lies outside the space."""
-        settings = {
-            "architecture": {"latent_dim": self.base.latent_dim[0]},
-            "network": self.base.network.model_dump(),
-            "model": self.base.training(self.model).model_dump(),
-        }
-        values = {
-            name: found.stored(settings[found.table][name])
-            for name, found in self.dimensions.items()
-        }
+        base = self.base
+        settings = {**base.training(self.model).model_dump(), **base.network.model_dump(),
+                    "latent_dim": base.latent_dim[0]}  # fmt: skip
+        values = {name: found.stored(settings[name]) for name, found in self.dimensions.items()}
         return None if None in values.values() else values
 
     def quasi_random(self, count: int) -> list[Stored]:
@@ -181,11 +266,8 @@ def _put(
 ) -> Experiment:
     changes: dict[str, Any] = {"network": {}, model: {}}
     for name, value in values.items():
-        match known[name].table:
-            case "architecture":
-                changes["latent_dim"] = (value,)
-            case "network":
-                changes["network"][name] = value
-            case "model":
-                changes[model][name] = value
+        if known[name].table == "architecture":
+            changes["latent_dim"] = (value,)
+        else:
+            changes["network" if known[name].table == "network" else model][name] = value
     return validate(merge(base.model_dump(), changes), "the search space")

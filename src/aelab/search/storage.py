@@ -5,7 +5,6 @@ No message repeats a password of an address.
 
 import contextlib
 import logging
-import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from aelab.errors import AelabError, RunError, TrainingError, not_installed
@@ -27,6 +26,7 @@ OUTAGE_SECONDS = 300.0  # that a server may be away before a search or worker gi
 LONGEST_DELAY = 2.0  # seconds between two tries
 # Settings of libpq unless the address has its own: a machine that vanishes closes nothing.
 SERVER_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
+POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")  # the schemes of an address
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # our own events report the trials
 
 
@@ -35,25 +35,16 @@ def parse_address(text: str) -> URL:
 
     Raises AelabError, which repeats nothing of it: any part may be a piece of a password.
     """
-    scheme = re.match(r"([\w.+-]+)://", text)
-    name = {"postgres": "postgresql", "postgresql+psycopg": "postgresql"}
-    if scheme and (found := name.get(scheme[1], scheme[1])) not in ("postgresql", "sqlite"):
-        raise AelabError(
-            f"A search is kept in PostgreSQL (postgresql://user@host/name) or in a file of SQLite "
-            f"(sqlite:///file), not in {found}."
-        )
-    try:
+    with contextlib.suppress(ArgumentError, ValueError):
         url = make_url(text)
-    except (ArgumentError, ValueError):
-        url = None
-    if url and url.drivername == "sqlite":
-        if not url.host and url.database and url.database != ":memory:":
+        if url.drivername in POSTGRESQL and text.count("@") == (url.username is not None):
+            return url.set(drivername="postgresql")
+        if url.drivername == "sqlite" and not url.host and url.database not in (None, ":memory:"):
             return url.set(database=str(Path(url.database).absolute()))
-    elif url and text.count("@") == (url.username is not None):
-        return url.set(drivername="postgresql")
     raise AelabError(
-        "This is no address of a database: write postgresql://user@host:port/name or "
-        "sqlite:///file. In a password, @ is written %40, : %3A, / %2F, ? %3F, # %23 and % %25."
+        "This is no address of a PostgreSQL or SQLite database: write "
+        "postgresql://user@host:port/name or sqlite:///file. In a password, @ is written %40, "
+        ": %3A, / %2F, ? %3F, # %23 and % %25."
     )
 
 
@@ -120,23 +111,21 @@ def storage_at(
 
 
 def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
-    local = url.drivername == "sqlite"
-    shown = without_password(url)
+    local, shown = url.drivername == "sqlite", without_password(url)
+    if local and not create and not Path(str(url.database)).is_file():
+        raise RunError(f"There is no database {shown}.")
     defaults = {name: value for name, value in SERVER_DEFAULTS.items() if name not in url.query}
-    # pool_pre_ping: a connection that a restart or a firewall has dropped is made again
     arguments = {
+        # A connection that a restart or a firewall has dropped is made again.
         "pool_pre_ping": not local,
         "connect_args": {"timeout": SQLITE_WAIT} if local else defaults,
     }
-    if local and not create and not Path(str(url.database)).is_file():
-        raise RunError(f"There is no database {shown}.")
+    driver = url if local else url.set(drivername="postgresql+psycopg")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             storage = Storage(
-                (url if local else url.set(drivername="postgresql+psycopg")).render_as_string(
-                    hide_password=False
-                ),
+                driver.render_as_string(hide_password=False),
                 engine_kwargs=arguments,
                 heartbeat_interval=heartbeat,
                 grace_period=3 * heartbeat if heartbeat else None,
@@ -152,7 +141,7 @@ def _open(url: URL, heartbeat: int | None, create: bool) -> Storage:
         hint = " PGPASSWORD, ~/.pgpass and --storage give a password." * ("password" in cause)
         raise AelabError(f"Cannot open the database {shown}: {cause}.{hint}") from None
     if local:
-        _tune_sqlite(storage.engine)
+        _tune_sqlite(storage)
     else:
         _wait_for_server(storage, url)
     return storage
@@ -199,7 +188,7 @@ def _cause(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".?")
 
 
-def _tune_sqlite(engine: Engine) -> None:
+def _tune_sqlite(storage: Storage) -> None:
     """Take SQLite's lock at the start of every transaction, and write without waiting for the disk.
 
     SQLite has no SELECT … FOR UPDATE, on which Optuna relies: of two workers that read that a trial
@@ -213,6 +202,7 @@ def _tune_sqlite(engine: Engine) -> None:
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA synchronous = NORMAL")
 
+    engine = storage.engine
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     engine.dispose()  # connections made before this

@@ -1,33 +1,32 @@
-"""Worker processes: claim waiting trials until none is left, or the time is up."""
+"""Processes that take the trials of a search: on its own machine, and on any other."""
 
 import os
 import platform
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.exceptions import ExperimentalWarning
 
+from aelab.console.progress import Display, with_workers
 from aelab.data.sources import Source
-from aelab.errors import AelabError
+from aelab.errors import RunError, TrainingError
 from aelab.experiment.presets import validate
 from aelab.experiment.settings import Experiment
-from aelab.lab.data import load, require_same_data
-from aelab.runs.pool import Job, Send, Watch, run_all
+from aelab.lab.data import load, open_data, require_same_data
+from aelab.runs.creation import kind_of
+from aelab.runs.pool import Job, Send, Watch, ignore, run_all
 from aelab.search.config import Search
-from aelab.search.results import progress
 from aelab.search.space import resolve_space
-from aelab.search.storage import Storage, storage_at
-from aelab.search.trial import TrialRunner
-from aelab.search.trials import REASON, claim_trial, heartbeats, load_study, release_trials
+from aelab.search.storage import storage_at
+from aelab.search.trial import TrialRunner, take_trials
+from aelab.search.trials import WEIGHTS, WORKER, Trials, load_study
 
 HEARTBEAT = 20  # seconds
-POLL_SECONDS = 2.0  # how often a worker without a trial looks whether others' have come back
+DEFAULT_WEIGHTS = Path("weights")
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,16 @@ class Task:
     database: Database
     source: Source
     weights: Path  # the folder that trials leave their weights in
-    worker: str  # who started it; its trials carry the name
-    deadline: float | None = None  # seconds of the system's clock
+    worker: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}/")
 
 
-def settings_of(study: optuna.Study) -> tuple[Search, Experiment]:
-    """What a study searches, and what it starts from."""
-    facts = study.user_attrs
+def settings_of(facts: Mapping[str, Any]) -> tuple[Search, Experiment]:
+    """What a study with these attributes searches, and what it starts from."""
     experiment = validate(facts["experiment"], "the study's experiment")
     return Search.model_validate(facts["search"]), experiment
 
 
-def run_workers(
-    task: Task, workers: int, study: optuna.Study, storage: Storage, watch: Watch
-) -> list[str]:
+def run_workers(task: Task, workers: int, trials: Trials, watch: Watch) -> list[str]:
     """Run worker processes until they end; gives the messages of those that failed.
 
     At an interrupt the trials that they leave wait again.
@@ -71,8 +66,8 @@ def run_workers(
         jobs = [Job(f"worker {k + 1}", work, (task,)) for k in range(workers)]
         return list(run_all(jobs, workers, watch).values())
     except BaseException:
-        storage.patience = 0.0  # whoever ends does not wait for a server
-        release_trials(study, storage, task.worker)
+        trials.storage.patience = 0.0  # whoever ends does not wait for a server
+        trials.release(task.worker)
         raise
 
 
@@ -80,88 +75,83 @@ def work(send: Send, task: Task) -> None:
     """Run trials until the budget is used; the function of a worker process."""
     with storage_at(task.database.address, task.database.heartbeat) as storage:
         study = load_study(storage, task.database.study)
-        search, experiment = settings_of(study)
+        trials, name = Trials(storage, study), f"{task.worker}{os.getpid()}"
+        search, experiment = settings_of(study.user_attrs)
         data = load(task.source, experiment)
         require_same_data(data, study.user_attrs["sha256"], "the search")
-        name = f"{task.worker}{os.getpid()}"
 
         def report(content: Any) -> None:
             try:
                 send(content)
             except SystemExit:  # raised by the pool when the parent is gone
                 storage.patience = 0.0
-                release_trials(study, storage, f"{name}/")
+                trials.release(f"{name}/")
                 os._exit(1)
 
         space = resolve_space(experiment, search.model, search.space)
-        run = TrialRunner(search, space, data, report, task.weights, name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            take_trials(study, storage, run, task.deadline)
+            take_trials(trials, TrialRunner(search, space, data, report, task.weights, name))
 
 
-def take_trials(
-    study: optuna.Study, storage: Storage, run: TrialRunner, deadline: float | None
-) -> None:
-    """Claim and run trials until none is left, or until ``deadline``, by the system's clock."""
-    study.pruner = run.search.build_pruner()
-    counted = run.search.trials is not None
-    while deadline is None or time.time() < deadline:
-        try:
-            optuna.storages.fail_stale_trials(study)
-            if trial := claim_trial(study, storage, counted=counted):
-                # What is drawn depends on the seed, the number and the trials before, not on this
-                # process: an interrupted search draws what one without an interrupt draws.
-                study.sampler = run.search.build_sampler(run.space.base.seed, trial.number)
-                with heartbeats(storage, trial):
-                    ended = _run_trial(study, optuna.Trial(study, trial._trial_id), run)
-                run.send(_description(study, ended, run.search))
-            elif storage.heartbeat_interval is None or not has_unfinished(study):
-                return
-            else:  # another worker can still die, and its trial come back
-                time.sleep(POLL_SECONDS)
-        except UpdateFinishedTrialError:
-            continue  # it was silent for so long that its trial was given to another worker
-        except StorageInternalError as error:
-            if not getattr(error.__cause__, "connection_invalidated", False):
-                raise
-            release_trials(study, storage, f"{run.worker}/")  # waits until the server is back
+@with_workers(lambda: Display(trials=True))
+def join_search(
+    address: str,
+    name: str,
+    *,
+    data: str | None = None,
+    weights: Path | None = None,
+    workers: int = 2,
+    watch: Watch = ignore,
+) -> list[dict[str, Any]]:
+    """Take trials of a search in a shared database until its budget is used.
 
+    Args:
+        address: The database.
+        name: The study's name in it.
+        data: Where the data are on this machine (None: where the search says).
+        weights: The folder for the trials' weights (None: ``weights/<name>`` here).
+        workers: Trials at a time.
+        watch: Called with every event.
 
-def _run_trial(
-    study: optuna.Study, trial: optuna.Trial, run: Callable[[optuna.Trial], list[float]]
-) -> FrozenTrial:
-    """Run a claimed trial and record how it ends."""
-    try:
-        values = run(trial)
-    except (StorageInternalError, UpdateFinishedTrialError):
-        raise  # the trial is not at its end, or not this worker's any more
-    except optuna.TrialPruned:
-        return study.tell(trial, state=TrialState.PRUNED)
-    except Exception as error:
-        trial.set_user_attr(REASON, str(error))
-        failed = study.tell(trial, state=TrialState.FAIL)
-        if not isinstance(error, AelabError):
-            raise
-        return failed
-    return study.tell(trial, values)
+    Returns:
+        The trials that were taken here: ``trial``, ``state``, ``values`` and ``weights``.
 
-
-def _description(study: optuna.Study, trial: FrozenTrial, search: Search) -> str | dict[str, str]:
-    """How a trial has ended, as the parent process reports it."""
-    if trial.state == TrialState.FAIL:
-        return {"warning": f"trial {trial.number} failed: {trial.user_attrs.get(REASON)}"}
-    pairs = zip(search.goals, trial.values or (), strict=False)
-    values = ", ".join(goal.format(value) for goal, value in pairs)
-    return f"{progress(study, search)}; trial {trial.number} {trial.state.name.lower()} {values}"
-
-
-def has_unfinished(study: optuna.Study) -> bool:
-    """Whether a trial waits or runs."""
-    states = (TrialState.RUNNING, TrialState.WAITING)
-    return bool(study.get_trials(deepcopy=False, states=states))
-
-
-def me() -> str:
-    """The name of this process, in the trials that its workers take."""
-    return f"{platform.node()}:{os.getpid()}/"
+    Raises:
+        RunError: If this machine has another version of aelab than the search, or ``weights`` is a
+            run, study or search.
+        DataError: If it has no data, or other data than the search.
+        TrainingError: If a worker fails.
+    """
+    if weights and (kind := kind_of(weights)):
+        raise RunError(f"{weights} is the folder of a {kind}: name another --weights.")
+    with storage_at(address) as storage:
+        study = load_study(storage, name)
+        facts, here = study.user_attrs, version("aelab")
+        if facts["aelab"] != here:
+            raise RunError(
+                f"This worker has aelab {here} and the search was made with {facts['aelab']}: "
+                "install that version here."
+            )
+        _, experiment = settings_of(facts)
+        if data:
+            experiment = experiment.model_copy(update={"data": data})
+        source, found = open_data(experiment, watch)
+        require_same_data(found, facts["sha256"], "the search")
+        database = Database(address, name, facts["heartbeat"])
+        task, trials = (
+            Task(database, source, weights or DEFAULT_WEIGHTS / name),
+            Trials(storage, study),
+        )
+        if failures := run_workers(task, workers, trials, watch):
+            raise TrainingError(failures[0])
+        return [
+            {
+                "trial": trial.number,
+                "state": trial.state.name.lower(),
+                "values": trial.values,
+                "weights": trial.user_attrs.get(WEIGHTS),
+            }
+            for trial in trials()
+            if str(trial.user_attrs.get(WORKER, "")).startswith(task.worker)
+        ]

@@ -11,7 +11,7 @@ from aelab.runs.run import Run
 
 
 @dataclass(frozen=True)
-class Column:
+class ComparedModel:
     """A model of a run; a value is None where the metric is not defined.
 
     A metric that is missing was not evaluated, or not with the classifier of the first run.
@@ -30,7 +30,7 @@ class Comparison:
     runs: tuple[str, ...]
     differing: Mapping[str, tuple[Any, ...]]  # dotted setting -> its value in each run
     measures: Mapping[str, Mapping[str, Any]]  # name -> title, unit, better
-    columns: tuple[Column, ...]
+    columns: tuple[ComparedModel, ...]
     notes: tuple[str, ...]  # why values are missing
 
 
@@ -71,7 +71,7 @@ def compare(*paths: Path | str) -> Comparison:
         for name, m in record["measures"].items()
         if m.get("classifier", m.get("family") == "generation")
     }
-    columns: list[Column] = []
+    columns: list[ComparedModel] = []
     notes: dict[str, str] = {}
     reference = ""
     for name, record in zip(names, metrics, strict=True):
@@ -85,7 +85,7 @@ def compare(*paths: Path | str) -> Comparison:
                     f"{name} was evaluated with another digit classifier ({classifier}) than "
                     f"{names[0]} ({reference}): its values that depend on it are left out."
                 )
-            columns.append(Column(name, key, entry["title"], values))
+            columns.append(ComparedModel(name, key, entry["title"], values))
     known = {n: m for n, m in measures.items() if any(c.values.get(n) is not None for c in columns)}
     differing = differences(experiments)
     return Comparison(tuple(names), differing, known, tuple(columns), tuple(notes.values()))

@@ -15,7 +15,7 @@ from aelab.runs.creation import require_space
 from aelab.runs.pool import Event, Job, Send, Watch
 from aelab.runs.run import Run
 from aelab.runs.study import Study
-from aelab.studies.plan import DataFacts, PlannedRun, bytes_of, data_facts, experiment_at, plan_of
+from aelab.studies.plan import DataFacts, PlannedRun, check_plan, experiment_at, plan_of
 
 
 def check_runs(
@@ -31,9 +31,9 @@ def check_runs(
     if data is None and not evaluate and not unmade and all(whole):
         return Source(**study.manifest()["source"]), {}
     base = experiment_of(study)
-    source, found = find_data(study, data)
-    facts = data_facts(base, plan, source, found)
-    require_space(study.path, bytes_of(base, unmade, found))
+    source, found = find_data(study, base, data)
+    facts, sizes = check_plan(base, plan, source, found)
+    require_space(study.path, sum(sizes[planned.name] for planned in unmade))
     if unmade or any(untrained(run, run.model_keys()) for run in runs):
         base.resolved()
     return source, facts

@@ -1,6 +1,5 @@
 """Which runs a study has: every model for every seed at every point of its axes."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of, validate
 from aelab.experiment.settings import Experiment
 from aelab.lab.data import describe, load, require_possible
-from aelab.lab.run import bytes_of_run
 from aelab.runs.study import Study
 from aelab.studies.compare import differences
 from aelab.studies.sweep import BASE, Point
@@ -47,26 +45,29 @@ def plan_of(study: Study) -> list[PlannedRun]:
     ]
 
 
-def data_facts(
-    base: Experiment, plan: Iterable[PlannedRun], source: Source, data: Data
-) -> DataFacts:
-    """Describe the data of each training set size. Raises AelabError if a run is impossible."""
+def check_plan(
+    base: Experiment, plan: Sequence[PlannedRun], source: Source, data: Data
+) -> tuple[DataFacts, dict[str, int]]:
+    """Check that every run is possible.
+
+    Returns:
+        The facts about the data, and about the bytes that each run takes on disk, by its name.
+
+    Raises:
+        AelabError: If a run is not possible.
+    """
     facts = {base.train_size: describe(data)}
+    checked: dict[tuple[Any, ...], int] = {}  # runs that differ in their seed take the same
+    sizes: dict[str, int] = {}
     for planned in plan:
         experiment = experiment_at(base, planned)
         if experiment.train_size not in facts:
             facts[experiment.train_size] = describe(load(source, experiment))
-        require_possible(experiment, facts[experiment.train_size])
-    return facts
-
-
-def bytes_of(base: Experiment, plan: Sequence[PlannedRun], data: Data) -> int:
-    """About what the runs of ``plan`` take on disk; a network that does not fit fails here."""
-    kinds = Counter((planned.point, planned.models) for planned in plan)
-    return sum(
-        count * bytes_of_run(point.of(base).model_copy(update={"models": models}), data)
-        for (point, models), count in kinds.items()
-    )
+        kind = planned.point, planned.models, planned.baselines
+        if kind not in checked:
+            checked[kind] = require_possible(experiment, facts[experiment.train_size])
+        sizes[planned.name] = checked[kind]
+    return facts, sizes
 
 
 def require_same_settings(study: Study, experiment: Experiment) -> Experiment:

@@ -34,8 +34,7 @@ from aelab.studies.execution import (
 )
 from aelab.studies.plan import (
     DataFacts,
-    bytes_of,
-    data_facts,
+    check_plan,
     missing,
     plan_of,
     require_same_settings,
@@ -87,8 +86,8 @@ def run_study(
         source, data = open_data(experiment, watch)
         name = f"{experiment.preset}-study"
         path = out or default_path(name)
-        facts = data_facts(experiment, plan, source, data)
-        require_space(path, bytes_of(experiment, plan, data))
+        facts, sizes = check_plan(experiment, plan, source, data)
+        require_space(path, sum(sizes.values()))
         study = Study.create(
             path,
             experiment.model_dump(mode="json"),

@@ -120,7 +120,7 @@ export function makePlane(canvas, model, data, { isHighlighted = () => true, onC
   function paintClassNames(c) {
     c.font = "bold 12px system-ui, sans-serif";
     c.textAlign = "center";
-    for (const [label, [x, y]] of Object.entries(model.places)) {
+    for (const [label, [x, y]] of Object.entries(model.positions)) {
       if (!data.indicesByClass[label].some(isHighlighted)) continue;
       const px = plane.toX(x), py = plane.toY(y), half = c.measureText(data.names[label]).width / 2 + 5;
       c.fillStyle = themeColor("surface"); c.strokeStyle = data.colors[label]; c.lineWidth = 1.5;

@@ -18,7 +18,7 @@ const VIEWS = { plane: planeView, sliders: slidersView, draw: drawView, interpol
 async function makeApp(content) {
   const [height, width] = content.size, pixels = height * width;
   const [images, labels, classifier, models] = await Promise.all([
-    unpack(content.images), unpack(content.labels), makeClassifier(content.judge, pixels),
+    unpack(content.images), unpack(content.labels), makeClassifier(content.classifier, pixels),
     Promise.all(content.models.map((record) => makeModel(record, pixels))),
   ]);
   const data = {

@@ -100,7 +100,7 @@ export function planeView(app, section) {
       const [key, z] = (state.get("at") ?? "").split(":");
       const found = planes.find((one) => one.plane.model.key === key), code = parseNumbers(z, 2);
       active = (found ?? planes[0]).plane;
-      active.setCursor(found && code ? code : Object.values(active.model.places).at(-3) ?? [active.initial.x, active.initial.y]);
+      active.setCursor(found && code ? code : Object.values(active.model.positions).at(-3) ?? [active.initial.x, active.initial.y]);
       for (const { plane } of planes) {
         plane.pinned = state.get("pin") === "1";
         plane.setRelativeView(parseNumbers(state.get("zoom"), 3) ?? [0, 0, 1], false);

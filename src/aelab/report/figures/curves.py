@@ -8,8 +8,9 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from aelab.report.figures.base import FIGURES, Drawing, View, figure
 from aelab.report.figures.drawing import panels, spread
 from aelab.report.numbers import listing, number
-from aelab.report.results import Estimate, Metric, Model
+from aelab.report.results import Model
 from aelab.report.style import MUTED
+from aelab.runs.records import Estimate, Metric
 
 MARKERS = "os^Dv"
 BASE_DASHES = ("--", ":")

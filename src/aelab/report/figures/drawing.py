@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from aelab.report.results import Array, Estimate
+from aelab.report.results import Array
 from aelab.report.style import INK, MUTED, VARIABLES
+from aelab.runs.records import Estimate
 
 WIDTH = 7.6  # inches of a figure
 

@@ -10,8 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from aelab.report.figures.base import FIGURES, Drawing, View, figure, per_model
 from aelab.report.figures.drawing import bare, label_ends, mask, note, panels
 from aelab.report.numbers import listing, number
-from aelab.report.results import Json, Model
+from aelab.report.results import Model
 from aelab.report.style import INK, LINE, MUTED
+from aelab.runs.records import Json
 
 TITLES = {"reconstruction": "Reconstruction", "kl": "KL(q(z|x) ‖ p(z))", "total": "Loss (total)"}
 TOTAL = "total"

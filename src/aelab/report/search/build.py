@@ -8,10 +8,10 @@ from aelab.report.numbers import decimals
 from aelab.report.search import hyperparameters, trials  # noqa: F401  (figures register themselves)
 from aelab.report.search.conclusions import summary
 from aelab.report.search.drawing import KINDS
-from aelab.report.search.records import load
 from aelab.report.search.tables import settings, test_table
 from aelab.report.svg import Inliner
 from aelab.runs.search import SearchFolder
+from aelab.runs.search_results import load
 
 SECTIONS = ("Proof", "Search", "Hyperparameters")
 
@@ -23,7 +23,7 @@ def build_search_report(folder: SearchFolder) -> Path:
     """
     results, inliner = load(folder), Inliner()
     figures = embed(folder.write_figure, inliner, KINDS, [("", "", results)])
-    proof, complete = results.proof, [trial.values for trial in results.state("complete")]
+    proof = results.proof
     html = page.render(
         "search.html.j2",
         results,
@@ -31,7 +31,7 @@ def build_search_report(folder: SearchFolder) -> Path:
         summary=list(summary(results)),
         test=test_table(results, proof) if proof else None,
         contenders=[(each, settings(results, each)) for each in proof.contenders] if proof else [],
-        places=[decimals(values) for values in zip(*complete, strict=True)],
+        places=decimals(results.values.values()),
         failures=[
             (f"trial {trial.number}", trial.reason or "no reason is known")
             for trial in results.state("fail")

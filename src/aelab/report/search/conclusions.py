@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from aelab.report.conclusions import Finding
 from aelab.report.numbers import capital, decimals, listing, quantity
-from aelab.report.results import Metric
-from aelab.report.search.records import Proof, SearchResults
+from aelab.runs.records import Metric
+from aelab.runs.search_results import Proof, SearchResults
 
 MATTERS = 0.1  # of the variance
 
@@ -18,20 +18,14 @@ def summary(results: SearchResults) -> Iterator[Finding]:
     yield Finding(
         f"{len(results.trials)} trials of {results.trial_epochs} epochs searched the settings of "
         f"the {results.model_title} at d = {results.latent_dim} on {results.data['name']} for "
-        f"{listing(goal.title for goal in results.goals)}{f'; {ended}' if ended else ''}."
+        f"{goal.title}{f'; {ended}' if ended else ''}."
     )
     if winner is None:
         return
-    if len(results.goals) > 1:
-        front = f"{len(results.best)} of them form the front"
-        yield Finding(f"{front}: none beats another by every goal.")
-        return
-    start = results.trials[0]
-    reached = (
-        f"The best one, trial {winner.number}, reached {quantity(winner.values[0], goal.unit)}"
-    )
-    if start.complete and start is not winner:
-        reached += f", where the search’s own start had {quantity(start.values[0], goal.unit)}"
+    value, start = results.values[winner.number], results.values.get(0)
+    reached = f"The best one, trial {winner.number}, reached {quantity(value, goal.unit)}"
+    if start is not None and winner.number > 0:
+        reached += f", where the search’s own start had {quantity(start, goal.unit)}"
     yield Finding(f"{reached}.")
     if results.proof:
         yield Finding(_proved(results.proof, goal))
@@ -82,7 +76,7 @@ def luck(proof: Proof, goal: Metric) -> str:
 
 def important(results: SearchResults) -> str:
     """Which settings explain most of the variance."""
-    shares = results.importances[0]
+    shares = results.importances
     if not shares:
         return ""
     titles = {dimension.name: dimension.title for dimension in results.dimensions}

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from aelab.report.figures.base import FigureKind
 from aelab.report.numbers import number
-from aelab.report.search.records import SearchResults, Trial
 from aelab.report.style import MUTED, model_color
+from aelab.runs.search_results import SearchResults, Trial
 
 SPREAD = 2.5  # how far the axis of values goes beyond the median, in distances of it from the best
 
@@ -24,7 +24,7 @@ def model_ink(results: SearchResults) -> str:
 def limits(results: SearchResults, values: Sequence[float] = ()) -> tuple[float, float]:
     """The best value and the worst that the axis shows; worse ones are drawn at its end."""
     sign = 1 if results.lower else -1
-    known = [sign * trial.values[0] for trial in results.state("complete")]
+    known = [sign * value for value in results.values.values()]
     best = min(known)
     median = float(np.median([*known, *(sign * value for value in values)]))
     edge = min(max(known), best + SPREAD * (median - best))

@@ -8,8 +8,8 @@ from aelab.report.figures.base import Drawing, figure
 from aelab.report.figures.drawing import panels, tiles, unframed
 from aelab.report.numbers import listing
 from aelab.report.search.drawing import KINDS, limits, model_ink, point, tick, upright
-from aelab.report.search.records import Dimension, SearchResults
 from aelab.report.style import MUTED
+from aelab.runs.search_results import Dimension, SearchResults
 
 SECTION = "Hyperparameters"
 ROOM = 22  # letters under a panel
@@ -22,7 +22,7 @@ def importances(results: SearchResults) -> Drawing | None:
     (fANOVA on a random forest; Hutter et al., 2014). The complete trials are those that the sampler
     preferred and the pruner kept, so this speaks about the better part of the space.
     """
-    shares = results.importances[0]
+    shares = results.importances
     if not shares:
         return None
     titles = {dimension.name: dimension.title for dimension in results.dimensions}

@@ -3,10 +3,10 @@
 from typing import Any
 
 from aelab.report.numbers import setting_text
-from aelab.report.results import Estimate, Metric
-from aelab.report.search.records import Contender, Proof, SearchResults
 from aelab.report.style import role
 from aelab.report.tables import Column, Head, Table, metric_table
+from aelab.runs.records import Estimate, Metric
+from aelab.runs.search_results import Contender, Proof, SearchResults
 
 
 def test_table(results: SearchResults, proof: Proof) -> Table:
@@ -19,9 +19,9 @@ def test_table(results: SearchResults, proof: Proof) -> Table:
     chosen = columns[0].head.title
     for name, gaps in proof.differences.items():
         short = proof.contender(name).title.split(",")[0]
-        marks = {n: "better" for n, gap in gaps.items() if _better(gap, proof.measures[n])}
+        marks = {n: "better" for n, gap in gaps.items() if _better(gap, proof.metrics[n])}
         columns.append(Column(Head(f"{chosen} − {short}", kind="difference"), gaps, marks))
-    return metric_table(list(proof.measures.values()), columns, lambda _: "")
+    return metric_table(list(proof.metrics.values()), columns, lambda _: "")
 
 
 def _better(gap: Estimate, metric: Metric) -> bool:

@@ -1,4 +1,4 @@
-"""How the search went: its proof, its trials, its learning curves, its front."""
+"""How the search went: its proof, its trials, its learning curves."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -8,13 +8,13 @@ from aelab.report.figures.base import Drawing, figure
 from aelab.report.figures.drawing import panels
 from aelab.report.numbers import decimals, listing, number
 from aelab.report.search.drawing import KINDS, limits, model_ink, point, upright
-from aelab.report.search.records import SearchResults
 from aelab.report.style import INK, MUTED
+from aelab.runs.search_results import SearchResults
 
 
 @figure(KINDS, "proof", "The winners with fresh seeds", "Proof")
 def proof(results: SearchResults) -> Drawing | None:
-    """Each dot is a training with a seed that the search has not seen, measured on validation; the
+    """Each dot is a training with a seed that the search has not seen, evaluated on validation; the
     bar is their mean with its 95% interval. The choice among the trials is made here.
     """
     found = results.proof
@@ -47,7 +47,7 @@ def history(results: SearchResults) -> Drawing | None:
     open: pruned, shown with its last value; triangle: beyond the axis; cross: failed. The line is
     the best so far.
     """
-    if len(results.goals) > 1 or not results.best:
+    if not results.best:
         return None
     drawn, [ax] = panels(1, 1, height=2.5)
     low, high = limits(results)
@@ -56,9 +56,9 @@ def history(results: SearchResults) -> Drawing | None:
             ax.plot([trial.number], [high], "x", color=INK, markersize=5, clip_on=False)
         else:
             point(ax, results, trial, trial.number, high)
-    ended = results.state("complete")
-    best = (np.minimum if results.lower else np.maximum).accumulate([t.values[0] for t in ended])
-    ax.step([t.number for t in ended], best, where="post", color=model_ink(results), linewidth=1.2)
+    ended = results.values
+    best = (np.minimum if results.lower else np.maximum).accumulate(list(ended.values()))
+    ax.step(list(ended), best, where="post", color=model_ink(results), linewidth=1.2)
     ax.set(xlabel="trial", ylabel=results.goal.label, ylim=upright(low, high))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     alt = (
@@ -99,24 +99,3 @@ def curves(results: SearchResults) -> Drawing | None:
         f"trained of {len(drawable) * results.trial_epochs} that all trials would have taken."
     )
     return Drawing(drawn, alt)
-
-
-@figure(KINDS, "front", "The front", "Search")
-def front(results: SearchResults) -> Drawing | None:
-    """Every trial by two goals, on validation. Joined are those that no other one beats in both."""
-    goals = results.goals
-    if len(goals) < 2:
-        return None
-    drawn, axes = panels(1, len(goals) - 1, height=3.2)
-    best = sorted(results.trials[number].values for number in results.best)
-    complete = [trial.values for trial in results.state("complete")]
-    for k, ax in enumerate(axes, 1):
-        ax.plot(*([v[j] for v in complete] for j in (0, k)), "o", color=MUTED, ms=3.5, alpha=0.7)
-        ax.plot(
-            *([v[j] for v in best] for j in (0, k)), "o-", color=model_ink(results), ms=5, lw=1.2
-        )
-        ax.set(xlabel=goals[0].label, ylabel=goals[k].label)
-    titles = listing(goal.title for goal in goals)
-    return Drawing(
-        drawn, f"{len(best)} of {len(results.trials)} trials form the front of {titles}."
-    )

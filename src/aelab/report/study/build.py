@@ -5,7 +5,6 @@ from pathlib import Path
 from aelab.report import page
 from aelab.report.embed import embed
 from aelab.report.numbers import slug
-from aelab.report.results import Metric
 from aelab.report.study import curves, seeds  # noqa: F401  (figures register themselves)
 from aelab.report.study.conclusions import conclusions, course, headline, reasons
 from aelab.report.study.drawing import ALONG, SEEDS, SweepView
@@ -13,6 +12,7 @@ from aelab.report.study.results import StudyResults, load
 from aelab.report.style import role
 from aelab.report.svg import Inliner
 from aelab.report.tables import Column, Head, Table, glossary, metric_table
+from aelab.runs.records import Metric
 from aelab.runs.study import Study
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from aelab.claims.claim import RATIO
 from aelab.report.numbers import decimals, number
-from aelab.report.results import Estimate, Json, Metric, Record, checked, named
+from aelab.runs.records import Estimate, Json, Metric, Record, checked, named
 from aelab.runs.study import Study
 
 BASELINES = ("pca", "pixels")

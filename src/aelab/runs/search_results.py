@@ -1,10 +1,10 @@
-"""What a search has left, read once into plain frozen records; its page sees nothing else."""
+"""What a search has left, read once into plain frozen records, for its proof and its page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aelab.report.results import Estimate, Json, Metric, Record, checked, named
+from aelab.runs.records import Estimate, Json, Metric, Record, checked, named
 from aelab.runs.search import SearchFolder
 
 
@@ -31,12 +31,11 @@ class Trial:
 
     number: int
     state: str
-    values: tuple[float, ...]
+    value: float | None  # of a complete trial
     settings: Json
     curve: tuple[tuple[int, float], ...]
     seconds: float | None
     reason: str | None
-    retried: bool
 
     @property
     def complete(self) -> bool:
@@ -46,9 +45,9 @@ class Trial:
     @property
     def last(self) -> float | None:
         """Its value, or the last one before it was pruned."""
-        if self.values:
-            return self.values[0]
-        return self.curve[-1][1] if self.curve else None
+        if self.value is None and self.curve:
+            return self.curve[-1][1]
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Proof:
     failed: tuple[tuple[str, str], ...]  # title and reason of those that a fresh seed broke
     best: Luck | None
     start: Luck | None
-    measures: Mapping[str, Metric]
+    metrics: Mapping[str, Metric]
     test: Mapping[str, Mapping[str, Estimate]]  # contender -> metric -> mean over the seeds
     differences: Mapping[str, Mapping[str, Estimate]]  # the choice − a reference
 
@@ -104,23 +103,23 @@ class SearchResults(Record):
     model_title: str
     latent_dim: int
     trial_epochs: int
-    goals: tuple[Metric, ...]
+    goal: Metric
     dimensions: tuple[Dimension, ...]
     trials: tuple[Trial, ...]
-    best: tuple[int, ...]
-    importances: tuple[Mapping[str, float] | None, ...]
+    best: tuple[int, ...]  # the numbers of the complete trials, from best to worst
+    importances: Mapping[str, float] | None
     proof: Proof | None
     search: Json
-
-    @property
-    def goal(self) -> Metric:
-        """What was searched for, or the first of several."""
-        return self.goals[0]
 
     @property
     def lower(self) -> bool:
         """Whether a lower value of the goal is better."""
         return self.goal.better == "lower"
+
+    @property
+    def values(self) -> dict[int, float]:
+        """The values of the complete trials, by number."""
+        return {t.number: t.value for t in self.trials if t.value is not None}
 
     @property
     def winner(self) -> Trial | None:
@@ -137,7 +136,7 @@ def load(folder: SearchFolder) -> SearchResults:
     record, proof = folder.results(), folder.proof()
     name, _, latent_dim = record["key"].rpartition("-")
     trials = [
-        trial | {"values": trial["values"] if trial["state"] == "complete" else ()}
+        trial | {"value": trial["values"][0] if trial["state"] == "complete" else None}
         for trial in record["trials"]
     ]
     read = record | {
@@ -145,6 +144,8 @@ def load(folder: SearchFolder) -> SearchResults:
         "model": name,
         "model_title": record["title"],
         "latent_dim": latent_dim,
+        "goal": record["goals"][0],
+        "importances": record["importances"][0],
         "trials": trials,
         "proof": _proof(proof) if proof else None,
         "search": folder.search(),
@@ -163,7 +164,7 @@ def _proof(record: Json) -> dict[str, Any]:
         "failed": failed,
         "best": luck.get("best"),
         "start": luck.get("start"),
-        "measures": named(test["measures"]),
+        "metrics": named(test.get("metrics") or test["measures"]),  # as older folders have it
         "test": test["rows"],
         "differences": test["differences"],
     }
