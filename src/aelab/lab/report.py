@@ -15,7 +15,7 @@ from aelab.lab.jobs import load_model
 from aelab.lab.repair import repair
 from aelab.metrics import METRICS, Context, paired_differences
 from aelab.runs.folder import FORMAT
-from aelab.runs.pool import Event, Watch, ignore
+from aelab.runs.pool import Event, Watch, ignore, one_thread
 from aelab.runs.run import Run
 
 # What metrics.json says about each metric.
@@ -35,7 +35,8 @@ def explore(run: Run, data: str | None = None) -> Path:
     contexts = {
         key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }
-    page = build_explorer(run, contexts)
+    with one_thread():
+        page = build_explorer(run, contexts)
     if data is not None:
         run.note(source=dataclasses.asdict(source))
     return page
