@@ -1,6 +1,6 @@
 # All commands of the project; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format study results search best screenshots reproduce bench fast golden docs torture pins clean
+.PHONY: help lab test check types format study results search best screenshots reproduce bench fast golden docs torture pins clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,15 +17,18 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # torch is installed first, so that no other package decides its build.
-$(VENV)/.lab: pyproject.toml constraints.txt
+$(VENV)/.torch: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.torch
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.lab
+$(VENV)/.dev: $(VENV)/.torch
 	$(PIP) --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/.lab $@
 
 lab: $(VENV)/.lab ## install, then train and compare an AE and a VAE on the bundled digits
 	$(BIN)/aelab run --preset quick
@@ -33,12 +36,14 @@ lab: $(VENV)/.lab ## install, then train and compare an AE and a VAE on the bund
 test: $(VENV)/.dev ## install what the tests need and run them
 	$(PYTEST)
 
-check: $(VENV)/.dev ## format, lint, types, import contracts, tests
+check: $(VENV)/.dev ## format, lint, import contracts; then types and tests side by side
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST)
+	$(MAKE) --jobs 2 types test
+
+types: $(VENV)/.dev ## check the types
+	$(BIN)/mypy
 
 format: $(VENV)/.dev ## format the code and apply the linter's fixes
 	$(BIN)/ruff format

@@ -13,6 +13,7 @@ import filelock
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from aelab.data.dataset import Data, Split
 from aelab.lab.run import run_lab
@@ -23,21 +24,20 @@ from tests.torture import Ground, prepare
 MNIST = Path(__file__).parents[2] / "shared" / "mnist"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Bits depend on the thread count, so tests have one, like the lab's workers."""
-    threads = torch.get_num_threads()
+    """One thread, as in the lab's workers: bits depend on it, and threads that wait spin."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with threadpool_limits(1):
+        yield
 
 
 #: Files that take longest: they start first, so that no worker ends with a long one alone.
 SLOW_FILES = (
-    "test_cli_run.py", "test_study.py", "test_notebook.py", "test_explorer_views.py",
-    "test_cluster.py", "test_cli_training.py", "test_explorer_page.py", "test_search.py",
-    "test_gates.py", "test_readme.py", "test_repair.py", "test_trust.py", "test_report.py",
-    "test_generation.py",
+    "test_cli_run.py", "test_study.py", "test_search.py", "test_explorer_page.py",
+    "test_notebook.py", "test_examples.py", "test_cluster.py", "test_explorer_views.py",
+    "test_cli_training.py", "test_trust.py", "test_gates.py", "test_readme.py",
+    "test_interfaces.py", "test_arrays.py", "test_report.py", "test_export.py", "test_repair.py",
 )  # fmt: skip
 
 

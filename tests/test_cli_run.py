@@ -54,7 +54,7 @@ def test_a_run_leaves_everything_that_it_should(finished: Path) -> None:
 
 
 def test_the_resolved_experiment_runs_again_with_the_same_bits(
-    finished: Path, tmp_path: Path
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also with another number of workers: nothing depends on it."""
     settings = json.loads((finished / "experiment.json").read_text())
@@ -66,7 +66,9 @@ def test_the_resolved_experiment_runs_again_with_the_same_bits(
             lines += [f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None]
     config = tmp_path / "again.toml"
     config.write_text("\n".join(lines))
-    done = aelab("run", "--config", config, "--out", tmp_path / "again", "--workers", "1")
+    done = aelab_here(
+        capsys, "run", "--config", config, "--out", tmp_path / "again", "--workers", "1"
+    )
     assert done.returncode == 0, done.stderr
     first, again = Run(finished), Run(tmp_path / "again")
     for key in first.model_keys():
@@ -111,7 +113,7 @@ def test_json_is_the_whole_of_the_output_and_quiet_leaves_the_path(
 
 
 def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
-    finished: Path, tmp_path: Path, tiny_folder: Path
+    finished: Path, tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
@@ -121,7 +123,7 @@ def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
     run.model("vae-3").write_json("metrics.json", {})  # what is there must not be believed
     source = run.manifest()["source"]
     run.note(source=source | {"files": dict.fromkeys(source["files"], "/gone/file")})
-    done = aelab("evaluate", copy, "--json", "--data", tiny_folder)
+    done = aelab_here(capsys, "evaluate", copy, "--json", "--data", tiny_folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"run": str(copy)} | metrics
     assert weights.stat().st_mtime_ns == written
@@ -129,9 +131,11 @@ def test_evaluating_again_gives_the_same_numbers_and_trains_nothing(
     assert run.manifest()["source"]["files"] == source["files"]
 
 
-def test_annealing_checks_every_vae_and_is_kept(finished: Path, tmp_path: Path) -> None:
+def test_annealing_checks_every_vae_and_is_kept(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = Run(shutil.copytree(finished, tmp_path / "copy"))
-    done = aelab("evaluate", copy.path, "--ais", "--json")
+    done = aelab_here(capsys, "evaluate", copy.path, "--ais", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found) == {"vae-3", "vae-2"}

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from aelab import Run
-from tests.processes import FEW, TINY, aelab, hear_interrupts, wait_for_the_end_of_session
+from tests.processes import FEW, TINY, aelab_here, hear_interrupts, wait_for_the_end_of_session
 
 
-def test_resume_after_a_kill_ends_with_the_same_bits(tiny_folder: Path, tmp_path: Path) -> None:
+def test_resume_after_a_kill_ends_with_the_same_bits(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "killed"
     # So many epochs that the kill falls into the training.
     changes = ["--latent-dim", "3", "--ae.epochs", "60", "--vae.epochs", "60"]
@@ -31,13 +33,13 @@ def test_resume_after_a_kill_ends_with_the_same_bits(tiny_folder: Path, tmp_path
     process.wait()
     assert len(history.read_text().splitlines()) < 60
 
-    resumed = aelab("resume", out)
+    resumed = aelab_here(capsys, "resume", out)
     assert resumed.returncode == 0, resumed.stderr
     assert "vae-3: resumed after epoch" in resumed.stdout
 
     whole = tmp_path / "whole"
     words[words.index(out)] = whole
-    assert aelab(*words).returncode == 0
+    assert aelab_here(capsys, *words).returncode == 0
     for key in Run(whole).model_keys():
         killed, straight = Run(out).model(key), Run(whole).model(key)
         assert killed.read("weights.safetensors") == straight.read("weights.safetensors")
@@ -89,10 +91,12 @@ def test_an_interrupt_ends_every_process_and_says_how_to_go_on(
     ids=["conv-static-stopping", "continuous-cosine-alone"],
 )  # fmt: skip
 def test_every_optional_objective_runs_to_its_report(
-    words: list[str], tiny_folder: Path, tmp_path: Path
+    words: list[str], tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    done = aelab("run", "--data", tiny_folder, "--out", out, "--latent-dim", "2", *FEW, *words)
+    done = aelab_here(
+        capsys, "run", "--data", tiny_folder, "--out", out, "--latent-dim", "2", *FEW, *words
+    )
     assert done.returncode == 0, done.stderr
     run = Run(out)
     if "ae" in run.experiment()["models"]:

@@ -24,7 +24,8 @@ from tests.idx_files import make_set, write_set
 #: The tests run as root, who may write anywhere: the attempt is made by another user.
 SCRIPT = """
 import os, sys
-import aelab.console.progress, aelab.lab.run  # the other user may not reach the packages
+# The other user may not reach the packages.
+import aelab.console.progress, aelab.lab.run, aelab.search, aelab.studies.study
 from aelab.cli.app import main
 if os.getuid() == 0:
     os.setuid(65534)

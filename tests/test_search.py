@@ -32,7 +32,7 @@ from aelab.search.space import resolve_space
 from aelab.search.storage import storage_at
 from aelab.search.trial import memory_errors
 from aelab.search.trials import WORKER, Trials, create_study, load_study
-from tests.processes import aelab
+from tests.processes import aelab_here
 
 TRIALS = 20
 NO_PROOF = ProofSettings(top=0)
@@ -156,13 +156,13 @@ def test_an_interrupted_search_goes_on_to_the_same_trials(
 
 
 def test_a_search_that_goes_on_counts_the_trials_before(
-    done: SearchFolder, tiny_folder: Path, tmp_path: Path
+    done: SearchFolder, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interruption = Interruption(lambda text: text.startswith(f"5/{TRIALS} trials"))
     with pytest.raises(KeyboardInterrupt):
         run_search(toy(), experiment(tiny_folder), tmp_path / "cut", 1, interruption)
     best = min(done.results()["trials"][:5], key=lambda t: (t["state"] != "complete", t["values"]))
-    first = aelab("resume", tmp_path / "cut").stdout.splitlines()[0]
+    first = aelab_here(capsys, "resume", tmp_path / "cut").stdout.splitlines()[0]
     assert first.startswith(f"Resumed: 5/{TRIALS} trials, best {best['values'][0]:.4g}")
 
 
@@ -295,12 +295,14 @@ def test_intervals_over_seeds_are_student_s() -> None:
     assert 3 - found["low"] == pytest.approx(half, abs=2e-3)
 
 
-def test_show_and_resume_know_a_search(proved: SearchFolder) -> None:
-    shown = aelab("show", proved.path)
+def test_show_and_resume_know_a_search(
+    proved: SearchFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = aelab_here(capsys, "show", proved.path)
     assert shown.returncode == 0, shown.stderr
     assert "vae-4" in shown.stdout
     assert "5 trials" in shown.stdout
-    assert aelab("resume", proved.path, "--quiet").stdout == f"{proved.path}\n"
+    assert aelab_here(capsys, "resume", proved.path, "--quiet").stdout == f"{proved.path}\n"
 
 
 def _claim(url: str, queue: Any) -> None:
@@ -318,7 +320,7 @@ def test_no_two_workers_take_the_same_trial_and_none_makes_one(tmp_path: Path) -
     url = f"sqlite:///{tmp_path / 'race.db'}"
     with storage_at(url, create=True) as storage:
         create_study(storage, "race", Search(trials=20), {}, [{"x": 0.25}])
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     queue = context.Queue()
     processes = [context.Process(target=_claim, args=(url, queue)) for _ in range(4)]
     for process in processes:
@@ -357,9 +359,10 @@ def test_memory_that_runs_out_is_told(error: Exception) -> None:
     ],
 )
 def test_bad_words_are_one_sentence_and_a_code(
-    words: list[str], code: int, sentence: str, tiny_folder: Path, tmp_path: Path
-) -> None:
-    refused = aelab("search", "--data", tiny_folder, "--out", tmp_path / "x", *words)
+    words: list[str], code: int, sentence: str, tiny_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    refused = aelab_here(capsys, "search", "--data", tiny_folder, "--out", tmp_path / "x", *words)
     assert refused.returncode == code
     assert sentence in refused.stderr + refused.stdout
     assert "Traceback" not in refused.stderr
@@ -402,10 +405,10 @@ def test_a_report_names_damaged_files_of_the_proof(proved: SearchFolder, tmp_pat
     assert told == [f"{damaged} is damaged: its SHA-256 is not the manifest's."]
 
 
-def test_other_folders_are_no_searches(tmp_path: Path) -> None:
+def test_other_folders_are_no_searches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RunError, match="is not a search folder"):
         SearchFolder(tmp_path)
     (tmp_path / "bad.toml").write_text("[search]\ntrails = 3\n")
-    refused = aelab("search", "--config", tmp_path / "bad.toml")
+    refused = aelab_here(capsys, "search", "--config", tmp_path / "bad.toml")
     assert refused.returncode == 2
     assert "there is no setting search.trails" in refused.stderr

@@ -22,7 +22,7 @@ from aelab.runs.search_results import (
     Trial,
     load,
 )
-from tests.processes import aelab
+from tests.processes import aelab_here
 from tests.test_report import CHROMIUM
 
 NATS = MetricInfo("likelihood", "−ELBO", "nats", "lower", "", "")
@@ -163,8 +163,10 @@ def test_the_published_page_keeps_the_searches_that_it_was_not_given(proved: Sea
     assert page([found], page([other])).count("\n## ") == 2
 
 
-def test_building_again_gives_the_same_page(html: str, proved: SearchFolder) -> None:
-    done = aelab("report", proved.path)
+def test_building_again_gives_the_same_page(
+    html: str, proved: SearchFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = aelab_here(capsys, "report", proved.path)
     assert done.returncode == 0, done.stderr
     assert (proved.path / "report.html").read_text(encoding="utf-8") == html
     build_search_report(proved)

@@ -8,9 +8,8 @@ import math
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ from aelab.studies.study import (
 )
 from aelab.studies.sweep import BASE, format_value, parse, points
 from tests.fake_study import make_study
+from tests.processes import aelab_here
 
 EFFORT = {"draws": 50, "pairs": 20}
 
@@ -343,13 +343,10 @@ def test_nothing_else_begins_in_the_folder_of_a_study_or_search(
     assert SearchFolder(kept.path).search() == {}
 
 
-def test_the_verbs_take_a_study(whole: Study, tmp_path: Path, tiny_folder: Path) -> None:
-    def aelab(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "aelab", *map(str, words)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
+def test_the_verbs_take_a_study(
+    whole: Study, tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aelab = partial(aelab_here, capsys)
     shown = aelab("show", whole.path)
     assert shown.returncode == 0, shown.stderr
     assert "2 seeds" in shown.stdout

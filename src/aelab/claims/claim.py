@@ -163,9 +163,16 @@ CLAIMS: dict[str, Claim] = {}
 
 
 def claim(**settings: Any) -> Claim:
-    """Register a claim; see :class:`Claim` for its fields.
+    """Register a claim.
 
-    Raises AelabError if another claim has its name.
+    Args:
+        settings: The fields of a :class:`Claim`.
+
+    Returns:
+        The claim.
+
+    Raises:
+        AelabError: If a field is wrong, or another claim has its name.
     """
     made = Claim(**settings)
     if made.name in CLAIMS:
@@ -203,7 +210,17 @@ def read_claims(records: Iterable[Mapping[str, Any]], where: str) -> list[Claim]
 
 
 def load_claims(path: Path) -> list[Claim]:
-    """The registered claims and those of a TOML file, a table ``[[claim]]`` each."""
+    """Read claims from a TOML file, a table ``[[claim]]`` each.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The registered claims, then those of the file.
+
+    Raises:
+        AelabError: If the file cannot be read, or holds something else.
+    """
     tables = read_toml(path).get("claim", [])
     if not tables or not isinstance(tables, list):
         raise AelabError(f"{path} holds no claim: write a table [[claim]] for each.")

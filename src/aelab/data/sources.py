@@ -111,7 +111,22 @@ def load_data(
     cache: Path | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> Data:
-    """Find the data (``resolve_data``), then read and split it (``Source.load``)."""
+    """Find the data, then read and split it.
+
+    Args:
+        source: A folder of IDX files, ``bundled``, ``mnist`` or ``auto``; see :func:`resolve_data`.
+        seed: Seed of the split.
+        validation: Validation images (None: one sixth of the training files; 500 bundled digits).
+        train_size: Training images (None: all that are left).
+        cache: The folder of a downloaded MNIST (None: the platform's).
+        on_progress: Called with a line of text before each download.
+
+    Returns:
+        Three splits of uint8 images ``(N, H*W)`` and labels ``(N,)``.
+
+    Raises:
+        DataError: If the data cannot be found or used, or not be split so.
+    """
     found = resolve_data(source, cache, on_progress)
     return found.load(seed=seed, validation=validation, train_size=train_size)
 

@@ -84,7 +84,18 @@ PRESET_HELP = {
 
 
 def preset(name: str = "recipe", **changes: Any) -> Experiment:
-    """The preset called ``name`` with some settings changed, nested ones as dicts."""
+    """The Experiment of a preset.
+
+    Args:
+        name: The preset, one of ``PRESETS``.
+        changes: Settings that override it, nested ones as dicts: ``vae={"beta": 4.0}``.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        AelabError: If there is no such preset, or a setting is wrong.
+    """
     return _over(name, changes, f"preset {name}")
 
 
@@ -138,6 +149,12 @@ def load_toml(
         base: The name of a preset in place of the file's own.
         beside: Names of tables in the file that are not settings of the experiment.
         changes: Settings that override the preset and are overridden by the file.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        AelabError: If the file cannot be read, or a setting is wrong.
     """
     settings = {name: value for name, value in read_toml(path).items() if name not in beside}
     name = str(base or settings.get("preset", "recipe"))

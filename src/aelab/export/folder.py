@@ -75,9 +75,16 @@ def hub_folder(key: str, model: Autoencoder, facts: Mapping[str, Any]) -> dict[s
 
 
 def load_exported(path: Path | str) -> Autoencoder:
-    """The model of an exported folder or safetensors file, ready to encode and decode.
+    """Load an exported model, ready to encode and decode.
 
-    Raises AelabError in one sentence if it is not one.
+    Args:
+        path: A folder or a safetensors file that ``aelab export`` has written.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        AelabError: If the path holds no model that this version can load.
     """
     path = Path(path)
     file = path / WEIGHTS if path.is_dir() else path

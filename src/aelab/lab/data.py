@@ -70,7 +70,18 @@ def find_data(
 
 
 def load_run_data(run: Run, data: str | None = None) -> Data:
-    """The data of a run, verified against what it was trained on; see :func:`find_data`."""
+    """Load the data of a run, verified against what it was trained on.
+
+    Args:
+        run: The run.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The same split as in the training.
+
+    Raises:
+        DataError: If they cannot be read, or their checksums are not those of the run.
+    """
     return find_data(run, experiment_of(run), data)[1]
 
 

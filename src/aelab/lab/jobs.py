@@ -41,7 +41,18 @@ from aelab.training.state import fits, load_weights
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
-    """The trained model called ``key``, ready to encode and decode."""
+    """Load a trained model, ready to encode and decode.
+
+    Args:
+        run: The run.
+        key: The model, such as ``vae-16``.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        RunError: If the run has no such model, or weights of another network.
+    """
     experiment = experiment_of(run)
     if key not in experiment.by_key:
         raise RunError(f"{run.path} has no model {key}: it has {', '.join(experiment.by_key)}.")

@@ -15,7 +15,7 @@ from aelab.lab.jobs import load_model
 from aelab.lab.repair import repair
 from aelab.metrics import METRICS, Context, paired_differences
 from aelab.runs.folder import FORMAT
-from aelab.runs.pool import Event, Watch, ignore
+from aelab.runs.pool import Event, Watch, ignore, one_thread
 from aelab.runs.run import Run
 
 # What metrics.json says about each metric.
@@ -24,9 +24,18 @@ _DESCRIPTION = ("title", "unit", "better", "family", "description", "panel", "qu
 
 
 def explore(run: Run, data: str | None = None) -> Path:
-    """Build the explorer of an evaluated run, which needs its data; gives the page's path.
+    """Build the explorer of an evaluated run, which needs its data.
 
-    ``data`` is where the data are now, if they have moved.
+    Args:
+        run: The run.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: If the data are not those of the run.
+        RunError: If the run has not been evaluated.
     """
     from aelab.explorer import build_explorer
 
@@ -35,7 +44,8 @@ def explore(run: Run, data: str | None = None) -> Path:
     contexts = {
         key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }
-    page = build_explorer(run, contexts)
+    with one_thread():
+        page = build_explorer(run, contexts)
     if data is not None:
         run.note(source=dataclasses.asdict(source))
     return page
@@ -64,7 +74,18 @@ def complete(run: Run, experiment: Experiment, watch: Watch = ignore) -> None:
 
 
 def report_run(run: Run, watch: Watch = ignore) -> Path:
-    """Build figures and report from the files of the run, and the explorer if it has its data."""
+    """Build figures and report from the files of a run, and the explorer if it has its data.
+
+    Args:
+        run: An evaluated run.
+        watch: Called with every event.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        RunError: If the run has not been evaluated.
+    """
     from aelab.report import build_report  # matplotlib is slow to load, and workers do not need it
 
     watch(Event("report", "started"))

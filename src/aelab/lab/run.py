@@ -72,8 +72,21 @@ def resume(
 ) -> Run:
     """Resume an interrupted run from its last checkpoints; a finished one is left as it is.
 
-    Damaged files are reported and made again (see :func:`aelab.lab.repair.repair`). ``data`` is
-    where the data are now, if they have moved; nothing is changed unless they are the same.
+    Damaged files are reported and made again (see :func:`aelab.lab.repair.repair`).
+
+    Args:
+        path: The run folder.
+        workers: Models to train at a time, each in a process.
+        watch: Called with every event.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        DataError: If the data are not those of the run; nothing is changed then.
+        RunError: If nothing can replace a damaged file.
+        TrainingError: If a model fails; the others are finished, and kept.
     """
     run = Run(path)
     experiment = experiment_of(run)
@@ -96,8 +109,21 @@ def evaluate(
     """Evaluate the models of a trained run again from their weights, and report again.
 
     The old metrics stay until all of the new ones are complete. An interrupted evaluation continues
-    when it is started again; an interrupted training needs ``resume``. ``data`` is where the data
-    are now, if they have moved. Raises RunError if a model has not been trained.
+    when it is started again; an interrupted training needs :func:`resume`.
+
+    Args:
+        path: The run folder.
+        workers: Models to evaluate at a time, each in a process.
+        watch: Called with every event.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The run.
+
+    Raises:
+        DataError: If the data are not those of the run.
+        RunError: If a model has not been trained.
+        TrainingError: If a model cannot be evaluated.
     """
     run = Run(path)
     experiment = experiment_of(run)
@@ -185,7 +211,20 @@ def check_likelihood(
 
 
 def export_models(run: Run, form: Format, out: Path | None = None, *keys: str) -> Path:
-    """Export the trained models (``keys``, or all) for other programs; gives their folder."""
+    """Export trained models for other programs.
+
+    Args:
+        run: The run.
+        form: ``onnx``, ``safetensors`` or ``hub``.
+        out: The folder to write (None: ``exports/<form>`` in the run folder).
+        keys: The models, such as ``vae-16`` (left out: all).
+
+    Returns:
+        The folder.
+
+    Raises:
+        AelabError: If a model is missing or cannot be exported, or a package is not installed.
+    """
     models = {key: load_model(run, key) for key in keys or run.model_keys()}
     return write_models(run, models, form, out or run.export_path(form))
 

@@ -84,6 +84,9 @@ def metric(
         description: A sentence; by default the first line of the function's docstring.
         fields: Other fields of :class:`Metric`, such as ``unit`` and ``better``.
 
+    Returns:
+        A decorator for the function.
+
     Raises:
         AelabError: The name is taken, or the metric has no description or an unknown family or
             capability.

@@ -190,6 +190,15 @@ def elbo(model: Variational, batch: Batch, generator: torch.Generator, epoch: fl
     """−ELBO from one posterior draw for each image, as two terms: reconstruction and KL.
 
     Kingma and Welling (2014), eq. 3. The KL has its closed form where one is registered.
+
+    Args:
+        model: The model.
+        batch: Images ``(B, D)`` in [0, 1].
+        generator: The source of the draw.
+        epoch: Epochs done, a fraction within an epoch, for weights that warm up.
+
+    Returns:
+        The terms ``(B,)`` in nats per image, with their weights.
     """
     posterior = model.posterior(batch.x)
     z_BZ = posterior.rsample(generator)
@@ -209,7 +218,15 @@ M = TypeVar("M", bound=type[Autoencoder])
 def model(name: str, title: str) -> Callable[[M], M]:
     """Register a final model class under its name; the name is written here and nowhere else.
 
-    Raises AelabError if the name cannot be used.
+    Args:
+        name: The name in settings and files.
+        title: The name in tables.
+
+    Returns:
+        A decorator for the class.
+
+    Raises:
+        AelabError: If the name cannot be used.
     """
 
     def register(cls: M) -> M:

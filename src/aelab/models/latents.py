@@ -83,7 +83,16 @@ F = TypeVar("F", bound=ClosedForm)
 
 
 def closed_form(left: type[Latent], right: type[Latent]) -> Callable[[F], F]:
-    """Register a function of two latents as KL(left ‖ right), split into parts ``(*B, P)``."""
+    """Register a closed form of KL(left ‖ right).
+
+    Args:
+        left: The type of the first distribution.
+        right: The type of the second one.
+
+    Returns:
+        A decorator for a function of the two, which returns nats split into parts that add up,
+        ``(*B, P)``.
+    """
 
     def register(function: F) -> F:
         CLOSED_FORMS[left, right] = function

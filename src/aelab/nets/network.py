@@ -23,7 +23,14 @@ def network(name: str) -> Callable[[Builder], Builder]:
     latent dimension. It returns an encoder ``(B, D) -> (B, outputs)`` and a decoder
     ``(B, latent_dim) -> (B, D)``, which ends in one logit for each pixel.
 
-    Raises AelabError if the name cannot be used.
+    Args:
+        name: The name of the kind.
+
+    Returns:
+        A decorator for the function.
+
+    Raises:
+        AelabError: If the name cannot be used.
     """
 
     def register(builder: Builder) -> Builder:

@@ -141,6 +141,21 @@ def check_workers() -> None:
         )
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread within it, as workers do: the same bits, and no threads that spin."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _list_registered(send: Send) -> None:
     send(list(registered_elsewhere()))
 

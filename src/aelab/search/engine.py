@@ -54,6 +54,9 @@ def run_search(
         watch: Called with every event.
         shared: A database that other machines work on too (None: a file in the folder).
 
+    Returns:
+        The finished search.
+
     Raises:
         AelabError: If the search is not possible here; nothing is written then.
         TrainingError: If no trial completes, or the database is lost.
@@ -109,6 +112,13 @@ def resume_search(
         data: Where the data are now, if they have moved.
         storage: The address of the shared database, with its password; the folder keeps it
             without, and libpq looks in PGPASSWORD and ~/.pgpass.
+
+    Returns:
+        The finished search.
+
+    Raises:
+        AelabError: If the search cannot be resumed here.
+        TrainingError: If no trial completes, or the database is lost.
     """
     folder = SearchFolder(path)
     with folder.lock():

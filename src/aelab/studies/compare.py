@@ -40,6 +40,9 @@ def compare(*paths: Path | str) -> Comparison:
     Args:
         paths: At least two run folders.
 
+    Returns:
+        The values of every metric by model, and the settings in which the runs differ.
+
     Raises:
         AelabError: If the numbers are not of the same images under the same protocol; the sentence
             names what differs.

@@ -66,6 +66,13 @@ def run_study(
         claims: The claims to decide (None: all that are registered).
         workers: Models to train at a time, each in a process.
         watch: Called with every event.
+
+    Returns:
+        The study, finished as far as its models do not fail.
+
+    Raises:
+        AelabError: If the settings or the data do not allow it; nothing is written then.
+        RunError: If ``out`` is a study of other settings or claims.
     """
     if seeds < 1:
         raise AelabError(f"A study needs at least one seed, not {seeds}.")
@@ -117,7 +124,18 @@ def resume_study(
 ) -> Study:
     """Resume an interrupted study, and try again what failed.
 
-    ``data`` is where the data are now, if they have moved.
+    Args:
+        path: The folder of the study.
+        workers: Models to train at a time, each in a process.
+        watch: Called with every event.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The study, finished as far as its models do not fail.
+
+    Raises:
+        DataError: If the data are not those of the study.
+        RunError: If the claims are not those that were frozen.
     """
     study = Study(path)
     with study.lock():
@@ -134,8 +152,21 @@ def evaluate_study(
 ) -> Study:
     """Evaluate every model of a study again from its weights, and decide again.
 
-    The old metrics stay until all of the new ones are complete. ``data`` is where the data are now,
-    if they have moved. Raises TrainingError if a model cannot be evaluated.
+    The old metrics stay until all of the new ones are complete.
+
+    Args:
+        path: The folder of the study.
+        workers: Models to evaluate at a time, each in a process.
+        watch: Called with every event.
+        data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+
+    Returns:
+        The study.
+
+    Raises:
+        DataError: If the data are not those of the study.
+        RunError: If the claims are not those that were frozen.
+        TrainingError: If a model cannot be evaluated.
     """
     study = Study(path)
     with study.lock(), contextlib.ExitStack() as locks:
@@ -170,7 +201,18 @@ def rebuild_study(path: Path, watch: Watch = ignore) -> Study:
 
 
 def report_study(study: Study, watch: Watch = ignore) -> Path:
-    """Decide the claims and build the report again, from the metrics of the runs."""
+    """Decide the claims and build the report again, from the metrics of the runs.
+
+    Args:
+        study: The study.
+        watch: Called with every event.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        RunError: If a file that it needs is damaged.
+    """
     from aelab.report import build_study_report  # matplotlib is slow to load
 
     watch(Event("report", "started"))

@@ -52,6 +52,9 @@ def fit(
         start: A state to continue from.
         device: Where to train.
 
+    Yields:
+        The terms of the loss on both splits in nats per image, and the state to continue from.
+
     Raises:
         TrainingError: At the end of an epoch in which a term, gradient or weight was not finite.
     """
