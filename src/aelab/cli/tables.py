@@ -105,8 +105,8 @@ def _best_trials(found: SearchResults) -> None:
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     table = Table(
         title=f"{found.key} on {found.data['name']}: {len(states)} trials ({counts})",
-        caption=f"On validation, with one seed, after {found.trial_epochs} epochs: the best "
-        "of many is lucky too.",
+        caption=f"On validation, with one seed, after {found.trial_epochs} epochs: the "
+        "best value of many trials is biased (selection bias).",
     )
     for title in ("trial", found.goal.title):
         table.add_column(title, justify="right", no_wrap=True)
@@ -125,7 +125,7 @@ def _best_trials(found: SearchResults) -> None:
 def _proof_table(proof: Proof, goal: MetricInfo) -> None:
     table = Table(
         title=f"With {len(proof.seeds)} fresh seeds, on validation: {goal.title}",
-        caption="Chosen by the mean; the choice beside the yardsticks on test is in the report.",
+        caption="Chosen by the mean; the choice beside the references on test is in the report.",
     )
     for title in ("setting", "epochs", "mean", "95% interval"):
         table.add_column(title, justify="left" if title == "setting" else "right")

@@ -19,7 +19,7 @@ Warn = Callable[[str], None]
 # What happens without these files of a model; any other file is made again.
 _REPLACEABLE = {
     "checkpoints/": "The checkpoint before it is used, if one is needed.",
-    "best.safetensors": "The model is trained anew, if it is needed.",
+    "best.safetensors": "The model is retrained, if it is needed.",
     "blocks/": "That part is evaluated again.",
     "ais.json": "aelab evaluate --ais makes it again.",
 }

@@ -42,7 +42,7 @@ class SearchFolder(ResultFolder):
         return {"proof": self.proof()} | self.results()
 
     def retrained(self, name: str, seed: int) -> ModelFolder:
-        """What a setting, trained anew with a fresh seed, has left."""
+        """What a setting, retrained with a fresh seed, has left."""
         return ModelFolder(self.own(f"proof/{name}/seed-{seed}"))
 
     def proof(self) -> dict[str, Any] | None:

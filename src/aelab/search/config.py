@@ -41,7 +41,7 @@ class PrunerSettings(Config):
 class ProofSettings(Config):
     """How the best trials are confirmed with fresh seeds."""
 
-    top: int = Field(5, ge=0, description="So many of the best trials are trained anew (0: none).")
+    top: int = Field(5, ge=0, description="So many of the best trials are retrained (0: none).")
     seeds: int = Field(5, ge=2, description="With so many fresh seeds each.")
 
 

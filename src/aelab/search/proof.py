@@ -1,4 +1,4 @@
-"""The proof of a search: the best trials trained anew with fresh seeds, and one look at the test.
+"""The proof of a search: the best trials retrained with fresh seeds, and one look at the test.
 
 A search keeps the luckiest of many numbers. So its best trials are trained again, with seeds that
 the search has not seen and for all epochs; validation chooses among them, and only the choice is

@@ -44,7 +44,7 @@ def build_search_report(folder: SearchFolder) -> Path:
 
 
 def test_table(results: SearchResults, proof: Proof) -> Table:
-    """Every metric on test of the choice and the yardsticks, and their differences."""
+    """Every metric on test of the choice and the references, and their differences."""
     columns: list[Column] = []
     for name, estimates in proof.test.items():
         found = proof.contender(name)

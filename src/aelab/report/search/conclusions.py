@@ -36,7 +36,7 @@ def summary(results: SearchResults) -> Iterator[Finding]:
 
 def _proved(proof: Proof, goal: MetricInfo) -> str:
     chosen = proof.contender(proof.chosen)
-    yardsticks = [
+    references = [
         f"{quantity(row.mean.value, goal.unit)} with the {row.title}"
         for row in proof.contenders
         if row.trial is None
@@ -44,7 +44,7 @@ def _proved(proof: Proof, goal: MetricInfo) -> str:
     return (
         f"Retrained for {chosen.epochs} epochs with {len(proof.seeds)} fresh seeds, "
         f"{chosen.title} is the best on validation: {quantity(chosen.mean, goal.unit)}, "
-        f"against {listing(yardsticks)}."
+        f"against {listing(references)}."
     )
 
 
