@@ -117,9 +117,9 @@ def _best_trials(found: SearchResults) -> None:
         table.add_row(
             str(which),
             f"{found.values[which]:.5g}",
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in settings),
+            *(f"{value:.2g}" if isinstance(value, float) else str(value) for value in settings),
         )
-    console(100).print(table)
+    console(30 + 11 * len(found.dimensions)).print(table)
 
 
 def _proof_table(proof: Proof, goal: MetricInfo) -> None:

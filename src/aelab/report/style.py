@@ -75,4 +75,5 @@ def _save(figure: Figure, kind: str, dpi: int, metadata: dict[str, None]) -> byt
         # A browser has more glyphs than the font that measures the text here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    figure.set_layout_engine("none")  # the other format keeps this layout, which is slow to find
     return buffer.getvalue()
