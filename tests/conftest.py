@@ -12,11 +12,10 @@ from pathlib import Path
 import filelock
 import numpy as np
 import pytest
-import torch
-from threadpoolctl import threadpool_limits
 
 from aelab.data.dataset import Data, Split
 from aelab.lab.run import run_lab
+from aelab.runs.pool import one_thread
 from aelab.runs.run import Run
 from aelab.runs.search import SearchFolder
 from tests.torture import Ground, prepare
@@ -25,10 +24,9 @@ MNIST = Path(__file__).parents[2] / "shared" / "mnist"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def single_thread() -> Iterator[None]:
     """One thread, as in the lab's workers: bits depend on it, and threads that wait spin."""
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with one_thread():
         yield
 
 

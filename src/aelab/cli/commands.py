@@ -1,6 +1,6 @@
 """The commands: parse, call, print.
 
-What needs torch is imported inside a command only, so that ``aelab --help`` does not wait for it.
+What needs torch is imported where a command uses it, so that none waits for what another needs.
 """
 
 import sys
@@ -118,19 +118,22 @@ def worker(arguments: list[str]) -> None:
 @command
 def resume(path: RunFolder, options: Annotated[ResumeOptions, Bare]) -> None:
     """Continue an interrupted run, study or search."""
-    from aelab.lab.run import resume as resume_run
     from aelab.runs.search import SearchFolder, open_folder
     from aelab.runs.study import Study
-    from aelab.search import resume_search
-    from aelab.studies.study import resume_study
 
     found, workers = open_folder(path), options.workers or WORKERS
     with _display(options, trials=isinstance(found, SearchFolder)) as display:
         if isinstance(found, SearchFolder):
+            from aelab.search import resume_search
+
             resume_search(path, options.workers, display.watch, options.data, options.storage)
         elif isinstance(found, Study):
+            from aelab.studies.study import resume_study
+
             resume_study(path, workers, display.watch, options.data)
         else:
+            from aelab.lab.run import resume as resume_run
+
             resume_run(path, workers, display.watch, options.data)
     _finish(found, options)
 
@@ -138,42 +141,50 @@ def resume(path: RunFolder, options: Annotated[ResumeOptions, Bare]) -> None:
 @command
 def evaluate(path: RunFolder, options: Annotated[EvaluateOptions, Bare]) -> None:
     """Evaluate the trained models of a run or study again; a new report."""
-    from aelab.cli.tables import annealing_table
-    from aelab.lab.run import check_likelihood
-    from aelab.lab.run import evaluate as evaluate_run
     from aelab.runs.run import Run
     from aelab.runs.study import Study
-    from aelab.studies.study import evaluate_study
 
     if options.ais:
+        from aelab.cli.tables import annealing_table
+        from aelab.lab.run import check_likelihood
+
         run = Run(path)
         with _display(options) as display:
             bounds = check_likelihood(run, options.workers, display.watch, options.data)
         print_or_json(bounds, options, annealing_table)
         return
     found = Study(path) if Study.is_at(path) else Run(path)
-    again = evaluate_study if isinstance(found, Study) else evaluate_run
     with _display(options) as display:
-        again(path, options.workers, display.watch, options.data)
+        if isinstance(found, Study):
+            from aelab.studies.study import evaluate_study
+
+            evaluate_study(path, options.workers, display.watch, options.data)
+        else:
+            from aelab.lab.run import evaluate as evaluate_run
+
+            evaluate_run(path, options.workers, display.watch, options.data)
     _finish(found, options)
 
 
 @command
 def report(path: RunFolder, output: Printed) -> None:
     """Build the figures and the report of a run, study or search again."""
-    from aelab.lab.report import rebuild
     from aelab.runs.search import SearchFolder, open_folder
     from aelab.runs.study import Study
-    from aelab.search.engine import rebuild_search
-    from aelab.studies.study import rebuild_study
 
     found = open_folder(path)
     with _display(output) as display:
         if isinstance(found, SearchFolder):
+            from aelab.search.engine import rebuild_search
+
             rebuild_search(path, display.watch)
         elif isinstance(found, Study):
+            from aelab.studies.study import rebuild_study
+
             rebuild_study(path, display.watch)
         else:
+            from aelab.lab.report import rebuild
+
             rebuild(path, display.watch)
     print_results(found, output, tables=isinstance(found, SearchFolder))
 

@@ -20,7 +20,7 @@ from aelab.metrics.classifier import Classifier
 from aelab.metrics.likelihood import kl_per_dimension
 from aelab.metrics.sampling import fit_mixture, fitted_codes, moments
 from aelab.models import StandardNormal
-from aelab.report.figures.latent import apart
+from aelab.report.figures.latent import class_positions
 from aelab.report.results import Model, Results
 from aelab.report.style import VARIABLES, class_colors, model_color
 
@@ -177,9 +177,7 @@ def _numbers(values: Array) -> Any:
 
 
 def positions(codes_N2: Array, labels_N: Array) -> dict[str, Any]:
-    """Where the plane names each class: at its median, moved away from other names."""
-    named = np.unique(labels_N)
-    medians = np.stack([np.median(codes_N2[labels_N == k], axis=0) for k in named])
+    """Where the plane names each class; the plane leaves out codes that are far from all others."""
     spread = np.percentile(codes_N2, [1, 99], axis=0)
-    moved = apart(medians, 0.05 * float(np.ptp(spread, axis=0).max()))
-    return {str(k): _numbers(position) for k, position in zip(named, moved, strict=True)}
+    found = class_positions(codes_N2, labels_N, 0.05 * float(np.ptp(spread, axis=0).max()))
+    return {str(label): _numbers(position) for label, position in found.items()}

@@ -56,9 +56,9 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
 
     ``data`` is where the data are now, if they have moved.
     """
-    from aelab.report import build_report
-
     if data is not None or run.explorer is None or "explorer.html" in run.damaged():
+        from aelab.report import build_report  # matplotlib is slow to load
+
         with run.lock():
             explore(run, data)
             build_report(run)

@@ -222,8 +222,6 @@ def _work(sender: Connection, job: Job, modules: Sequence[str]) -> None:
     for name in ("SIGINT", "SIGHUP"):  # for the parent to handle; Windows has no SIGHUP
         if number := getattr(signal, name, None):
             signal.signal(number, signal.SIG_IGN)
-    import torch
-    from threadpoolctl import threadpool_limits
 
     def send(kind: Kind, content: Any = None) -> None:
         try:
@@ -231,13 +229,12 @@ def _work(sender: Connection, job: Job, modules: Sequence[str]) -> None:
         except BrokenPipeError:  # the parent has ended, or was interrupted before it knew of us
             sys.exit(1)
 
-    torch.set_num_threads(1)
-    threadpool_limits(1)  # in case the caller has started the fork server itself
     try:
-        load_plugins()
-        for name in set(modules) - set(MAIN):  # a main module has been imported before
-            importlib.import_module(name)
-        job.function(lambda content: send("message", content), *job.arguments)
+        with one_thread():  # in case the caller has started the fork server itself
+            load_plugins()
+            for name in set(modules) - set(MAIN):  # a main module has been imported before
+                importlib.import_module(name)
+            job.function(lambda content: send("message", content), *job.arguments)
     except AelabError as error:
         send("failed", str(error))
     except Exception as error:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import safetensors.torch
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -31,6 +30,7 @@ from aelab.search.goals import Goal, validation_context
 from aelab.search.results import progress
 from aelab.search.space import ResolvedSpace
 from aelab.search.trials import REASON, WEIGHTS, WORKER, Trials
+from aelab.training.checkpoints import write_weights
 from aelab.training.loop import fit
 from aelab.training.records import Epoch
 
@@ -165,10 +165,8 @@ def train(
             rows.append(epoch.row())
             after_epoch(model, epoch, config.epochs)
         value = goal.of(validation_context(model, data, experiment))
-    tensors = epoch.state.tensors
-    weights = {name: value for name, value in tensors.items() if name.startswith("model/")}
     folder.write_history(rows)
-    folder.write("weights.safetensors", safetensors.torch.save(weights))
+    write_weights(folder, "weights.safetensors", epoch.state.tensors)
     return value
 
 

@@ -127,16 +127,21 @@ def scatter(ax: Axes, view: View, points_N2: Array, labels_N: Array) -> None:
     # One call in the order of the images: drawn class by class, the last class would hide others.
     x_N, y_N = points_N2.T
     ax.scatter(x_N, y_N, s=size, c=colors, linewidths=0, alpha=0.8, rasterized=True)
-    classes = np.unique(labels_N)
-    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
-    places_C2 = apart(medians_C2, 0.055 * float(np.ptp(points_N2, axis=0).max()))
-    for label, (x, y) in zip(classes.tolist(), places_C2, strict=True):
+    least = 0.055 * float(np.ptp(points_N2, axis=0).max())
+    for label, (x, y) in class_positions(points_N2, labels_N, least).items():
         box = {"boxstyle": "round,pad=0.22", "fc": SURFACE, "ec": palette[label], "lw": 1.3}
         ax.text(
             x, y, view.label(label), ha="center", va="center", fontsize=8,
             fontweight="bold", color=INK, bbox=box,
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
+
+
+def class_positions(points_N2: Array, labels_N: Array, least: float) -> dict[int, Array]:
+    """Where a plane names each class: at its median, at least ``least`` from other names."""
+    classes = np.unique(labels_N)
+    medians_C2 = np.stack([np.median(points_N2[labels_N == label], axis=0) for label in classes])
+    return dict(zip(classes.tolist(), apart(medians_C2, least), strict=True))
 
 
 def apart(places_C2: Array, least: float) -> Array:
