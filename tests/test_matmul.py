@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from aelab.nets import matmul as products
 from aelab.nets.matmul import Dense, linear, product
 from aelab.randomness import stream
+from aelab.training.arithmetic import arithmetic
 
 
 @pytest.fixture(params=[True, False], ids=["onednn", "mkl"])
@@ -68,7 +69,29 @@ def test_what_another_processor_has_is_left_to_mkl(monkeypatch: pytest.MonkeyPat
     assert not products.by_onednn()
     assert products.library() in ("MKL", "torch")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    for name, there in (("AMD EPYC", True), ("Intel Xeon", False)):  # MKL has AVX-512 for Intel
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {"cpu_name": name})
+        products.by_onednn.cache_clear()
+        assert products.by_onednn() == (there and torch.backends.mkldnn.is_available())
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     products.by_onednn.cache_clear()
     assert not products.by_onednn()
     products.by_onednn.cache_clear()
+
+
+@pytest.mark.parametrize("sides", [(64, 784, 400), (64, 400, 16)])
+def test_in_bfloat16_only_large_products_are_rounded(
+    sides: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the conversion here, which any processor can do; AMX rounds the factors alike."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.fail("this torch has no oneDNN")
+    monkeypatch.setattr(products, "by_onednn", lambda: True)
+    m, k, n = sides
+    left, right, out = numbers(m, k), numbers(k, n), torch.empty(m, n)
+    with arithmetic("bfloat16"):
+        product(left, right, out, numbers(n))
+        assert products.BACKEND.fp32_precision == "bf16"
+    exact = torch.addmm(numbers(n).double(), left.double(), right.double())
+    off = ((out - exact).norm() / exact.norm()).item()
+    assert 1e-3 < off < 1e-2 if m * k * n > products.WORTH_ROUNDING else off < 1e-6

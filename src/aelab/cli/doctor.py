@@ -54,6 +54,8 @@ def _of_torch(problems: list[str]) -> dict[str, Any]:
         import torch
 
         import aelab.lab.jobs  # noqa: F401
+        from aelab.config.device import find_device
+        from aelab.nets.precision import bfloat16_units
         from aelab.runs.environment import environment
     except (ImportError, OSError) as error:  # OSError: a shared library that torch needs
         problems.append(f"No run can start, as an import fails ({error}): install aelab again.")
@@ -71,6 +73,7 @@ def _of_torch(problems: list[str]) -> dict[str, Any]:
         "environment": environment(),
         "devices": devices,
         "threads": torch.get_num_threads(),
+        "bfloat16": bfloat16_units(find_device("auto")) or None,
     }
 
 

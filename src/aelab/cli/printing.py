@@ -92,7 +92,8 @@ def print_examination(found: dict[str, Any]) -> None:
         )
         table.add_row(
             "processors", f"{found['cpus'] or environment['cpus']}; torch takes {found['threads']} "
-            f"threads, a worker of a run one; dense layers by {environment['matrix_products']}",
+            f"threads, a worker of a run one; dense layers by {environment['matrix_products']}, "
+            f"bfloat16 by {found['bfloat16'] or 'no unit of its own'}",
         )  # fmt: skip
     table.add_row("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items()))
     for extra, packages in found["extras"].items():

@@ -135,8 +135,12 @@ class _Kept(Protocol):
 
 
 def experiment_of(folder: _Kept) -> Experiment:
-    """The Experiment of a run, study or search; settings newer than it have their defaults."""
-    return validate(folder.experiment(), f"{folder.path}/experiment.json")
+    """The Experiment of a run, study or search; settings newer than it have their defaults.
+
+    But what was begun before there was a precision goes on in float32.
+    """
+    settings = {"precision": "float32"} | folder.experiment()
+    return validate(settings, f"{folder.path}/experiment.json")
 
 
 def load_toml(

@@ -15,6 +15,7 @@ from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models import model as model  # aelab.model: here the names of settings are reserved
 from aelab.models.base import Likelihood
 from aelab.nets.network import Network, Size
+from aelab.nets.precision import Precision, find_precision
 from aelab.training.settings import Training
 
 Baseline = Literal["pca", "pixels"]
@@ -57,6 +58,11 @@ class Experiment(Config):
     )
     device: Device = Field(
         "auto", description="Where to train: auto is CUDA where there is one, else the CPU."
+    )
+    precision: Precision = Field(
+        "auto",
+        description="Of the matrix products of training: auto is bfloat16 where the CPU has AMX, "
+        "else float32. Weights, optimizer and loss are float32.",
     )
     checkpoint_epochs: int = Field(
         1, ge=1, description="Epochs between checkpoints; the last epoch has one, too."
@@ -112,12 +118,14 @@ class Experiment(Config):
         return pca + ["pixels"] * ("pixels" in self.baselines)
 
     def resolved(self) -> Self:
-        """The experiment with a definite device, so that a resumed run uses the same one.
+        """The experiment with a definite device and precision, which a resumed run keeps.
 
-        Raises AelabError if a package or the device that it needs is missing.
+        Raises AelabError if a package, the device or the precision that it needs is missing.
         """
         self.require_packages()
-        return self.model_copy(update={"device": find_device(self.device).type})
+        device = find_device(self.device)
+        precision = find_precision(self.precision, device)
+        return self.model_copy(update={"device": device.type, "precision": precision})
 
     def require_packages(self) -> None:
         """Raise AelabError if a package that these settings need is not installed."""

@@ -24,6 +24,7 @@ from aelab.metrics import (
 )
 from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
+from aelab.nets.precision import find_precision
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Job, Send
 from aelab.runs.run import Run
@@ -170,9 +171,10 @@ def train(
         if state and state.epoch not in folder.checkpoints():
             write_state(folder, state, rows[: state.epoch])
 
+    device = find_device(experiment.device)
     epochs = fit(
         model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=state,
-        device=find_device(experiment.device),
+        device=device, precision=find_precision(experiment.precision, device),
     )  # fmt: skip
     with before_sigterm(save_last_epoch):
         for epoch in () if ended(rows, config) else epochs:

@@ -1,9 +1,13 @@
-"""Matrix products of float32 on a CPU, by whichever of torch's libraries uses all of it.
+"""Matrix products of a CPU, by whichever of torch's libraries uses all of it.
 
-torch gives them to MKL, which keeps to AVX2 on processors that Intel has not made; oneDNN, which
-torch brings along for convolutions, takes AVX-512 there too and needs half the time
+torch gives products of float32 to MKL. On processors that Intel has not made, MKL keeps to AVX2;
+oneDNN, which torch brings along for convolutions, takes AVX-512 there too and needs half the time
 (docs/performance.md). Its operator is the one that torch's own compiler puts in the place of a
 linear layer. ``ATEN_CPU_CAPABILITY=avx2`` leaves everything to MKL.
+
+Under ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"`` the factors of a product are rounded
+to bfloat16 and their products summed in float32: torch.mm sees to it where the processor has AMX,
+and :func:`product` on others.
 
 Shape legend: B rows, I inputs, O outputs; M, K, N the sides of a product.
 """
@@ -15,14 +19,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+BACKEND: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+WORTH_ROUNDING = 2_000_000  # multiplications: a product of fewer is sooner done in float32
+
 
 @cache
 def by_onednn() -> bool:
-    """Whether this machine's products go to oneDNN: it and AVX-512 are there."""
+    """Whether this machine's products go to oneDNN: it and AVX-512 are there, but not Intel's."""
     return (
         torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and "intel" not in str(torch.cpu.get_capabilities().get("cpu_name")).lower()
     )
 
 
@@ -37,12 +45,22 @@ def product(
     left_MK: Tensor, right_KN: Tensor, out_MN: Tensor, bias_N: Tensor | None = None
 ) -> None:
     """Write left · right (+ bias) to ``out``; float32 on a CPU, without a gradient."""
+    rounded = BACKEND.fp32_precision == "bf16"
+    small = left_MK.numel() * right_KN.shape[1] < WORTH_ROUNDING
+    if rounded and small:
+        BACKEND.fp32_precision = "ieee"
     if by_onednn():
-        out_MN.copy_(_linear(left_MK, right_KN.t(), bias_N))
+        right_NK = right_KN.t()
+        if rounded and not small:
+            left_MK, right_NK = left_MK.bfloat16(), right_NK.bfloat16()
+            bias_N = None if bias_N is None else bias_N.bfloat16()
+        out_MN.copy_(_linear(left_MK, right_NK, bias_N))
     elif bias_N is None:
         torch.mm(left_MK, right_KN, out=out_MN)
     else:
         torch.addmm(bias_N, left_MK, right_KN, out=out_MN)
+    if rounded and small:
+        BACKEND.fp32_precision = "bf16"
 
 
 def linear(x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:

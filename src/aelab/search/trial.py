@@ -22,6 +22,7 @@ from aelab.data.dataset import Data
 from aelab.errors import AelabError, TrainingError
 from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
+from aelab.nets.precision import find_precision
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
 from aelab.runs.search import trial_folder
@@ -158,9 +159,10 @@ def train(
     config = experiment.training(name).model_copy(update=changes)
     with memory_errors():
         model = experiment.build(key, data.image_size)
+        device = find_device(experiment.device)
         for epoch in fit(
             model, data, config, seed=experiment.seed, protocol=experiment.pixels,
-            device=find_device(experiment.device),
+            device=device, precision=find_precision(experiment.precision, device),
         ):  # fmt: skip
             rows.append(epoch.row())
             after_epoch(model, epoch, config.epochs)

@@ -62,7 +62,7 @@ class _Buffers:
         ]
         self.gradients = [empty(width) for width in widths]  # of the loss by each of them
         self.transposed = [gradient.t() for gradient in self.gradients]
-        self.logits_BD, self.logits = self.outputs[-1], self.outputs[-1].view(-1)
+        self.logits_BD = self.outputs[-1]
         self.scratch_BD = empty(widths[-1])
         # What the decoder reads and the gradient by it; of a Gaussian code, its draw.
         self.z_BZ, self.z_gradient_BZ = self.outputs[head], self.gradients[head]
@@ -201,7 +201,7 @@ class FusedStep:
         """Sum of −log p(x|z) = Σ softplus(l) − x l; leaves σ(l) where the logits' gradient goes."""
         torch.sigmoid(b.logits_BD, out=b.gradients[-1])
         torch.ops.aten.softplus.out(b.logits_BD, out=b.scratch_BD)
-        return b.scratch_BD.sum().sub_(torch.dot(b.logits, x_BD.view(-1)))
+        return b.scratch_BD.addcmul_(b.logits_BD, x_BD, value=-1).sum()
 
     def _kl(self, b: _Buffers) -> Tensor:
         """Sum of KL(q(z|x) ‖ N(0, I)) = ½ Σ (μ² + σ² − log σ² − 1)."""

@@ -17,7 +17,9 @@ from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.losses import Batch
 from aelab.models import Autoencoder
+from aelab.nets.precision import Resolved
 from aelab.randomness import stream
+from aelab.training.arithmetic import arithmetic
 from aelab.training.optimizer import Adam
 from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
@@ -38,6 +40,7 @@ def fit(
     protocol: Protocol = "grey",
     start: State | None = None,
     device: torch.device | str = "cpu",
+    precision: Resolved = "float32",
 ) -> Iterator[Epoch]:
     """Train ``model`` in place and yield a record after every epoch.
 
@@ -51,6 +54,7 @@ def fit(
         protocol: How pixels become inputs: grey, dynamic or static.
         start: A state to continue from.
         device: Where to train.
+        precision: Of the matrix products of the training steps; validation is in float32.
 
     Yields:
         The terms of the loss on both splits in nats per image, and the state to continue from.
@@ -79,11 +83,15 @@ def fit(
     if start is not None:
         restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
-        train, norm, seconds = _train_epoch(
-            model, step, optimizer, present, train_labels, config, seed, index
-        )
+        with arithmetic(precision, device):
+            train, norm, seconds = _train_epoch(
+                model, step, optimizer, present, train_labels, config, seed, index
+            )
         trained = time.perf_counter()
-        validation = mean_loss(model, validation_u8, validation_labels, seed, protocol, index + 1)
+        with arithmetic("float32"):
+            validation = mean_loss(
+                model, validation_u8, validation_labels, seed, protocol, index + 1
+            )
         where = f"after epoch {index + 1}"
         if not math.isfinite(validation.total):
             raise not_finite("The validation total", where, optimizer.rate)
