@@ -19,7 +19,9 @@ from benchmarks.table import markdown
 
 TITLES = {
     "aelab_fit": "aelab",
+    "aelab_fit:bfloat16": "aelab in bfloat16",
     "jax_scan": "JAX, epoch as one jitted scan",
+    "jax_scan:bfloat16": "JAX in bfloat16",
     "keras_fit": "Keras 3 on JAX, fit",
     "pythae_trainer": "pythae's trainer",
     "tutorial": "tutorial loop",

@@ -56,16 +56,31 @@ def test_every_way_names_processes_that_exist() -> None:
 def test_speed_is_a_ratio_of_medians_and_a_loss_above_the_recipes_has_a_plus() -> None:
     seconds = {"recipe": [60.0, 40.0, 50.0], "fast-ae": [5.0, 4.0, 20.0], "fast-vae": [1.0] * 3}
     found = [
-        quality.Trained(model, chosen, seed, 50 if chosen == "recipe" else 3, took, loss)
+        quality.Trained(
+            model,
+            chosen,
+            precision,
+            seed,
+            50 if chosen == "recipe" else 3,
+            took / (2 if reduced else 1),
+            loss + reduced * (seed - 1) / 10,
+        )
         for model, pair in quality.PAIRS.items()
         for chosen, loss in zip(pair, (100.0, 100.25 if model == "ae" else 99.0), strict=True)
         for seed, took in enumerate(seconds[chosen])
+        for reduced, precision in enumerate(quality.PRECISIONS)
     ]
     rows = {line.split("|")[1].strip(): line for line in quality.table(found).splitlines()}
     assert rows["AE, seed 1"].endswith("| 40.0 | 4.0 | 10.0 | 100.00 | 100.25 | +0.25 |")
     assert rows["**AE, median**"].endswith("| 50.0 | 5.0 | 10.0 | 100.00 | 100.25 | +0.25 |")
     assert rows["**VAE, median**"].endswith(
         "| 50 | 3 | 50.0 | 1.0 | 50.0 | 100.00 | 99.00 | −1.00 |"
+    )
+    precisions = quality.precision_table(found)
+    assert "| VAE, fast-vae | 3 | 3 | 99.00 | 99.00 | +0.00 | −0.10 | +0.10 | 0.50 |" in precisions
+    assert (
+        len(quality.precision_table([t for t in found if t.precision == "float32"]).splitlines())
+        == 2
     )
 
 

@@ -1,4 +1,8 @@
-"""JAX and optax, the whole epoch as one jitted scan with donated state: nothing left to save."""
+"""JAX and optax, the whole epoch as one jitted scan with donated state: nothing left to save.
+
+In bfloat16 the factors of every product are cast and the products summed in float32, so that
+parameters, optimizer and loss stay float32.
+"""
 
 from functools import partial
 from typing import Any, final
@@ -20,12 +24,16 @@ def _layer(key: Any, inputs: int, outputs: int) -> dict[str, Any]:
     }
 
 
-def _loss(parameters: Any, x: Any, key: Any) -> Any:
+def _loss(parameters: Any, x: Any, key: Any, factors: Any) -> Any:
+    def dense(layer: Any, inputs: Any) -> Any:
+        both = inputs.astype(factors), layer["w"].astype(factors)
+        return jnp.dot(*both, preferred_element_type=jnp.float32) + layer["b"]
+
     first, head, third, last = parameters
-    h = jax.nn.relu(x @ first["w"] + first["b"])
-    mean, log_variance = jnp.split(h @ head["w"] + head["b"], 2, axis=1)
+    h = jax.nn.relu(dense(first, x))
+    mean, log_variance = jnp.split(dense(head, h), 2, axis=1)
     z = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
-    logits = jax.nn.relu(z @ third["w"] + third["b"]) @ last["w"] + last["b"]
+    logits = dense(last, jax.nn.relu(dense(third, z)))
     nll = jnp.sum(jax.nn.softplus(logits) - x * logits)
     kl = 0.5 * jnp.sum(mean**2 + jnp.exp(log_variance) - log_variance - 1)
     return (nll + kl) / len(x)
@@ -35,7 +43,7 @@ def _loss(parameters: Any, x: Any, key: Any) -> Any:
 class JaxScan:
     """Whole batches only: a scan has steps of one shape."""
 
-    def __init__(self, images: Images, setting: Setting) -> None:
+    def __init__(self, images: Images, setting: Setting, factors: Any = jnp.float32) -> None:
         keys = jax.random.split(jax.random.key(setting.seed), 5)
         hidden, d = setting.hidden, setting.latent_dim
         sizes = [(784, hidden), (hidden, 2 * d), (d, hidden), (hidden, 784)]
@@ -55,7 +63,7 @@ class JaxScan:
                 parameters, state = carry
                 index, key = now
                 x = images[index].astype(jnp.float32) / 255
-                loss, gradient = jax.value_and_grad(_loss)(parameters, x, key)
+                loss, gradient = jax.value_and_grad(_loss)(parameters, x, key, factors)
                 change, state = optimizer.update(gradient, state)
                 return (optax.apply_updates(parameters, change), state), loss
 
@@ -78,3 +86,4 @@ class JaxScan:
 
 
 start = JaxScan
+bfloat16 = partial(JaxScan, factors=jnp.bfloat16)
