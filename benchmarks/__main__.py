@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.text import Text
 
 from aelab.console.streams import console
-from benchmarks import growth, machine, quality, training, wait
+from benchmarks import evaluation, growth, machine, quality, training, wait
 
-SECTIONS = ("training", "growth", "wait")
+SECTIONS = ("training", "growth", "wait", "evaluation")
 APART = "quality"  # half an hour, with its own page
 
 
@@ -64,6 +64,16 @@ def main() -> None:
         waited = wait.wait(wanted.data, wanted.quick, say)
         found["wait"] = waited
         lines += ["Other waiting times:", "", wait.table(waited), ""]
+        keep()
+    if "evaluation" in wanted.only:
+        say("metrics beside other libraries'")
+        evaluated = evaluation.in_a_process(wanted.data, 50 if wanted.quick else 200)
+        found["evaluation"] = evaluated
+        lines += [
+            "Metrics by aelab and by other libraries, from the same weights and features, one "
+            "thread, medians of three rounds:",
+            "", evaluation.table(evaluated), "",
+        ]  # fmt: skip
         keep()
     if APART in wanted.only:
         raced = quality.race(wanted.data, 1 if wanted.quick else 5, say)

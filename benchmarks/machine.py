@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("aelab", "torch", "jax", "optax", "keras", "pythae", "numpy")
+PACKAGES = ("aelab", "torch", "jax", "optax", "keras", "pythae", "torchmetrics", "numpy")
 
 
 def describe() -> dict[str, str]:
