@@ -1,6 +1,9 @@
 """Trainings of many models at once against the training of each alone."""
 
+import dataclasses
+import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +11,19 @@ import torch
 
 from aelab.data.binarize import Protocol
 from aelab.data.dataset import Data
+from aelab.data.sources import Source, resolve_data
 from aelab.errors import AelabError, TrainingError
+from aelab.experiment.presets import preset
+from aelab.experiment.settings import Experiment
+from aelab.lab.data import describe, load
+from aelab.lab.training import train, train_stacked
 from aelab.losses import Batch, Loss
 from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models.ae import AE
 from aelab.nets.network import Network
+from aelab.runs.models import ModelFolder
+from aelab.runs.run import Run
+from aelab.studies.execution import stacks_of
 from aelab.training.loop import fit
 from aelab.training.records import Epoch, State
 from aelab.training.settings import Training
@@ -158,3 +169,108 @@ class Own(AE):  # type: ignore[misc]  # final
 def test_a_loss_that_cannot_be_stacked_is_an_error(tiny_data: Data) -> None:
     with pytest.raises(RuntimeError, match="does not depend on its input"):
         together(build(Own), tiny_data, configs=[CONFIGS[0]] * 3)
+
+
+# --- in run folders -----------------------------------------------------------------------------
+
+
+def tiny(folder: Path, **changes: Any) -> Experiment:
+    settings: dict[str, Any] = {
+        "data": str(folder), "latent_dim": (3,), "network": {"hidden": (8,)}, "validation": 60,
+        "vae": {"epochs": 2},
+    }  # fmt: skip
+    return preset("recipe", **(settings | changes))
+
+
+def make_runs(folder: Path, source: Source, *experiments: Experiment) -> list[Run]:
+    facts = describe(load(source, experiments[0]))
+    return [
+        Run.create(
+            folder / str(number), experiment.model_dump(mode="json"), data=facts,
+            source=dataclasses.asdict(source),
+        )
+        for number, experiment in enumerate(experiments)
+    ]  # fmt: skip
+
+
+def test_models_of_one_shape_make_a_stack(tiny_folder: Path, tmp_path: Path) -> None:
+    models = ("ae", "vae", "noise")
+    experiments = [
+        tiny(tiny_folder, models=models),
+        tiny(tiny_folder, models=models, seed=1, vae={"epochs": 2, "beta": 4.0}),
+        tiny(tiny_folder, models=models, seed=2, ae={"learning_rate": 1e-2}),
+        tiny(tiny_folder, models=models, noise={"sigma": 0.5}, vae={"epochs": 3}),
+        tiny(tiny_folder, models=models, network={"hidden": (9,)}),
+        tiny(tiny_folder, models=models, train_size=100),
+    ]
+    runs = make_runs(tmp_path, resolve_data(str(tiny_folder)), *experiments)
+    found = stacks_of(zip(runs, experiments, strict=True))
+    named = [[(run.path.name, key) for run, key in stack] for stack in found]
+    assert named == [
+        [(run, "ae-3") for run in "0123"],
+        [(run, "vae-3") for run in "012"],
+        [(run, "noise-3") for run in "012"],
+    ]
+
+
+def stopping(folder: Path, rate: float, **changes: Any) -> Experiment:
+    """An AE that stops after the first epoch that is not better."""
+    return tiny(folder, ae={"epochs": 8, "early_stopping": 1, "learning_rate": rate}, **changes)
+
+
+def test_a_stack_stops_early_and_leaves_what_fails_to_the_job_of_the_model(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    source = resolve_data(str(tiny_folder))
+    experiments = [stopping(tiny_folder, rate) for rate in (1e-3, 3e-2, 1e30)]
+    runs = make_runs(tmp_path, source, *experiments)
+    train_stacked(lambda _: None, [(run.path, "ae-3") for run in runs], source)
+    assert [len(run.history("ae-3")) for run in runs] == [8, 3, 0]
+    assert not runs[2].model("ae-3").has("weights.safetensors")
+    for run, own in zip(runs[:2], experiments, strict=False):
+        folder = run.model("ae-3")
+        alone = ModelFolder(tmp_path / f"{run.path.name}-alone")
+        alone.path.mkdir()
+        data = load(source, own)
+        train(lambda _: None, own, "ae-3", own.build("ae-3"), data, alone)
+        assert list(folder.checkpoints()) == list(alone.checkpoints())
+        weights = [each.tensors("weights.safetensors") for each in (folder, alone)]
+        torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-3)
+
+
+def test_a_stack_that_is_stopped_writes_its_last_epoch(tiny_folder: Path, tmp_path: Path) -> None:
+    source = resolve_data(str(tiny_folder))
+    experiments = [stopping(tiny_folder, 1e-3, seed=s, checkpoint_epochs=9) for s in (0, 1)]
+    runs = make_runs(tmp_path, source, *experiments)
+
+    def send(content: dict[str, Any]) -> None:
+        if content.get("epoch") == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_stacked(send, [(run.path, "ae-3") for run in runs], source)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [list(run.model("ae-3").checkpoints()) for run in runs] == [[3], [3]]
+
+
+def test_a_stack_that_vmap_cannot_compute_is_left_alone(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve_data(str(tiny_folder))
+    runs = make_runs(tmp_path, source, *(stopping(tiny_folder, 1e-3, seed=s) for s in (0, 1)))
+    sent: list[Any] = []
+    monkeypatch.setattr(AE, "loss", Own.loss)
+    train_stacked(sent.append, [(run.path, "ae-3") for run in runs], source)
+    assert sent == [
+        {
+            "warning": "The models train one by one: A loss draws numbers into a tensor that does "
+            "not depend on its input."
+        }
+    ]
+    assert [run.history("ae-3") for run in runs] == [[], []]
