@@ -15,10 +15,10 @@ from aelab.experiment.presets import validate
 from aelab.experiment.settings import Experiment
 from aelab.lab import run as lab
 from aelab.lab.data import load
-from aelab.lab.jobs import train as train_model
 from aelab.lab.repair import repair
 from aelab.lab.report import explore, explorer_page, rebuild
 from aelab.lab.run import check_likelihood, evaluate, resume
+from aelab.lab.training import train as train_model
 from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
 from aelab.runs.run import Run

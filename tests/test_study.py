@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from aelab.claims.claim import CLAIMS
 from aelab.cli.commands import evaluate, report
@@ -177,6 +178,76 @@ def test_interrupted_and_continued_it_ends_with_the_same_numbers(
     report_study(study)
     assert timeless(study) == timeless(whole)
     assert before == {p: p.stat().st_mtime_ns for p in out.rglob("weights.safetensors")}
+
+
+def require_close(found: Study, expected: Study) -> None:
+    """The same histories, weights and metrics, to rounding."""
+    for record in expected.manifest()["plan"]:
+        ours, theirs = (Run(study.run_path(record["name"])) for study in (found, expected))
+        for key in (f"{model}-3" for model in record["models"]):
+            for row, other in zip(ours.history(key), theirs.history(key), strict=True):
+                for split in ("train", "validation"):
+                    assert row[split]["terms"] == pytest.approx(other[split]["terms"], rel=1e-4)
+                    assert row[split]["weights"] == other[split]["weights"]
+            weights, others = (
+                run.model(key).tensors("weights.safetensors") for run in (ours, theirs)
+            )
+            torch.testing.assert_close(weights, others, rtol=1e-4, atol=1e-4)
+            mse, other_mse = (
+                run.model(key).read_json("metrics.json")["metrics"]["mse"]["value"]
+                for run in (ours, theirs)
+            )
+            assert mse == pytest.approx(other_mse, rel=1e-4)
+
+
+def epochs_of(events: list[Event]) -> dict[str, list[int]]:
+    """The epochs that each job has reported."""
+    found: dict[str, list[int]] = {}
+    for event in events:
+        if isinstance(event.content, dict) and "epoch" in event.content:
+            found.setdefault(event.job, []).append(event.content["epoch"])
+    return found
+
+
+def test_models_of_one_shape_that_train_at_once_have_the_numbers_of_single_ones(
+    whole: Study, tiny_folder: Path, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    study = run_study(
+        tiny(tiny_folder), tmp_path / "study", seeds=2, vary={"vae.beta": [0.5]}, stacked=True,
+        watch=events.append,
+    )  # fmt: skip
+    assert epochs_of(events) == {
+        "seed-0/ae-3 and 1 more": [1, 2],
+        "seed-0/vae-3 and 3 more": [1, 2],  # two seeds for each β
+    }
+    require_close(study, whole)
+    assert study.manifest()["status"] == "finished"
+
+
+def test_those_at_one_epoch_continue_at_once_and_the_others_one_by_one(
+    whole: Study, tmp_path: Path
+) -> None:
+    """Of the VAEs one is trained, one starts again, and two are at epoch 1; an AE is at epoch 1."""
+    study = Study(shutil.copytree(whole.path, tmp_path / "study"))
+    for name, key in (
+        ("seed-0", "ae-3"),
+        ("seed-0", "vae-3"),
+        ("seed-1", "vae-3"),
+        ("vae.beta=0.5/seed-0", "vae-3"),
+    ):
+        run = Run(study.run_path(name))
+        for file in ("metrics.json", "weights.safetensors", "checkpoints/epoch-00002.safetensors"):
+            run.model(key).remove(file)
+        run.note(status="running")
+    again = Run(study.run_path("seed-1")).model("vae-3")
+    again.remove("checkpoints/epoch-00001.safetensors")
+    events: list[Event] = []
+    resume_study(study.path, stacked=True, watch=events.append)
+    assert epochs_of(events) == {
+        "seed-0/vae-3 and 2 more": [2], "seed-0/ae-3": [2], "seed-1/vae-3": [1, 2],
+    }  # fmt: skip
+    require_close(study, whole)
 
 
 def test_a_seed_added_later_leaves_the_others_alone(

@@ -33,7 +33,8 @@ from aelab.errors import AelabError, RunError, TrainingError
 from aelab.experiment.presets import experiment_of, merge, preset
 from aelab.experiment.settings import Experiment
 from aelab.lab.data import describe
-from aelab.lab.jobs import train, train_and_evaluate
+from aelab.lab.jobs import train_and_evaluate
+from aelab.lab.training import train
 from aelab.runs.folder import Folder
 from aelab.runs.pool import Event
 from aelab.runs.run import Run

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from aelab.config.device import evaluation_device, find_device
-from aelab.data.dataset import Data
+from aelab.config.device import evaluation_device
 from aelab.data.sources import Source
 from aelab.errors import RunError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.lab.data import load, load_run_data, require_same_data
+from aelab.lab.training import train
 from aelab.metrics import (
     Context,
     Evaluation,
@@ -24,21 +24,10 @@ from aelab.metrics import (
 )
 from aelab.metrics import evaluate as evaluate_model
 from aelab.models import MODELS, Autoencoder
-from aelab.nets.precision import find_precision
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Job, Send
 from aelab.runs.run import Run
-from aelab.training.checkpoints import (
-    before_sigterm,
-    best_epoch,
-    ended,
-    newest_state,
-    write_final,
-    write_state,
-    write_weights,
-)
-from aelab.training.loop import fit
-from aelab.training.state import fits, load_weights
+from aelab.training.state import load_weights
 
 
 def load_model(run: Run, key: str) -> Autoencoder:
@@ -146,50 +135,6 @@ def train_and_evaluate(
         "health": health(context, evaluation.metrics, history),
     }
     _write_evaluation(target, evaluation, facts)
-
-
-def train(
-    send: Send,
-    experiment: Experiment,
-    key: str,
-    model: Autoencoder,
-    data: Data,
-    folder: ModelFolder,
-) -> None:
-    """Train to the end, from the last checkpoint if there is one, and load the final weights."""
-    config = experiment.training(experiment.by_key[key][0])
-    state, rows, warnings = newest_state(folder, lambda state: fits(model, state))
-    for text in warnings:
-        send({"warning": text})
-    for number, name in folder.checkpoints().items():
-        if state is None or number > state.epoch:  # damaged, or of another training
-            folder.remove(name)
-    if state:
-        send({"resumed": state.epoch})
-
-    def save_last_epoch() -> None:
-        if state and state.epoch not in folder.checkpoints():
-            write_state(folder, state, rows[: state.epoch])
-
-    device = find_device(experiment.device)
-    epochs = fit(
-        model, data, config, seed=experiment.seed, protocol=experiment.pixels, start=state,
-        device=device, precision=find_precision(experiment.precision, device),
-    )  # fmt: skip
-    with before_sigterm(save_last_epoch):
-        for epoch in () if ended(rows, config) else epochs:
-            rows.append(epoch.row())
-            if config.early_stopping and best_epoch(rows) == len(rows):
-                write_weights(folder, "best.safetensors", epoch.state.tensors)
-            folder.write_history(rows)
-            state, over = epoch.state, ended(rows, config)
-            if over or epoch.index % experiment.checkpoint_epochs == 0:
-                write_state(folder, state, rows)
-            send({"epoch": epoch.index, "epochs": config.epochs, "row": rows[-1]})
-            if over:
-                break
-    assert state is not None
-    load_weights(model, write_final(folder, state.tensors, config))
 
 
 def _evaluate_baseline(send: Send, path: Path, key: str, source: Source, again: bool) -> None:

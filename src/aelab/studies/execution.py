@@ -1,8 +1,10 @@
 """The runs of a study: checked, made, repaired, and worked on in one pool."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from aelab.data.sources import Source
 from aelab.experiment.presets import experiment_of
@@ -11,11 +13,14 @@ from aelab.lab.data import find_data
 from aelab.lab.jobs import classifier_job, jobs, untrained
 from aelab.lab.repair import is_whole, repair
 from aelab.lab.report import complete, warner
+from aelab.lab.training import train_stacked
+from aelab.models import MODELS
 from aelab.runs.creation import require_space
 from aelab.runs.pool import Event, Job, Send, Watch
 from aelab.runs.run import Run
 from aelab.runs.study import Study
 from aelab.studies.plan import DataFacts, PlannedRun, check_plan, experiment_at, plan_of
+from aelab.training.stacked import shape_of
 
 
 def check_runs(
@@ -94,6 +99,35 @@ def jobs_of(
         classifiers.setdefault(experiment.train_size, classifier_job(run, source, label))
         models += jobs(run, experiment, source, label, again)
     return [*classifiers.values(), *models]
+
+
+def stacks_of(runs: Iterable[tuple[Run, Experiment]]) -> list[list[tuple[Run, str]]]:
+    """The models, by run and key, that can train at once and are not trained yet.
+
+    They have the same network, images, batch size, epochs and kind of loss; seeds, weights of its
+    terms and learning rates may differ.
+    """
+    shapes: dict[tuple[Any, ...], list[tuple[Run, str]]] = defaultdict(list)
+    own = {"preset", "seed", "models", "latent_dim", "checkpoint_epochs", "evaluation", "baselines"}
+    for run, experiment in runs:
+        shared = experiment.model_dump_json(exclude=own | MODELS.keys())
+        for key in untrained(run, experiment.by_key):
+            name, _ = experiment.by_key[key]
+            shape = shape_of(MODELS[name], experiment.objective(name), experiment.training(name))
+            shapes[key, shape, shared].append((run, key))
+    return [models for models in shapes.values() if len(models) > 1]
+
+
+def stacked_jobs(study: Study, runs: Iterable[tuple[Run, Experiment]], source: Source) -> list[Job]:
+    """The jobs that train the models of each of :func:`stacks_of` at once."""
+    return [
+        Job(
+            f"{name_of(study, stack[0][0])}/{stack[0][1]} and {len(stack) - 1} more",
+            train_stacked,
+            ([(run.path, key) for run, key in stack], source),
+        )
+        for stack in stacks_of(runs)
+    ]
 
 
 def complete_run(send: Send, path: Path) -> None:

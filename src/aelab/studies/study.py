@@ -30,6 +30,7 @@ from aelab.studies.execution import (
     existing_runs,
     jobs_of,
     name_of,
+    stacked_jobs,
     unfinished_runs,
 )
 from aelab.studies.plan import (
@@ -52,6 +53,7 @@ def run_study(
     claims: Sequence[Claim] | None = None,
     workers: int = 2,
     watch: Watch = ignore,
+    stacked: bool | None = None,
 ) -> Study:
     """Train and evaluate the models of ``experiment`` for each seed, and decide the claims.
 
@@ -66,6 +68,8 @@ def run_study(
         claims: The claims to decide (None: all that are registered).
         workers: Models to train at a time, each in a process.
         watch: Called with every event.
+        stacked: Train models of one shape at once, in one process, before they are evaluated
+            (None: where the device is CUDA).
 
     Returns:
         The study, finished as far as its models do not fail.
@@ -112,7 +116,7 @@ def run_study(
             moved = None if experiment.data in (own.data, "auto") else experiment.data
             source, facts = check_runs(study, plan, moved)
         study.note(plan=[dataclasses.asdict(planned) for planned in plan])
-        return _finish(study, source, facts, workers, watch)
+        return _finish(study, source, facts, workers, watch, stacked)
 
 
 @with_workers(Display)
@@ -121,6 +125,7 @@ def resume_study(
     workers: int = 2,
     watch: Watch = ignore,
     data: str | None = None,
+    stacked: bool | None = None,
 ) -> Study:
     """Resume an interrupted study, and try again what failed.
 
@@ -129,6 +134,7 @@ def resume_study(
         workers: Models to train at a time, each in a process.
         watch: Called with every event.
         data: Where the data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+        stacked: As for :func:`run_study`.
 
     Returns:
         The study, finished as far as its models do not fail.
@@ -140,7 +146,8 @@ def resume_study(
     study = Study(path)
     with study.lock():
         _require_frozen(study, None)
-        return _finish(study, *check_runs(study, plan_of(study), data), workers, watch)
+        found = check_runs(study, plan_of(study), data)
+        return _finish(study, *found, workers, watch, stacked)
 
 
 @with_workers(Display)
@@ -237,13 +244,23 @@ def _require_frozen(study: Study, claims: Sequence[Claim] | None) -> None:
         )
 
 
-def _finish(study: Study, source: Source, facts: DataFacts, workers: int, watch: Watch) -> Study:
+def _finish(
+    study: Study,
+    source: Source,
+    facts: DataFacts,
+    workers: int,
+    watch: Watch,
+    stacked: bool | None = None,
+) -> Study:
     """Make, train, evaluate and report what is missing, and decide the claims."""
     study.note(status="running", source=dataclasses.asdict(source))
     with study.count_seconds(), contextlib.ExitStack() as locks:
         unfinished = list(unfinished_runs(study, source, facts, watch))
         for run, _ in unfinished:
             locks.enter_context(run.lock())
+        if experiment_of(study).device == "cuda" if stacked is None else stacked:
+            # What they leave untrained, for whatever reason, the job of each model trains.
+            run_all(stacked_jobs(study, unfinished, source), workers, watch, count=True)
         failures = run_all(jobs_of(study, unfinished, source), workers, watch, count=True)
         failed = {job.rpartition("/")[0] for job in failures}
         reports = [

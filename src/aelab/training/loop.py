@@ -8,6 +8,7 @@ that starts from a saved state gives the same weights, to the bit, as one that w
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from aelab.training.optimizer import Adam
 from aelab.training.records import Epoch, MeanLoss, State
 from aelab.training.settings import Training
 from aelab.training.state import not_finite, restore, tensors_of
-from aelab.training.steps import Step, gradient_norm, make_step
+from aelab.training.steps import Layout, Step, gradient_norm, make_step
 
 VALIDATION_BATCH = 500  # large enough to be fast, small enough for the cache
 NORM_EVERY = 8  # steps: the norm of the gradient takes 3% of a step
@@ -63,17 +64,10 @@ def fit(
         TrainingError: At the end of an epoch in which a term, gradient or weight was not finite.
     """
     model.to(device)
-    train_u8, validation_u8 = (
-        torch.from_numpy(
-            freeze(split.images, seed, name) if protocol == "static" else split.images
-        ).to(device)
-        for name, split in (("train", data.train), ("validation", data.validation))
-    )
+    train_u8, validation_u8 = images_on(device, data, protocol, seed)
     if start is None and config.mean_start:
-        _start_at_mean(model, train_u8)
-    train_labels, validation_labels = (
-        torch.from_numpy(split.labels).to(device) for split in (data.train, data.validation)
-    )
+        start_at_mean(model, train_u8)
+    train_labels, validation_labels = labels_on(device, data)
     step = make_step(model)
     optimizer = Adam(
         step.parameters, config.weight_decay,
@@ -84,31 +78,35 @@ def fit(
         restore(model, step, optimizer, start)
     for index in range(start.epoch if start else 0, config.epochs):
         with arithmetic(precision, device):
-            train, norm, seconds = _train_epoch(
+            trained = _train_epoch(
                 model, step, optimizer, present, train_labels, config, seed, index
             )
-        trained = time.perf_counter()
-        with arithmetic("float32"):
-            validation = mean_loss(
-                model, validation_u8, validation_labels, seed, protocol, index + 1
-            )
-        where = f"after epoch {index + 1}"
-        if not math.isfinite(validation.total):
-            raise not_finite("The validation total", where, optimizer.rate)
-        yield Epoch(
-            index=index + 1,
-            train=train,
-            validation=validation,
-            learning_rate=optimizer.rate,
-            images_per_second=len(train_u8) / seconds,
-            gradient_norm=norm,
-            seconds=seconds + time.perf_counter() - trained,
-            state=State(index + 1, tensors_of(model, step, optimizer, where)),
+        yield end_epoch(
+            model, step, optimizer, trained, validation_u8, validation_labels, seed, protocol
         )
 
 
+def images_on(
+    device: torch.device | str, data: Data, protocol: Protocol, seed: int
+) -> tuple[Tensor, Tensor]:
+    """The training and validation images on a device, uint8; static pixels are those of a seed."""
+    train, validation = (
+        freeze(split.images, seed, name) if protocol == "static" else split.images
+        for name, split in (("train", data.train), ("validation", data.validation))
+    )
+    return torch.from_numpy(train).to(device), torch.from_numpy(validation).to(device)
+
+
+def labels_on(device: torch.device | str, data: Data) -> tuple[Tensor, Tensor]:
+    """The training and validation labels on a device."""
+    return (
+        torch.from_numpy(data.train.labels).to(device),
+        torch.from_numpy(data.validation.labels).to(device),
+    )
+
+
 @torch.no_grad()
-def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
+def start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
     """Let the decoder's last bias be the logit of the mean image, or of its mean pixel.
 
     Without it the first steps of a training mostly learn that the border is black.
@@ -129,6 +127,17 @@ def _start_at_mean(model: Autoencoder, images_u8: Tensor) -> None:
     bias.copy_(torch.logit(mean, eps=LEAST_MEAN))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The training part of an epoch of one model."""
+
+    index: int  # from 0
+    losses: MeanLoss
+    norm: float
+    images: int
+    seconds: float
+
+
 def _train_epoch(
     model: Autoencoder,
     step: Step,
@@ -138,8 +147,7 @@ def _train_epoch(
     config: Training,
     seed: int,
     index: int,
-) -> tuple[MeanLoss, float, float]:
-    """Train one epoch; its terms, mean gradient norm and seconds."""
+) -> Trained:
     images, device = len(present.images_u8), present.images_u8.device
     order = torch.randperm(images, generator=stream(seed, "shuffle", index)).to(device)
     generator = stream(seed, "noise", index, device=device)
@@ -148,8 +156,8 @@ def _train_epoch(
     # Sums of the terms of each step, and the norms of some steps; read once, after the epoch. They
     # are allocated before: what a step leaves on the heap keeps the next from reusing freed room.
     sums_ST = torch.empty(0)
-    norms_S = torch.empty(-(-len(batches) // NORM_EVERY) + 1, device=device)
-    normed: list[int] = []  # the steps whose norms they are
+    normed = normed_steps(len(batches))
+    norms_S = torch.empty(len(normed), device=device)
     began = time.perf_counter()
     for number, batch in enumerate(batches):
         at = index + number / len(batches)
@@ -157,20 +165,82 @@ def _train_epoch(
         if not number:
             sums_ST = sums_T.new_empty(len(batches), len(sums_T))
         sums_ST[number] = sums_T
-        if number % NORM_EVERY == 0 or number + 1 == len(batches):
-            norms_S[len(normed)] = gradient_norm(step)
-            normed.append(number)
-        # In a warm-up the first step must not have rate 0: it counts as done.
-        ahead = at if at >= config.warmup_epochs else index + (number + 1) / len(batches)
-        optimizer.step(config.learning_rate_at(ahead))
-    sums_ST, norms_S = sums_ST.cpu(), norms_S[: len(normed)].cpu()
-    _require_finite(sums_ST, step.terms, range(len(batches)), index, optimizer.rate)
-    _require_finite(norms_S[:, None], ("gradient norm",), normed, index, optimizer.rate)
-    seconds = time.perf_counter() - began
-    terms = dict(zip(step.terms, (sums_ST.double().sum(0) / images).tolist(), strict=True))
+        if number in normed:
+            norms_S[normed[number]] = gradient_norm(step)
+        optimizer.step(learning_rate(config, index, number, len(batches)))
+    sums_ST, norms_S = sums_ST.cpu(), norms_S.cpu()
     # The weights are those of the last step: within a warm-up they rise from step to step.
-    losses = MeanLoss(terms, dict(step.term_weights))
-    return losses, float(norms_S.double().mean()), seconds
+    losses, norm = summarise(
+        sums_ST, norms_S, step.terms, step.term_weights, images, index, optimizer.rate
+    )
+    return Trained(index, losses, norm, images, time.perf_counter() - began)
+
+
+def normed_steps(steps: int) -> dict[int, int]:
+    """The steps of an epoch at which the norm of the gradient is taken, and their places."""
+    chosen = dict.fromkeys([*range(0, steps, NORM_EVERY), steps - 1])
+    return {step: place for place, step in enumerate(chosen)}
+
+
+def learning_rate(config: Training, index: int, number: int, steps: int) -> float:
+    """The learning rate of a step of epoch ``index``, both from 0.
+
+    In a warm-up the first step must not have rate 0: it counts as done.
+    """
+    at = index + number / steps
+    return config.learning_rate_at(
+        at if at >= config.warmup_epochs else index + (number + 1) / steps
+    )
+
+
+def summarise(
+    sums_ST: Tensor,
+    norms_S: Tensor,
+    names: tuple[str, ...],
+    weights: Mapping[str, float],
+    images: int,
+    index: int,
+    rate: float,
+) -> tuple[MeanLoss, float]:
+    """The mean loss and gradient norm of an epoch from those of its steps.
+
+    Raises TrainingError if one is not finite.
+    """
+    _require_finite(sums_ST, names, range(len(sums_ST)), index, rate)
+    _require_finite(
+        norms_S[:, None], ("gradient norm",), [*normed_steps(len(sums_ST))], index, rate
+    )
+    terms = dict(zip(names, (sums_ST.double().sum(0) / images).tolist(), strict=True))
+    return MeanLoss(terms, dict(weights)), float(norms_S.double().mean())
+
+
+def end_epoch(
+    model: Autoencoder,
+    step: Layout,
+    optimizer: Adam,
+    trained: Trained,
+    validation_u8: Tensor,
+    labels: Tensor,
+    seed: int,
+    protocol: Protocol,
+) -> Epoch:
+    """The record of an epoch, with its validation. Raises TrainingError if that is not finite."""
+    began, number = time.perf_counter(), trained.index + 1
+    with arithmetic("float32"):
+        validation = mean_loss(model, validation_u8, labels, seed, protocol, number)
+    where = f"after epoch {number}"
+    if not math.isfinite(validation.total):
+        raise not_finite("The validation total", where, optimizer.rate)
+    return Epoch(
+        index=number,
+        train=trained.losses,
+        validation=validation,
+        learning_rate=optimizer.rate,
+        images_per_second=trained.images / trained.seconds,
+        gradient_norm=trained.norm,
+        seconds=trained.seconds + time.perf_counter() - began,
+        state=State(number, tensors_of(model, step, optimizer, where)),
+    )
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from aelab.errors import TrainingError
 from aelab.models import Autoencoder
 from aelab.training.optimizer import Adam
 from aelab.training.records import State
-from aelab.training.steps import Step
+from aelab.training.steps import Layout
 
 
 def not_finite(what: str, where: str, rate: float) -> TrainingError:
@@ -20,7 +20,7 @@ def not_finite(what: str, where: str, rate: float) -> TrainingError:
     )
 
 
-def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> dict[str, Tensor]:
+def tensors_of(model: Autoencoder, step: Layout, optimizer: Adam, where: str) -> dict[str, Tensor]:
     """Model and optimizer as named tensors, by the model's names whatever step trains it.
 
     Raises TrainingError if a weight is not finite.
@@ -32,14 +32,14 @@ def tensors_of(model: Autoencoder, step: Step, optimizer: Adam, where: str) -> d
     return {name: value.detach().cpu().clone() for name, value in (weights | state).items()}
 
 
-def restore(model: Autoencoder, step: Step, optimizer: Adam, state: State) -> None:
+def restore(model: Autoencoder, step: Layout, optimizer: Adam, state: State) -> None:
     """Load a state into the model and its optimizer."""
     load_weights(model, state.tensors)
     for name, value in _optimizer_tensors(step, optimizer).items():
         value.copy_(state.tensors[name])
 
 
-def _optimizer_tensors(step: Step, optimizer: Adam) -> dict[str, Tensor]:
+def _optimizer_tensors(step: Layout, optimizer: Adam) -> dict[str, Tensor]:
     """Views of Adam's moments by parameter, and its step count, which all its parts share."""
     found: dict[str, Tensor] = {}
     for slot, tensors in optimizer.slots.items():

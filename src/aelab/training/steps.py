@@ -14,17 +14,21 @@ from aelab.models import Autoencoder
 from aelab.training.fast import FusedStep
 
 
-class Step(Protocol):
+class Layout(Protocol):
+    """Where a parameter of the optimizer has those of the model."""
+
+    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
+        """Views of ``values``, which has a parameter's shape, by the model's own names."""
+        ...
+
+
+class Step(Layout, Protocol):
     """Computes the gradient of a batch in the parameters, and returns the loss terms."""
 
     terms: tuple[str, ...]  # their names, known after the first batch
     term_weights: Mapping[str, float]  # of the terms of the last batch
     parameters: dict[str, nn.Parameter]  # what is optimised; the weights are views of them
     encoder_weights: list[str]  # which of them are weights of the encoder, without biases
-
-    def parts(self, name: str, values: Tensor) -> dict[str, Tensor]:
-        """Views of ``values``, which has a parameter's shape, by the model's own names."""
-        ...
 
     def __call__(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         """Sums of the terms over the batch, ``(T,)``."""
