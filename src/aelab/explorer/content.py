@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from aelab.data.binarize import to_unit
 from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
-from aelab.explorer.precision import kind_for
+from aelab.explorer.precision import MAX_INPUTS, kind_for
 from aelab.export import LayerList, describe, has_gaussian_head, networks
 from aelab.metrics import Context
 from aelab.metrics.base import Array
@@ -88,7 +89,9 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     encoder, decoder = networks(context.model)
     deviation_Z = torch.from_numpy(codes_NZ.std(axis=0)).float().clamp_min(1e-6)
     for_codes = kind_for(
-        context.model.encoder, context.x, lambda y: y[:, : codes_NZ.shape[1]] / deviation_Z
+        context.model.encoder,
+        to_unit(torch.from_numpy(context.images("test")[:MAX_INPUTS])),
+        lambda y: y[:, : codes_NZ.shape[1]] / deviation_Z,
     )
     for_pixels = kind_for(
         context.model.decoder,

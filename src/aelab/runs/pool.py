@@ -178,6 +178,11 @@ def _list_registered(send: Send) -> None:
     send(list(registered_elsewhere()))
 
 
+def shared_folder() -> Path:
+    """A folder that a process and its workers share until it ends."""
+    return Path(os.environ.get("AELAB_SOCKETS") or _socket_folder())
+
+
 def _socket_folder() -> str:
     """The folder of multiprocessing's sockets, in /tmp if its path would be too long elsewhere."""
     try:
