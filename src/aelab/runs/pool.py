@@ -141,6 +141,7 @@ def check_workers() -> None:
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.exit("A worker process imports this script: start runs under if __name__ == '__main__'")
     _socket_folder()
+    start_server()  # which loads torch while the caller reads the data
     here = registered_elsewhere()
     found: set[str] = set()
     if here:
