@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aelab.data import sources as data_module
 from aelab.data.dataset import Data, Split
 from aelab.data.download import MNIST_SHA256
+from aelab.data.shared import share, shared
 from aelab.data.sources import Source, load_data, resolve_data
 from aelab.errors import DataError
 from tests.idx_files import hashes, make_set, write_set
@@ -348,3 +349,22 @@ def test_real_mnist(mnist_folder: Path) -> None:
     assert together.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.abs(np.bincount(data.validation.labels) - together / 6).max() < 1
     assert not {*rows(data.train)} & {*rows(data.validation)}
+
+
+def test_shared_data_are_the_same_and_mapped(tiny_data: Data, tmp_path: Path) -> None:
+    share(tiny_data, tmp_path / "data")
+    share(tiny_data, tmp_path / "data")  # by another run of the same process
+    found = shared(tmp_path / "data")
+    assert found is not None
+    assert all(map(same, parts(found), parts(tiny_data)))
+    for field in dataclasses.fields(Data)[3:]:
+        assert getattr(found, field.name) == getattr(tiny_data, field.name), field.name
+    found.train.images[0] = 255 - found.train.images[0]  # in this process only
+    again = shared(tmp_path / "data")
+    assert again is not None
+    assert same(again.train, tiny_data.train)
+
+
+def test_where_there_is_no_room_data_are_not_shared(tiny_data: Data, tmp_path: Path) -> None:
+    share(tiny_data, tmp_path / "absent" / "data")
+    assert shared(tmp_path / "absent" / "data") is None

@@ -20,6 +20,7 @@ from aelab.errors import RunError
 from aelab.report import FIGURES, Drawing, FigureKind, View, build_report
 from aelab.report.comparison import sampler_table
 from aelab.report.conclusions import findings, summary
+from aelab.report.embed import draw_all, nothing
 from aelab.report.figures.latent import apart
 from aelab.report.numbers import decimals, duration, number
 from aelab.report.results import Results, load
@@ -244,6 +245,28 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
 @pytest.fixture(scope="module")
 def html(built: FakeRun) -> str:
     return (built.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_worker_processes_draw_the_same_bytes(built: FakeRun, html: str, tmp_path: Path) -> None:
+    run, done = make_run(tmp_path / built.path.name), [False]
+
+    def meanwhile() -> None:
+        done[0] = True
+
+    assert build_report(cast(Run, run), 2, meanwhile).read_text(encoding="utf-8") == html
+    assert run.figures == built.figures
+    assert done == [True]
+
+
+def test_a_figure_of_a_notebook_is_drawn_in_its_own_process(built: FakeRun) -> None:
+    def local(view: View) -> Drawing | None:
+        return FIGURES["loss"].draw(view)
+
+    kind = FigureKind("local", "Local", "", "", local)
+    view = View(load(cast(Run, built)), 16)
+    first, second = draw_all([(kind, view), (FIGURES["loss"], view)], 2, nothing)
+    assert first is not None
+    assert first == second
 
 
 def test_the_page_stands_alone_under_a_strict_policy(html: str) -> None:

@@ -33,6 +33,7 @@ from aelab.cli.printing import (
     say,
 )
 from aelab.errors import TrainingError
+from aelab.runs.pool import start_server
 
 if TYPE_CHECKING:
     from aelab.console.progress import Display
@@ -47,6 +48,7 @@ PLAIN = Output()
 
 def run(arguments: list[str]) -> None:
     """Train, evaluate and compare models; writes a report."""
+    start_server()
     from aelab.lab.run import run_lab
 
     experiment, options = experiment_and(RunOptions, "run", arguments, run.__doc__)
@@ -172,6 +174,7 @@ def report(path: RunFolder, output: Printed) -> None:
     from aelab.runs.search import SearchFolder, open_folder
     from aelab.runs.study import Study
 
+    start_server("aelab.report")
     found = open_folder(path)
     with _display(output) as display:
         if isinstance(found, SearchFolder):
@@ -185,7 +188,7 @@ def report(path: RunFolder, output: Printed) -> None:
         else:
             from aelab.lab.report import rebuild
 
-            rebuild(path, display.watch)
+            rebuild(path, display.watch, WORKERS)
     print_results(found, output, tables=isinstance(found, SearchFolder))
 
 

@@ -3,22 +3,22 @@
 Shape legend: N test images, D pixels, Z latent dimensions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
+from aelab.data.binarize import to_unit
 from aelab.errors import AelabError
 from aelab.explorer.pack import Kind, pack, pack_tensor
-from aelab.explorer.precision import kind_for
+from aelab.explorer.precision import MAX_INPUTS, kind_for
 from aelab.export import LayerList, describe, has_gaussian_head, networks
 from aelab.metrics import Context
 from aelab.metrics.base import Array
 from aelab.metrics.classifier import Classifier
 from aelab.metrics.likelihood import kl_per_dimension
-from aelab.metrics.sampling import fit_mixture, fitted_codes, moments
+from aelab.metrics.sampling import components
 from aelab.models import StandardNormal
 from aelab.report.figures.latent import class_positions
 from aelab.report.results import Model, Results
@@ -89,7 +89,9 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     encoder, decoder = networks(context.model)
     deviation_Z = torch.from_numpy(codes_NZ.std(axis=0)).float().clamp_min(1e-6)
     for_codes = kind_for(
-        context.model.encoder, context.x, lambda y: y[:, : codes_NZ.shape[1]] / deviation_Z
+        context.model.encoder,
+        to_unit(torch.from_numpy(context.images("test")[:MAX_INPUTS])),
+        lambda y: y[:, : codes_NZ.shape[1]] / deviation_Z,
     )
     for_pixels = kind_for(
         context.model.decoder,
@@ -98,7 +100,10 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
         lambda logits: context.model.pixels(logits.double()),
     )
     variance_Z = codes_NZ.var(axis=0)
-    weight_Z = kl_per_dimension(context) if posterior else None
+    weight_Z = variance_Z
+    if posterior:  # folders of old versions lack it
+        saved = model.has("kl_per_dimension")
+        weight_Z = model.array("kl_per_dimension") if saved else kl_per_dimension(context)
     reconstruction = model.metrics.get("reconstruction_nll")
     found: dict[str, Any] = {
         "key": model.key,
@@ -115,8 +120,8 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
         "high": _numbers(codes_NZ.max(axis=0)),
         "mean": _numbers(codes_NZ.mean(axis=0)),
         "deviation": _numbers(deviation_Z.numpy()),
-        "weight": _numbers(variance_Z if weight_Z is None else weight_Z),
-        "samplers": samplers(context),
+        "weight": _numbers(weight_Z),
+        "samplers": samplers(model, context),
         "reconstruction": reconstruction.value if reconstruction else None,
     }
     if codes_NZ.shape[1] == 2:
@@ -125,28 +130,29 @@ def _model(results: Results, model: Model, context: Context) -> dict[str, Any]:
     return found
 
 
-def samplers(context: Context) -> dict[str, Any]:
+def samplers(model: Model, context: Context) -> dict[str, Any]:
     """What new codes are drawn from: weights, and mean and root of the covariance of each part.
 
     A draw is mean + root · ε with ε from N(0, I), of a part that is drawn by its weight. Gaussian
     and mixture are fitted to the codes of training images, as in the metrics of generation.
     """
-    codes = context.codes("train")
-    mean, covariance = moments(codes)
-    fitted = fit_mixture(fitted_codes(codes, context.seed), context.seed)
+    # Folders of old versions lack them.
+    saved = model.arrays if model.arrays and model.has("mixture_weights") else components(context)
     found = {
-        "gaussian": _sampler([1.0], [mean], [covariance]),
-        "mixture": _sampler(fitted.weights_, fitted.means_, fitted.covariances_),
+        name: _sampler(
+            saved[f"{name}_weights"], saved[f"{name}_means"], saved[f"{name}_covariances"]
+        )
+        for name in ("gaussian", "mixture")
     }
-    components = context.prior().components() if "prior" in context.capabilities else None
-    if components is not None:  # a prior of another form is not sampled in the page
-        weights, means, variances = (part.double().numpy() for part in components)
-        found["prior"] = _sampler(list(weights), list(means), [np.diag(part) for part in variances])
+    prior = context.prior().components() if "prior" in context.capabilities else None
+    if prior is not None:  # a prior of another form is not sampled in the page
+        weights, means, variances = (part.double().numpy() for part in prior)
+        found["prior"] = _sampler(weights, means, [np.diag(part) for part in variances])
     return found
 
 
 def _sampler(
-    weights: Sequence[float], means: Sequence[Array], covariances: Sequence[Array]
+    weights: Array, means: Array | list[Array], covariances: Array | list[Array]
 ) -> dict[str, Any]:
     return {
         "weights": _numbers(np.asarray(weights)),
@@ -168,6 +174,8 @@ def radii(codes_NZ: Array) -> Array:
     page marks the rest as holes.
     """
     k = min(NEIGHBOURS + 1, len(codes_NZ))  # the nearest one is the code itself
+    from scipy.spatial import cKDTree
+
     distances, _ = cKDTree(codes_NZ).query(codes_NZ, k=k)
     return np.asarray(distances).reshape(len(codes_NZ), k)[:, -1]
 

@@ -1,5 +1,6 @@
 """The data of an experiment: opened for a new one, found again for a run, study or search."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Any
 from aelab.data.cache import require_cache
 from aelab.data.dataset import Data
 from aelab.data.idx import printable
+from aelab.data.shared import share, shared
 from aelab.data.sources import Source, resolve_data
 from aelab.errors import DataError
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.metrics import require_components
-from aelab.runs.pool import Event, Watch
+from aelab.runs.pool import Event, Watch, shared_folder
 from aelab.runs.results import ResultFolder
 from aelab.runs.run import Run
 
@@ -21,12 +23,32 @@ BYTES_OF_RESULTS = 10_000_000  # arrays, figures and pages of a model
 
 
 def load(source: Source, experiment: Experiment) -> Data:
-    """Read the data of an experiment."""
-    return source.load(
-        seed=experiment.split_seed,
-        validation=experiment.validation,
-        train_size=experiment.train_size,
-    )
+    """The data of an experiment: what the parent process shares, or else read and verified."""
+    return shared(_place(source, experiment)) or _read(source, experiment)
+
+
+def read_and_share(source: Source, experiment: Experiment) -> Data:
+    """Read and verify the data of an experiment, and share them with all worker processes."""
+    data = _read(source, experiment)
+    share(data, _place(source, experiment))
+    return data
+
+
+def _read(source: Source, experiment: Experiment) -> Data:
+    return source.load(**_split(experiment))
+
+
+def _split(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "seed": experiment.split_seed,
+        "validation": experiment.validation,
+        "train_size": experiment.train_size,
+    }
+
+
+def _place(source: Source, experiment: Experiment) -> Path:
+    key = repr((source, _split(experiment))).encode()
+    return shared_folder() / f"data-{hashlib.sha256(key).hexdigest()[:16]}"
 
 
 def open_data(experiment: Experiment, watch: Watch) -> tuple[Source, Data]:
@@ -37,7 +59,7 @@ def open_data(experiment: Experiment, watch: Watch) -> tuple[Source, Data]:
     source = resolve_data(
         experiment.data, on_progress=lambda text: watch(Event("data", "message", text))
     )
-    data = load(source, experiment)
+    data = read_and_share(source, experiment)
     watch(Event("data", "message", f"{data.why} Split: {data.split}."))
     return source, data
 
@@ -64,7 +86,7 @@ def find_data(
             f"The data of {folder.path} are no longer in {place}: name the folder that they have "
             "moved to by --data."
         )
-    found = load(source, experiment)
+    found = read_and_share(source, experiment)
     require_same_data(found, folder.manifest()["data"]["sha256"], folder.path)
     return source, found
 

@@ -66,19 +66,20 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
     return run.explorer
 
 
-def complete(run: Run, experiment: Experiment, watch: Watch = ignore) -> None:
+def complete(run: Run, experiment: Experiment, watch: Watch = ignore, workers: int = 1) -> None:
     """Collect the metrics, build the report, and mark the run as finished."""
     run.write_json("metrics.json", collect(run, experiment))
-    report_run(run, watch)
+    report_run(run, watch, workers)
     run.note(status="finished")
 
 
-def report_run(run: Run, watch: Watch = ignore) -> Path:
+def report_run(run: Run, watch: Watch = ignore, workers: int = 1) -> Path:
     """Build figures and report from the files of a run, and the explorer if it has its data.
 
     Args:
         run: An evaluated run.
         watch: Called with every event.
+        workers: Processes that draw figures; 1 is this one.
 
     Returns:
         The path of the report.
@@ -88,17 +89,19 @@ def report_run(run: Run, watch: Watch = ignore) -> Path:
     """
     from aelab.report import build_report  # matplotlib is slow to load, and workers do not need it
 
+    def explorer() -> None:
+        try:
+            explore(run)
+        except AelabError as error:  # such as data that have moved, which the report does not need
+            watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
+
     watch(Event("report", "started"))
-    try:
-        explore(run)
-    except AelabError as error:  # such as data that have moved, which the report does not need
-        watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
-    path = build_report(run)
+    path = build_report(run, workers, explorer)
     watch(Event("report", "done"))
     return path
 
 
-def rebuild(path: Path, watch: Watch = ignore) -> Run:
+def rebuild(path: Path, watch: Watch = ignore, workers: int = 1) -> Run:
     """Build the report of an evaluated run again; damaged files are reported and made again.
 
     Raises RunError if that takes an evaluation.
@@ -112,9 +115,9 @@ def rebuild(path: Path, watch: Watch = ignore) -> Run:
             raise RunError(f"{path} has no metrics of {', '.join(missing)}: run aelab resume.")
         repair(run, experiment, warner(watch))
         if run.has("metrics.json") and run.manifest().get("status") == "finished":
-            report_run(run, watch)
+            report_run(run, watch, workers)
         else:
-            complete(run, experiment, watch)
+            complete(run, experiment, watch, workers)
     return run
 
 

@@ -136,7 +136,7 @@ def evaluate(
             if failures := run_all(todo, workers, watch):
                 raise not_evaluated(path, failures)
             run.end_evaluation()
-        complete(run, experiment, watch)
+        complete(run, experiment, watch, workers)
     return run
 
 
@@ -239,5 +239,5 @@ def _finish(run: Run, experiment: Experiment, source: Source, workers: int, watc
             f"{', '.join(failures)} failed; the results of the others are in {run.path}. "
             + " ".join(failures.values())
         )
-    complete(run, experiment, watch)
+    complete(run, experiment, watch, workers)
     return run

@@ -45,7 +45,7 @@ def collect_arrays(context: Context, per_image: dict[str, Array]) -> dict[str, A
         arrays |= embedding.embed(context)
     if "decoder" not in context.capabilities:
         return arrays
-    arrays |= _interpolations(context)
+    arrays |= _interpolations(context) | sampling.components(context)
     if codes.shape[1] == 2:
         arrays |= _plane(context)
     return arrays | {

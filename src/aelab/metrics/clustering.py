@@ -4,13 +4,6 @@ import warnings
 from functools import partial
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import (
-    adjusted_rand_score,
-    normalized_mutual_info_score,
-    silhouette_samples,
-)
 
 from aelab.metrics.base import Array, mean_only, metric
 from aelab.metrics.context import BaseContext, cached
@@ -31,6 +24,8 @@ def kmeans_nmi(context: BaseContext) -> float | None:
 
     1 if the clusters are the classes, 0 if they are independent of them.
     """
+    from sklearn.metrics import normalized_mutual_info_score
+
     found = clusters(context)
     if found is None:
         return None
@@ -43,6 +38,8 @@ def kmeans_ari(context: BaseContext) -> float | None:
 
     Hubert and Arabie (1985).
     """
+    from sklearn.metrics import adjusted_rand_score
+
     found = clusters(context)
     return None if found is None else float(adjusted_rand_score(context.data.test.labels, found))
 
@@ -53,6 +50,8 @@ def silhouette(context: BaseContext) -> Estimate | None:
 
     Rousseeuw (1987). Not defined for fewer than two classes.
     """
+    from sklearn.metrics import silhouette_samples
+
     count = len(context.data.test)
     chosen = numpy_stream(context.seed, "silhouette").permutation(count)[:SILHOUETTE_OF]
     labels = context.data.test.labels[chosen]
@@ -68,6 +67,9 @@ def clusters(context: BaseContext) -> Array | None:
 
     None for labels of one class, and for no more images than clusters.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     codes = context.codes("test").astype(np.float64)
     if len(np.unique(context.data.test.labels)) < 2 or len(codes) <= context.data.classes:
         return None

@@ -167,13 +167,6 @@ class Context(BaseContext):
         model, x_BD = self.given(batch)
         return model.reconstruct(x_BD).cpu()
 
-    @cached_property
-    @torch.inference_mode()
-    def logits(self) -> Tensor:
-        """Logits ``(N, D)`` of the test images, decoded from their deterministic codes."""
-        given = map(self.given, self.batches("test"))
-        return torch.cat([model.decode(model.encode(x_BD)).cpu() for model, x_BD in given])
-
     @torch.inference_mode()
     def decode(self, codes: Array) -> Array:
         """Pixels in [0, 1], float32 ``(N, D)``, of any codes ``(N, Z)``."""

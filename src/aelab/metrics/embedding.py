@@ -1,7 +1,6 @@
 """Codes of many dimensions drawn in a plane."""
 
 import numpy as np
-from sklearn.manifold import TSNE
 
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context
@@ -50,6 +49,8 @@ def tsne(codes_MZ: Array, seed: int) -> Array:
 
     Codes that are all the same stay at one point: a PCA start divides by their spread.
     """
+    from sklearn.manifold import TSNE
+
     if not np.ptp(codes_MZ, axis=0).any():
         return np.zeros((len(codes_MZ), 2), np.float32)
     method = TSNE(

@@ -8,7 +8,6 @@ Shape legend: N real samples, M generated ones, B rows of a block, F features.
 """
 
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 NEIGHBOURS = 5
@@ -17,6 +16,8 @@ BLOCK = 100  # rows of a distance matrix: 8 MB for 10,000 samples
 
 def radii(samples_NF: Tensor, k: int = NEIGHBOURS) -> Tensor:
     """The distance of each sample to its k-th neighbour, itself not counted, ``(N,)``."""
+    from sklearn.neighbors import NearestNeighbors
+
     search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(samples_NF.numpy())
     return torch.from_numpy(search.kneighbors()[0][:, -1])
 

@@ -5,6 +5,7 @@ Pixel metrics compare with the image under the data protocol, binarised or not.
 Shape legend: N images, D pixels, H × W the image.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -26,8 +27,11 @@ def reconstruction_nll(context: Context) -> Array:
 
     For a VAE z is the posterior mean, so this is below the ELBO's own reconstruction term.
     """
-    pairs = zip(torch.split(context.logits, BATCH), context.batches("test"), strict=True)
-    terms = [context.model.reconstruction(logits, batch.x) for logits, batch in pairs]
+    terms = []
+    for batch in context.batches("test"):
+        model, x_BD = context.given(batch)
+        logits_BD = model.decode(model.encode(x_BD)).cpu()
+        terms.append(context.model.reconstruction(logits_BD, batch.x))
     return torch.cat(terms).numpy()
 
 
@@ -47,10 +51,9 @@ def psnr(context: BaseContext) -> Array:
 @_metric("ssim", title="SSIM", better="higher")
 def ssim(context: BaseContext) -> Array:
     """Structural similarity of reconstruction and image (1 is identical), window σ = 1.5 pixels."""
-    height, width = context.data.image_size
-    images = (pixels.view(-1, height, width) for pixels in (context.reconstructions, context.x))
-    pairs = zip(*(torch.split(part, BATCH) for part in images), strict=True)
-    return torch.cat([structural_similarity(a, b) for a, b in pairs]).numpy()
+    size = (-1, *context.data.image_size)
+    terms = [structural_similarity(a.view(size), b.view(size)) for a, b in _pairs(context)]
+    return torch.cat(terms).numpy()
 
 
 def structural_similarity(a_NHW: Tensor, b_NHW: Tensor) -> Tensor:
@@ -88,5 +91,10 @@ def _blur(pixels: int, side: int, sigma: float = 1.5) -> Tensor:
 
 
 def _squared_error(context: BaseContext) -> Tensor:
-    pairs = zip(torch.split(context.reconstructions, BATCH), context.batches("test"), strict=True)
-    return torch.cat([(a - b.x).double().square().mean(-1) for a, b in pairs])
+    return torch.cat([(a - b).double().square().mean(-1) for a, b in _pairs(context)])
+
+
+def _pairs(context: BaseContext) -> Iterator[tuple[Tensor, Tensor]]:
+    """Reconstructions and test images ``(B, D)``, a batch at a time."""
+    images = (batch.x for batch in context.batches("test"))
+    return zip(torch.split(context.reconstructions, BATCH), images, strict=True)

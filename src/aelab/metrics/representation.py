@@ -2,17 +2,16 @@
 
 import warnings
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import PARTS, BaseContext
 from aelab.randomness import numpy_stream
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 NEIGHBOURS = 5
 #: Inverse strengths of the L2 penalty that validation chooses from. On MNIST raw pixels do best at
@@ -24,8 +23,10 @@ DRAWS = 5  # of the labelled images
 _metric = partial(metric, family="representation", needs=("codes", "labels"), better="higher")
 
 
-def fit_classes(classifier: ClassifierMixin, codes_NZ: Array, labels_N: Array) -> None:
+def fit_classes(classifier: "ClassifierMixin", codes_NZ: Array, labels_N: Array) -> None:
     """Fit a classifier of scikit-learn, without the warnings that do not apply here."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         # A probe short of its optimum after 1,000 steps can still be chosen or rejected.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -40,6 +41,8 @@ def knn_accuracy(context: BaseContext) -> Array | None:
 
     Not defined for fewer than 5 training images.
     """
+    from sklearn.neighbors import KNeighborsClassifier
+
     train_labels = context.data.train.labels
     if len(train_labels) < NEIGHBOURS:
         return None
@@ -55,6 +58,9 @@ def probe_accuracy(context: BaseContext) -> Array:
 
     Codes are standardised by the training codes; a dimension that never varies stays 0.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     train_labels, validation_labels = context.data.train.labels, context.data.validation.labels
     scaler = StandardScaler().fit(context.codes("train"))
     train, validation, test = (scaler.transform(context.codes(part)) for part in PARTS)
@@ -79,6 +85,9 @@ def few_labels_accuracy(context: BaseContext, count: int) -> Array:
 
     Codes are standardised by all training codes, which takes no labels. C is 1: choosing it would.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     train = context.data.train.labels
     scaler = StandardScaler().fit(context.codes("train"))
     test = scaler.transform(context.codes("test"))

@@ -5,16 +5,18 @@ and a flow where the settings ask for one; a variational model also has its prio
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from aelab.metrics import flow
 from aelab.metrics.base import Array
 from aelab.metrics.context import Context, cached
 from aelab.randomness import derive, numpy_stream, stream
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 SAMPLERS = {
     "prior": "prior",
@@ -35,7 +37,7 @@ def draw(context: Context) -> dict[str, Array]:
     count = max(min(context.settings.draws, len(context.data.test)), SHOWN)
     samples = {
         "gaussian": gaussian(codes, count, seed),
-        "mixture": mixture(fitted_codes(codes, seed), count, seed),
+        "mixture": mixture(fitted_mixture(context), count, seed),
     }
     if context.settings.flow:
         context.report("fitting a flow")
@@ -63,14 +65,40 @@ def moments(codes_NZ: Array) -> tuple[Array, Array]:
     return codes.mean(axis=0), covariance.reshape(codes.shape[1], -1)
 
 
-def mixture(codes_NZ: Array, count: int, seed: int) -> Array:
-    """Draws from a mixture of ten Gaussians of full covariance, in random order."""
-    drawn: Array = fit_mixture(codes_NZ, seed).sample(count)[0]  # sorted by component
+def components(context: Context) -> dict[str, Array]:
+    """Weights, means and covariances of the Gaussian and of the mixture, by the sampler's name.
+
+    Of K components in Z dimensions: ``(K,)``, ``(K, Z)`` and ``(K, Z, Z)``.
+    """
+    mean, covariance = moments(context.codes("train"))
+    fitted = fitted_mixture(context)
+    return {
+        "gaussian_weights": np.ones(1),
+        "gaussian_means": mean[None],
+        "gaussian_covariances": covariance[None],
+        "mixture_weights": fitted.weights_,
+        "mixture_means": fitted.means_,
+        "mixture_covariances": fitted.covariances_,
+    }
+
+
+@cached
+def fitted_mixture(context: Context) -> "GaussianMixture":
+    """The mixture that fits the codes of training images."""
+    return fit_mixture(fitted_codes(context.codes("train"), context.seed), context.seed)
+
+
+def mixture(fitted: "GaussianMixture", count: int, seed: int) -> Array:
+    """Draws from a mixture, in random order."""
+    drawn: Array = fitted.sample(count)[0]  # sorted by component
     return numpy_stream(seed, "mixture order").permutation(drawn)
 
 
-def fit_mixture(codes_NZ: Array, seed: int) -> GaussianMixture:
+def fit_mixture(codes_NZ: Array, seed: int) -> "GaussianMixture":
     """The mixture of ten Gaussians of full covariance that fits the codes."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     codes = codes_NZ.astype(np.float64)
     # The least variance follows the scale of the codes, which an AE is free to choose.
     least = max(1e-4 * float(codes.var(axis=0).mean()), 1e-12)

@@ -1,11 +1,12 @@
 """A run's page: figures, tables and sentences in one self-contained file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from aelab.report import page
 from aelab.report.comparison import cards, comparison_table, sampler_table
 from aelab.report.conclusions import caveat, findings, summary
-from aelab.report.embed import Embedded, by_section, embed
+from aelab.report.embed import Embedded, by_section, embed, nothing
 from aelab.report.figures import FIGURES, SECTIONS, View
 from aelab.report.results import Results, load
 from aelab.report.style import role
@@ -14,14 +15,15 @@ from aelab.report.tables import SAMPLERS, glossary
 from aelab.runs.run import Run
 
 
-def build_report(run: Run) -> Path:
+def build_report(run: Run, workers: int = 1, meanwhile: Callable[[], object] = nothing) -> Path:
     """Write the figures and ``report.html`` of a run that has been evaluated; gives its path.
 
-    The same run gives the same bytes. Raises RunError if it has not been evaluated.
+    The same run gives the same bytes, however many ``workers`` draw. ``meanwhile`` is called while
+    they do. Raises RunError if the run has not been evaluated.
     """
     results, inliner = load(run), Inliner()
     views = [(f"-{d}", f"d = {d}", View(results, d)) for d in results.latent_dims]
-    figures = embed(run.write_figure, inliner, FIGURES, views)
+    figures = embed(run.write_figure, inliner, FIGURES, views, workers, meanwhile)
     return run.write_report(render(results, figures, inliner, run.explorer is not None))
 
 

@@ -7,10 +7,13 @@ CSS variable of the same role, so that light and dark both look native.
 import colorsys
 import io
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib.resources import as_file, files
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, LINE, SURFACE = "#1d1e23", "#62636d", "#dddee4", "#fffffe"
@@ -61,19 +64,25 @@ def class_colors(count: int) -> list[str]:
 
 def png(figure: Figure) -> bytes:
     """The figure as PNG, the same bytes for the same figure."""
-    return _save(figure, "png", FIGURE_DPI, {"Software": None})
+    canvas: Any = FigureCanvasAgg(figure)
+    return _printed(canvas.print_png, figure, FIGURE_DPI, {"Software": None})
 
 
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date and with ids that follow from its content."""
-    return _save(figure, "svg", RASTER_DPI, {"Date": None, "Creator": None})
+    canvas: Any = FigureCanvasSVG(figure)
+    return _printed(canvas.print_svg, figure, RASTER_DPI, {"Date": None, "Creator": None})
 
 
-def _save(figure: Figure, kind: str, dpi: int, metadata: dict[str, None]) -> bytes:
+def _printed(
+    write: Callable[..., object], figure: Figure, dpi: int, metadata: dict[str, None]
+) -> bytes:
+    """What a canvas writes; ``savefig`` would draw everything once more to find the layout."""
     buffer = io.BytesIO()
+    figure.dpi = dpi
     with mpl.rc_context(RC), warnings.catch_warnings():
         # A browser has more glyphs than the font that measures the text here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        write(buffer, metadata=metadata)
     figure.set_layout_engine("none")  # the other format keeps this layout, which is slow to find
     return buffer.getvalue()

@@ -15,15 +15,16 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
-import safetensors.torch
-from torch import Tensor
 
 from aelab.data.cache import cache_path, require_cache
 from aelab.errors import RunError
 from aelab.runs.files import content, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 2
 FORMAT_1 = 1  # had no checksum of the manifest, and no history in checkpoints
@@ -181,8 +182,10 @@ class Folder:
         except (ValueError, RecursionError):
             raise RunError(f"{self.path / name} is not valid JSON: {self.remedy}.") from None
 
-    def tensors(self, name: str) -> dict[str, Tensor]:
+    def tensors(self, name: str) -> "dict[str, Tensor]":
         """The tensors of a safetensors file, by name."""
+        import safetensors.torch  # which loads torch, and a report needs neither
+
         data = self.read(name)
         try:
             found: dict[str, Tensor] = safetensors.torch.load(data)

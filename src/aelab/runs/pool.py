@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
@@ -25,6 +26,8 @@ from aelab.config.registry import load_plugins, registered_elsewhere
 from aelab.errors import AelabError
 
 LONGEST_TEMPORARY = 70  # bytes; the path of a socket in it, at most 104 on macOS, takes 32 more
+SERVER = "aelab.runs.server"
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAIN = ("__main__", "__mp_main__")  # the name of a main module in its own process, in a worker
 SECONDS_TO_END = 30.0  # for writing the state of the last whole epoch
 Send = Callable[[Any], None]
@@ -54,6 +57,17 @@ def ignore(event: Event) -> None:
     """The ``watch`` of a caller that wants no events."""
 
 
+def start_server(preload: str = "aelab.lab.preload") -> None:
+    """Start the fork server, if there can be one and none runs, which loads a module meanwhile.
+
+    Processes that it starts have the module loaded, and share the memory that it takes.
+    """
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        multiprocessing.get_context("forkserver").set_forkserver_preload([SERVER, preload])
+        with _environment_of_workers(()):
+            forkserver.ensure_running()
+
+
 def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
     """Run the jobs in order, ``workers`` at a time, and yield what happens until all have ended.
 
@@ -64,8 +78,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
         raise AelabError(f"The number of workers must be at least 1, not {workers}.")
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["aelab.lab.preload"])
+    start_server()
     modules = dict.fromkeys(registered_elsewhere().values())
     waiting = list(jobs)
     running: dict[Connection, tuple[Job, Any]] = {}
@@ -128,6 +141,7 @@ def check_workers() -> None:
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.exit("A worker process imports this script: start runs under if __name__ == '__main__'")
     _socket_folder()
+    start_server()  # which loads torch while the caller reads the data
     here = registered_elsewhere()
     found: set[str] = set()
     if here:
@@ -143,21 +157,31 @@ def check_workers() -> None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread within it, as workers do: the same bits, and no threads that spin."""
-    import torch
+    """Compute with one thread within it, as workers do: the same bits, and no threads that spin.
+
+    It holds for the libraries that are loaded.
+    """
     from threadpoolctl import threadpool_limits
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch = sys.modules.get("torch")  # which the drawing of figures does not load
+    threads = torch and torch.get_num_threads()
+    if torch:
+        torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
-        torch.set_num_threads(threads)
+        if torch:
+            torch.set_num_threads(threads)
 
 
 def _list_registered(send: Send) -> None:
     send(list(registered_elsewhere()))
+
+
+def shared_folder() -> Path:
+    """A folder that a process and its workers share until it ends."""
+    return Path(os.environ.get("AELAB_SOCKETS") or _socket_folder())
 
 
 def _socket_folder() -> str:
@@ -187,8 +211,7 @@ def _environment_of_workers(modules: Collection[str]) -> Iterator[None]:
     module is hidden unless something is registered in it: the process would import it, and a script
     without a guard would start itself again.
     """
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    changed = {**dict.fromkeys(names, "1"), "AELAB_SOCKETS": _socket_folder()}
+    changed = {**dict.fromkeys(THREADS, "1"), "AELAB_SOCKETS": _socket_folder()}
     before = {name: os.environ.get(name) for name in changed}
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
@@ -230,7 +253,8 @@ def _work(sender: Connection, job: Job, modules: Sequence[str]) -> None:
             sys.exit(1)
 
     try:
-        with one_thread():  # in case the caller has started the fork server itself
+        os.environ.update(dict.fromkeys(THREADS, "1"))  # in case the caller has started the server
+        with one_thread():
             load_plugins()
             for name in set(modules) - set(MAIN):  # a main module has been imported before
                 importlib.import_module(name)

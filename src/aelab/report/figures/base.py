@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from inspect import getdoc
 from typing import Generic, TypeVar
 
@@ -84,6 +85,7 @@ def figure(
     def register(function: Draw[V]) -> Draw[V]:
         assert name not in kinds, f"two figures are named {name}"
 
+        @wraps(function)  # by whose name a worker process finds it
         def draw(view: V) -> Drawing | None:
             with mpl.rc_context(RC):
                 return function(view)
@@ -123,6 +125,7 @@ def per_model(
     """
 
     def register(function: Callable[..., str]) -> Draw[View]:
+        @wraps(function)
         def draw(view: View) -> Drawing | None:
             models, count = view.having(*needs), len(widths)
             if not models:
@@ -140,7 +143,6 @@ def per_model(
                 alts.append(f"{model.title}: {function(view, model, *axes)}")
             return Drawing(drawn, f"{'. '.join(alts)}.", notes(view))
 
-        draw.__doc__ = function.__doc__
         return figure(FIGURES, name, title, section)(draw)
 
     return register
