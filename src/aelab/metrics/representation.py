@@ -4,14 +4,16 @@ import warnings
 from functools import partial
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+from torch.nn import functional
 
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import PARTS, BaseContext
+from aelab.metrics.neighbours import nearest
 from aelab.randomness import numpy_stream
 
 NEIGHBOURS = 5
@@ -43,10 +45,10 @@ def knn_accuracy(context: BaseContext) -> Array | None:
     train_labels = context.data.train.labels
     if len(train_labels) < NEIGHBOURS:
         return None
-    # scikit-learn works through the distances in small blocks: no N × N matrix is ever held.
-    classifier = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    fit_classes(classifier, context.codes("train"), train_labels)
-    return _hits(context.data.test.labels, classifier.predict(context.codes("test")))
+    test, train = (torch.from_numpy(context.codes(part)) for part in ("test", "train"))
+    labels_NK = torch.from_numpy(train_labels)[nearest(test, train, NEIGHBOURS)]
+    votes_NC = functional.one_hot(labels_NK).sum(1)
+    return _hits(context.data.test.labels, votes_NC.argmax(1).numpy())
 
 
 @_metric("probe_accuracy", title="Linear probe accuracy")
