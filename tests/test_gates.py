@@ -164,7 +164,7 @@ def test_two_samples_of_one_normal_law_overlap_as_published() -> None:
     .976: in so many dimensions a few samples are the neighbours of very many.
     """
     real, drawn = torch.randn(2, 10_000, 1_000, generator=stream(0, "two samples"))
-    found = neighbours.overlap(real, drawn, neighbours.radii(real))
+    found = neighbours.compare(neighbours.cloud(real), neighbours.cloud(drawn))
     values = [found[name] for name in ("precision", "recall", "density", "coverage")]
     expected, within = (0.477, 0.471, 1.06, 0.974), (0.03, 0.03, 0.15, 0.01)
     for value, published, most in zip(values, expected, within, strict=True):

@@ -38,11 +38,17 @@ def samples(n: int, m: int, width: int) -> tuple[Tensor, Tensor]:
 # --- distances ------------------------------------------------------------------------------
 
 
+def compared(real: Tensor, generated: Tensor) -> dict[str, Tensor]:
+    """Everything that two samples have in common."""
+    return neighbours.compare(neighbours.cloud(real), neighbours.cloud(generated))
+
+
 def test_balls_are_those_of_the_definitions() -> None:
     real, generated = samples(70, 60, 3)
     within = [np.sort(cdist(s, s), axis=1)[:, 5] for s in (real, generated)]
+    np.testing.assert_allclose(neighbours.cloud(real).radii_N, within[0] ** 2)
     distance = cdist(real, generated)
-    found = neighbours.overlap(real, generated, neighbours.radii(real))
+    found = compared(real, generated)
     inside = distance < within[0][:, None]
     np.testing.assert_array_equal(found["precision"], inside.any(axis=0))
     np.testing.assert_array_equal(found["recall"], (distance < within[1]).any(axis=1))
@@ -53,17 +59,42 @@ def test_balls_are_those_of_the_definitions() -> None:
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, generated = samples(70, 60, 3)
-    whole = neighbours.radii(real), neighbours.kernel_distance(real, generated)
+    whole = compared(real, generated)
     monkeypatch.setattr(neighbours, "BLOCK", 7)
-    np.testing.assert_allclose(neighbours.radii(real), whole[0])
-    assert neighbours.kernel_distance(real, generated) == pytest.approx(whole[1])
+    for name, values in compared(real, generated).items():
+        np.testing.assert_allclose(values, whole[name])
 
 
 def test_a_sample_covers_itself_and_copies_have_no_radius() -> None:
     real, _ = samples(30, 1, 2)
-    found = neighbours.overlap(real, real, neighbours.radii(real))
+    found = compared(real, real)
     assert float(found["coverage"].mean()) == float(found["precision"].mean()) == 1
-    assert float(neighbours.radii(real[:1].repeat(6, 1)).max()) < 1e-6
+    assert float(neighbours.cloud(real[:1].repeat(6, 1)).radii_N.max()) < 1e-12
+    assert bool(neighbours.cloud(real[:5]).radii_N.isnan().all())  # no five others
+
+
+def test_float32_decides_on_features_as_float64_does() -> None:
+    real, generated = (cloud.abs().float() for cloud in samples(900, 800, 64))  # as after a ReLU
+    exact, found = compared(real.double(), generated.double()), compared(real, generated)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert int((found[name] != exact[name]).sum()) <= 1  # at the edge of a ball
+    assert float(found["kernel"]) == pytest.approx(float(exact["kernel"]), abs=1e-7)
+
+
+@pytest.mark.parametrize("columns", [7, 64, 650, 1_000])
+def test_the_smallest_of_each_row_are_those_of_a_sort(columns: int) -> None:
+    values = torch.randn(9, columns, generator=stream(0, "rows"))
+    found, where = neighbours.smallest(values, 6)
+    expected = values.sort(dim=1)
+    assert torch.equal(found, expected.values[:, :6])
+    assert torch.equal(where, expected.indices[:, :6])
+
+
+def test_the_nearest_are_those_of_the_differences_also_far_from_zero() -> None:
+    samples_NF, queries_MF = (each.float() + 100 for each in samples(500, 40, 2))
+    found = neighbours.nearest(queries_MF, samples_NF, 5)
+    expected = np.argsort(cdist(queries_MF, samples_NF), axis=1)[:, :5]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_frechet_distance_is_that_of_the_matrix_square_root() -> None:
@@ -87,9 +118,7 @@ def test_frechet_distance_is_that_of_the_matrix_square_root() -> None:
 def test_kernel_distance_is_that_of_torchmetrics() -> None:
     real, generated = samples(90, 90, 5)
     expected = float(poly_mmd(real, generated))
-    assert neighbours.kernel_distance(real, generated) == pytest.approx(expected, rel=1e-9)
-    known = neighbours.kernel_within(real)
-    assert neighbours.kernel_distance(real, generated, known) == pytest.approx(expected, rel=1e-9)
+    assert float(compared(real, generated)["kernel"]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_ssim_is_that_of_torchmetrics() -> None:
@@ -176,6 +205,27 @@ def test_the_reference_is_computed_once_for_all_models(
     for file in kept:  # damaged: computed again
         file.write_text("{}", encoding="utf-8")
     assert of(make("ae", tiny_data)) == first
+
+
+def test_the_features_of_real_images_are_computed_once_for_all_models(
+    tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AELAB_CACHE", str(tmp_path))
+    classified: list[int] = []
+    whole = generation.classify
+
+    def counting(context: Context, batches: list[Tensor]) -> generation.Sample:
+        classified.append(sum(map(len, batches)))
+        return whole(context, batches)
+
+    monkeypatch.setattr(generation, "classify", counting)
+    first = compare(make("ae", tiny_data), "gaussian")
+    assert classified == [50, 50]  # generated and real
+    again = compare(make("ae", tiny_data), "gaussian")
+    assert len(classified) == 3
+    assert first.keys() == again.keys()
+    for name, value in first.items():
+        np.testing.assert_equal(again[name], value)
 
 
 def test_holes_are_what_precision_leaves(tiny_data: Data) -> None:

@@ -18,9 +18,8 @@ from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.export import has_gaussian_head, networks
 from aelab.losses import Batch, Loss
-from aelab.metrics import METRICS, Context
+from aelab.metrics import METRICS, Context, Estimate
 from aelab.metrics.annealing import ais_check
-from aelab.metrics.importance import importance
 from aelab.metrics.likelihood import elbo_terms
 from aelab.models import (
     MODELS,
@@ -39,6 +38,7 @@ from aelab.training.loop import fit
 from aelab.training.records import Epoch
 from aelab.training.settings import Training
 from tests.conftest import tiny_split
+from tests.measured import per_image
 from tests.toy_models import TOYS, MixtureNormal, OneHot, Skip, register
 
 TRAINING = Training(epochs=3, batch_size=32, learning_rate=3e-3)
@@ -112,7 +112,9 @@ def exact(model: Variational, x_ND: Tensor, labels_N: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", WITH_LIKELIHOOD)
-def test_the_likelihood_is_that_of_brute_force(name: str, small: Data) -> None:
+def test_the_likelihood_is_that_of_brute_force(
+    name: str, small: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make(name)
     assert isinstance(model, Variational)
     # After a few small steps the posterior is still wide enough for importance sampling.
@@ -121,13 +123,20 @@ def test_the_likelihood_is_that_of_brute_force(name: str, small: Data) -> None:
     context = Context(model=model, data=small, seed=3, settings=settings, protocol="static")
     x_ND = torch.from_numpy(freeze(small.test.images, 3, "test")).float() / 255
     expected = -exact(model, x_ND, torch.from_numpy(small.test.labels)).numpy()
-    found = importance(context)
-    np.testing.assert_allclose(found["nll_5000"], expected, atol=0.1)
+    np.testing.assert_allclose(per_image("nll_5000", context), expected, atol=0.1)
     # −ELBO is an upper bound, and K = 1 is its own estimate of it.
     reconstruction_N, kl_NP = elbo_terms(context)
     bound = (reconstruction_N + kl_NP.sum(-1)).numpy()
     assert (bound - expected).mean() > 0
-    assert found["nll_1"].mean() == pytest.approx(float(bound.mean()), rel=0.01)
+    assert per_image("nll_1", context).mean() == pytest.approx(float(bound.mean()), rel=0.01)
+    # The same from a part of the images and a control variate.
+    monkeypatch.setattr("aelab.metrics.importance.SAMPLED", len(small.test) // 2)
+    fewer = Context(model=model, data=small, seed=3, settings=settings, protocol="static")
+    estimate = METRICS["nll_5000"].function(fewer)
+    assert isinstance(estimate, Estimate)
+    assert estimate.value == pytest.approx(expected.mean(), abs=1)
+    assert estimate.interval is not None
+    assert estimate.interval[0] < expected.mean() < estimate.interval[1]
 
 
 def test_the_conditional_model_uses_the_label(small: Data) -> None:

@@ -13,11 +13,20 @@ from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.metrics import METRICS
 from aelab.metrics.annealing import Annealing, ais_check, powers
-from aelab.metrics.base import Array
-from aelab.metrics.importance import bound, effective_samples, importance, log_weights
+from aelab.metrics.base import Array, estimate_means
+from aelab.metrics.importance import (
+    bound,
+    differences_from_control,
+    effective_samples,
+    facts,
+    importance,
+    log_weights,
+)
 from aelab.models import DiagonalNormal, StandardNormal
 from aelab.randomness import stream
 from aelab.runs.models import ModelFolder
+from aelab.runs.records import Estimate
+from aelab.search.goals import as_number
 from tests.measured import make, per_image
 
 D, Z, N = 6, 3, 40
@@ -105,13 +114,12 @@ def test_effective_samples_of_known_weights() -> None:
 
 def test_nll_is_of_the_binarised_images_whatever_the_protocol(tiny_data: Data) -> None:
     grey, static = (make("vae", tiny_data, protocol=p) for p in ("grey", "static"))
-    np.testing.assert_array_equal(importance(grey)["nll_1"], importance(static)["nll_1"])
+    nll_1 = per_image("nll_1", static)
+    np.testing.assert_array_equal(per_image("nll_1", grey), nll_1)
     frozen = freeze(tiny_data.test.images, 0, "test")
     np.testing.assert_array_equal(static.images("test"), frozen)
     # K = 1 is −ELBO of the same images; 500 draws against 10.
-    assert importance(static)["nll_1"].mean() == pytest.approx(
-        per_image("negative_elbo", static).mean(), rel=2e-3
-    )
+    assert nll_1.mean() == pytest.approx(per_image("negative_elbo", static).mean(), rel=2e-3)
 
 
 def test_5000_samples_are_measured_only_when_asked_for(tiny_data: Data) -> None:
@@ -122,6 +130,49 @@ def test_5000_samples_are_measured_only_when_asked_for(tiny_data: Data) -> None:
     values = [per_image(f"nll_{size}", few).mean() for size in (1, 50, 500, 5000)]
     assert values == sorted(values, reverse=True)
     assert 1 <= per_image("effective_samples", few).min() <= 5_000
+
+
+@pytest.mark.parametrize("samples", [500, 5000])
+def test_a_subset_gives_the_bounds_of_all_images_in_their_order(
+    tiny_data: Data, monkeypatch: pytest.MonkeyPatch, samples: int
+) -> None:
+    monkeypatch.setattr("aelab.metrics.importance.SAMPLED", 20)
+    full, few = (make("vae", tiny_data) for _ in range(2))
+    full.settings = full.settings.model_copy(update={"samples": samples, "effort": "full"})
+    few.settings = few.settings.model_copy(update={"samples": samples})
+    whole, found = importance(full), importance(few)
+    assert facts(full) == {"images": 50, "importance_sampled": 50, "samples": samples}
+    assert facts(few) == {"images": 50, "importance_sampled": 20, "samples": samples}
+    assert whole.keys() == found.keys()
+    assert np.asarray(found["nll_1"]).shape == (50,)
+    bounds = [as_number(value) for name, value in found.items() if name != "effective_samples"]
+    assert bounds == sorted(bounds, reverse=True)
+    for name, value in found.items():
+        if isinstance(value, Estimate):
+            assert value.low is not None
+            assert value.high is not None
+            assert value.low < as_number(whole[name]) < value.high
+
+
+def test_a_control_variate_leaves_the_error_of_the_gap() -> None:
+    """Over many subsets the estimates scatter about the mean of all by less than subsets do."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(100, 25, 2_000)
+    control = values + generator.normal(2, 1, 2_000)
+    gaps, means, covered = control - values, [], 0
+    for _ in range(40):
+        chosen = generator.permutation(2_000)[:200]
+        [estimate] = differences_from_control(control, gaps[chosen, None], 0)
+        means.append(estimate.value)
+        low, high = estimate.interval or (0.0, 0.0)
+        covered += low < 100 < high
+    assert np.mean(means) == pytest.approx(values.mean(), abs=0.05)
+    assert np.std(means) == pytest.approx(1 / np.sqrt(200), rel=0.3)
+    assert covered >= 38
+    # The interval is wider than that of all images by the variance of the gap.
+    [whole] = estimate_means(values[:, None], 0)
+    width = np.ptp(whole.interval or (0, 0))
+    assert high - low == pytest.approx(width, rel=0.1)
 
 
 def test_an_interrupted_estimate_goes_on_from_its_blocks(

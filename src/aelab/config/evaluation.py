@@ -13,6 +13,11 @@ class EvaluationSettings(Config):
     samples: Literal[500, 5000] = Field(
         500, description="Importance samples per image of the tightest likelihood bound."
     )
+    effort: Literal["default", "full"] = Field(
+        "default",
+        description="Test images that get so many samples: 1,000, the others entering by a "
+        "control variate (default), or all (full).",
+    )
     draws: int = Field(
         10_000, ge=1, description="Images drawn by each sampler (at most one a test image)."
     )

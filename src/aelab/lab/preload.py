@@ -11,7 +11,7 @@ import aelab.lab.jobs  # noqa: F401
 
 SECONDS = 2.0  # after which the first processes have been started
 LATER = ("sklearn.cluster", "sklearn.linear_model", "sklearn.manifold", "sklearn.mixture",
-         "sklearn.neighbors", "sklearn.pipeline", "scipy.stats")  # fmt: skip
+         "sklearn.pipeline", "scipy.stats")  # fmt: skip
 
 
 def _load_rest(*_: object) -> None:

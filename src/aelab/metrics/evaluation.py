@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aelab.metrics import generation
+from aelab.metrics import generation, importance
 from aelab.metrics.arrays import collect_arrays
 from aelab.metrics.base import METRICS, Array, estimate_means
 from aelab.metrics.context import BaseContext, Context
@@ -55,6 +55,9 @@ def evaluate(context: Context) -> Evaluation:
     """Every metric of a trained model, and every array of its run folder."""
     evaluation = evaluate_metrics(context)
     arrays = collect_arrays(context, evaluation.per_image)
-    samples = "decoder" in context.capabilities
-    facts = {"generation": generation.facts(context)} if samples else {}
+    facts: dict[str, Any] = {}
+    if "likelihood" in context.capabilities:
+        facts["likelihood"] = importance.facts(context)
+    if "decoder" in context.capabilities:
+        facts["generation"] = generation.facts(context)
     return dataclasses.replace(evaluation, arrays=arrays, facts=facts)

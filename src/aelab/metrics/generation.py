@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -21,14 +22,14 @@ from aelab.metrics import neighbours
 from aelab.metrics.base import Array, mean_only, metric
 from aelab.metrics.classifier import Classifier, key, obtain
 from aelab.metrics.context import BATCH, Context, cached
-from aelab.metrics.neighbours import NEIGHBOURS
+from aelab.metrics.neighbours import NEIGHBOURS, Cloud
 from aelab.metrics.sampling import SAMPLERS, draw
 from aelab.nets.matmul import linear
 from aelab.runs.folder import CacheFolder
 from aelab.runs.records import Better, Estimate
 
-VERSION = 1  # raise it when a change here, or in what is called here, gives other numbers
-NEAREST_OF = 2_000  # generated images whose nearest training image is searched for
+VERSION = 2  # raise it when a change here, or in what is called here, gives other numbers
+NEAREST_OF = 1_000  # generated images whose nearest training image is searched for
 TRAINING_BLOCK = 1_000
 ROUNDING = 1e-5  # of the largest feature, which the classifier computes in float32
 
@@ -95,7 +96,7 @@ def classify(context: Context, batches: list[Tensor]) -> Sample:
     parts = [classifier(context)(images) for images in batches]
     features, probabilities = zip(*parts, strict=True)
     first = torch.cat(batches[: -(-NEAREST_OF // BATCH)])[:NEAREST_OF]
-    return Sample(torch.cat(features).double(), torch.cat(probabilities).double(), first)
+    return Sample(torch.cat(features), torch.cat(probabilities).double(), first)
 
 
 def _split_sample(context: Context, images: Array) -> Sample:
@@ -122,29 +123,34 @@ def compare(context: Context, sampler: str) -> dict[str, Array | Estimate | None
 
 
 @cached
-def _real(context: Context) -> tuple[Sample, Tensor | None, float | None]:
-    """The test images, the radii of their balls, and their part of the kernel distance."""
-    sample = _split_sample(context, context.data.test.images)
-    features = sample.features_MF
-    spread = (features.amax(0) - features.amin(0)).max()
-    if spread <= ROUNDING * features.abs().max():  # one image, or all the same: no scale
-        return sample, None, None
-    radii = neighbours.radii(features) if len(features) > NEIGHBOURS else None
-    return sample, radii, neighbours.kernel_within(features)
+def _real(context: Context) -> Cloud | None:
+    """The features of the test images, cached for other models; None if they have no scale."""
+    folder = CacheFolder("real", _key(context))
+    with folder.lock():
+        try:
+            cloud = Cloud(**folder.tensors("features.safetensors"))
+        except RunError:  # missing or damaged
+            cloud = neighbours.cloud(_split_sample(context, context.data.test.images).features_MF)
+            folder.write("features.safetensors", safetensors.torch.save(vars(cloud)))
+    features_NF = cloud.samples_NF
+    spread = (features_NF.amax(0) - features_NF.amin(0)).max()
+    # One image, or all the same.
+    return None if spread <= ROUNDING * features_NF.abs().max() else cloud
 
 
 def _compare(context: Context, generated: Sample) -> dict[str, Array | Estimate | None]:
-    real, radii, within = _real(context)
-    features = real.features_MF, generated.features_MF
-    count = len(generated.features_MF)
+    real, count = _real(context), len(generated.features_MF)
     found: dict[str, Array | Estimate | None] = {}
-    if radii is not None and count > NEIGHBOURS:
-        for name, values in neighbours.overlap(*features, radii).items():
-            whole = len(values) == len(context.data.test) and name in ("recall", "coverage")
-            found[name] = values.numpy() if whole else mean_only(values.numpy())
-    if within is not None and count > 1:
-        distances = neighbours.frechet(*features), neighbours.kernel_distance(*features, within)
-        found["frechet"], found["kernel"] = (Estimate(d, n=count) for d in distances)
+    if real is not None and count > 1:
+        cloud = neighbours.cloud(generated.features_MF)
+        values = neighbours.compare(real, cloud)
+        distance = neighbours.frechet(real.samples_NF.double(), cloud.samples_NF.double())
+        found["frechet"] = Estimate(distance, n=count)
+        found["kernel"] = Estimate(float(values.pop("kernel")), n=count)
+        if min(count, len(real.samples_NF)) > NEIGHBOURS:
+            for name, each in values.items():
+                whole = len(each) == len(context.data.test) and name in ("recall", "coverage")
+                found[name] = each.numpy() if whole else mean_only(each.numpy())
     classes = torch.bincount(generated.probabilities_MC.argmax(-1)).double()
     entropy = float(torch.special.entr(classes / classes.sum()).sum())
     found["class_entropy"] = Estimate(entropy, n=count)
@@ -195,7 +201,7 @@ def reference(context: Context) -> dict[str, float | None]:
 
     It depends on the data, not on the model, so it is cached for other models.
     """
-    folder = CacheFolder("floors", _reference_key(context))
+    folder = CacheFolder("floors", _key(context))
     with folder.lock():
         try:
             kept: dict[str, float | None] = folder.read_json("floor.json")
@@ -214,9 +220,10 @@ def _value(result: Array | Estimate | None) -> float | None:
     return result.value if isinstance(result, Estimate) else float(result.mean())
 
 
-def _reference_key(context: Context) -> str:
-    """The hash of everything that the reference values depend on, the classifier's included."""
-    settings = (VERSION, key(context.data), context.settings.draws, NEIGHBOURS)
+def _key(context: Context) -> str:
+    """The hash of everything that real images depend on here, the classifier included."""
+    used = classifier(context).sha256
+    settings = (VERSION, key(context.data), used, context.settings.draws, NEIGHBOURS)
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(np.ascontiguousarray(context.data.validation.images).data)
     return digest.hexdigest()

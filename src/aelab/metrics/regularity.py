@@ -123,11 +123,14 @@ def mmd2_with_null(a_NR: Array, b_NR: Array, seed: int) -> tuple[float, Array]:
     columns = [signs, *(generator.permutation(signs) for _ in range(PERMUTATIONS))]
     signs_NP = torch.from_numpy(np.stack([np.ones(2 * n), *columns], axis=1))
     form_P = torch.zeros(signs_NP.shape[1], dtype=torch.float64)
-    for rows in torch.arange(2 * n).split(BLOCK):
-        square_BN = torch.cdist(points[rows], points).square()
+    squares_N = points.square().sum(-1)
+    for rows in torch.arange(2 * n).split(BLOCK):  # K is symmetric: of its half above the diagonal
+        rest = slice(int(rows[0]), None)
+        square_BN = torch.sub(squares_N[rest], points[rows] @ points[rest].T, alpha=2)
+        square_BN += squares_N[rows, None]
         kernel_BN = 2 * width / (2 * width + square_BN)
-        kernel_BN[torch.arange(len(rows)), rows] = 0
-        form_P += (signs_NP[rows] * (kernel_BN @ signs_NP)).sum(0)
+        kernel_BN[:, : len(rows)].triu_(1)
+        form_P += 2 * (signs_NP[rows] * (kernel_BN @ signs_NP[rest])).sum(0)
     total, forms = float(form_P[0]), form_P[1:].numpy()
     within, across = (total + forms) / 2, (total - forms) / 4
     statistics = within / (n * (n - 1)) - 2 * across / n**2

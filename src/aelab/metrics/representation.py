@@ -5,9 +5,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from aelab.metrics.base import Array, metric
 from aelab.metrics.context import PARTS, BaseContext
+from aelab.metrics.neighbours import nearest
 from aelab.randomness import numpy_stream
 
 if TYPE_CHECKING:
@@ -41,15 +44,13 @@ def knn_accuracy(context: BaseContext) -> Array | None:
 
     Not defined for fewer than 5 training images.
     """
-    from sklearn.neighbors import KNeighborsClassifier
-
     train_labels = context.data.train.labels
     if len(train_labels) < NEIGHBOURS:
         return None
-    # scikit-learn works through the distances in small blocks: no N × N matrix is ever held.
-    classifier = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    fit_classes(classifier, context.codes("train"), train_labels)
-    return _hits(context.data.test.labels, classifier.predict(context.codes("test")))
+    test, train = (torch.from_numpy(context.codes(part)) for part in ("test", "train"))
+    labels_NK = torch.from_numpy(train_labels)[nearest(test, train, NEIGHBOURS)]
+    votes_NC = functional.one_hot(labels_NK).sum(1)
+    return _hits(context.data.test.labels, votes_NC.argmax(1).numpy())
 
 
 @_metric("probe_accuracy", title="Linear probe accuracy")
