@@ -8,6 +8,8 @@ from aelab.data.dataset import Data
 from aelab.errors import AelabError
 from aelab.experiment.presets import preset
 from aelab.training.loop import fit
+from aelab.training.records import Epoch
+from aelab.training.stacked import StackMember, fit_stacked
 
 
 @pytest.fixture
@@ -55,3 +57,18 @@ if HERE := [name for name in ("cuda", "mps") if getattr(torch, name).is_availabl
             epochs = fit(model, tiny_data, experiment.training("vae"), seed=0, device=device)
             totals.append([*epochs][-1].validation.total)
         assert totals[1] == pytest.approx(totals[0], rel=0.1)
+
+    @pytest.mark.parametrize("name", HERE)
+    def test_models_train_there_at_once_as_one_by_one(name: str, tiny_data: Data) -> None:
+        experiments = [
+            preset(seed=seed, latent_dim=(3,), network={"hidden": (16,)}, vae={"epochs": 2})
+            for seed in (0, 1)
+        ]
+        members = [StackMember(e.build("vae-3"), e.training("vae"), e.seed) for e in experiments]
+        for own, found in zip(
+            members, [*fit_stacked(members, tiny_data, device=name)][-1], strict=True
+        ):
+            assert isinstance(found, Epoch)
+            model = experiments[own.seed].build("vae-3")
+            epochs = fit(model, tiny_data, own.config, seed=own.seed, device=name)
+            assert found.validation.total == pytest.approx([*epochs][-1].validation.total, rel=1e-3)

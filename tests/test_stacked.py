@@ -27,7 +27,7 @@ from aelab.studies.execution import stacks_of
 from aelab.training.loop import fit
 from aelab.training.records import Epoch, State
 from aelab.training.settings import Training
-from aelab.training.stacked import Member, fit_stacked
+from aelab.training.stacked import StackMember, fit_stacked
 from tests.toy_models import TOYS
 
 MLP, CONV = Network(hidden=(24, 12)), Network(kind="conv", hidden=(4, 8))
@@ -66,7 +66,7 @@ def together(
 ) -> list[list[Any]]:  # fmt: skip
     """The epochs of each model."""
     members = [
-        Member(model, config, seed, start)
+        StackMember(model, config, seed, start)
         for seed, (model, config, start) in enumerate(zip(models, configs, starts, strict=True))
     ]
     epochs = fit_stacked(members, data, protocol=protocol)
@@ -146,15 +146,15 @@ def test_models_of_other_shapes_are_refused(tiny_data: Data) -> None:
         first.architecture, MODELS["noise"].Config.model_validate({"sigma": 2.0})
     )
     for member in (
-        Member(MODELS["ae"](first.architecture, Objective()), config, 1),
-        Member(build(MODELS["noise"], CONV)[1], config, 1),
-        Member(louder, config, 1),  # its noise is no weight of a term
-        Member(first, config.model_copy(update={"batch_size": 32}), 1),
-        Member(first, config.model_copy(update={"epochs": 3}), 1),
-        Member(first, config, 1, State(1, {})),
+        StackMember(MODELS["ae"](first.architecture, Objective()), config, 1),
+        StackMember(build(MODELS["noise"], CONV)[1], config, 1),
+        StackMember(louder, config, 1),  # its noise is no weight of a term
+        StackMember(first, config.model_copy(update={"batch_size": 32}), 1),
+        StackMember(first, config.model_copy(update={"epochs": 3}), 1),
+        StackMember(first, config, 1, State(1, {})),
     ):
         with pytest.raises(AelabError, match="train these one by one"):
-            next(fit_stacked([Member(first, config, 0), member], tiny_data))
+            next(fit_stacked([StackMember(first, config, 0), member], tiny_data))
 
 
 class Own(AE):  # type: ignore[misc]  # final

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from aelab.training.loop import fit
     from aelab.training.records import Epoch
     from aelab.training.settings import Training
+    from aelab.training.stacked import StackMember, fit_stacked
 
 _HOMES = {
     "aelab.claims.claim": ("CLAIMS", "Claim", "claim", "load_claims"),
@@ -72,6 +73,7 @@ _HOMES = {
     "aelab.training.loop": ("fit",),
     "aelab.training.records": ("Epoch",),
     "aelab.training.settings": ("Training",),
+    "aelab.training.stacked": ("StackMember", "fit_stacked"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -90,7 +92,7 @@ __all__ = [  # noqa: RUF022  (by home, as above)
     "NETWORKS", "Network", "network",
     "Run", "Study", "Search", "resume_search", "run_search",
     "evaluate_study", "report_study", "resume_study", "run_study",
-    "Epoch", "Training", "fit",
+    "Epoch", "StackMember", "Training", "fit", "fit_stacked",
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from aelab.training.checkpoints import (
 )
 from aelab.training.loop import fit
 from aelab.training.records import Epoch
-from aelab.training.stacked import Member, fit_stacked
+from aelab.training.stacked import StackMember, fit_stacked
 from aelab.training.state import fits, load_weights
 
 
@@ -133,7 +133,7 @@ def train_stacked(send: Send, models: Sequence[tuple[Path, str]], source: Source
 
 def _train_stack(send: Send, stack: Sequence[_Recorder], data: Data) -> None:
     experiment = stack[0].experiment
-    members = [Member(r.model, r.config, r.experiment.seed, r.state) for r in stack]
+    members = [StackMember(r.model, r.config, r.experiment.seed, r.state) for r in stack]
 
     def save() -> None:
         for recorder in stack:

@@ -40,7 +40,7 @@ from aelab.training.state import restore
 
 
 @dataclass(frozen=True)
-class Member:
+class StackMember:
     """One of the models that train together: what :func:`aelab.fit` takes for it."""
 
     model: Autoencoder
@@ -60,7 +60,7 @@ def shape_of(model: type[Autoencoder], objective: Objective, config: Training) -
 
 
 def fit_stacked(
-    members: Sequence[Member],
+    members: Sequence[StackMember],
     data: Data,
     *,
     protocol: Protocol = "grey",
@@ -132,7 +132,7 @@ def fit_stacked(
 
 
 def _train_epoch(
-    step: StackedStep, present: "_Batches", members: Sequence[Member], index: int
+    step: StackedStep, present: "_Batches", members: Sequence[StackMember], index: int
 ) -> tuple[Tensor, Tensor, float]:
     """Train one epoch; sums of the terms ``(M, S, T)``, gradient norms, and seconds."""
     device = present.labels.device
@@ -158,7 +158,7 @@ def _train_epoch(
     return sums_MST, norms_MS, time.perf_counter() - began
 
 
-def _require_one_shape(members: Sequence[Member]) -> None:
+def _require_one_shape(members: Sequence[StackMember]) -> None:
     shapes = {
         (
             shape_of(type(member.model), member.model.config, member.config),
