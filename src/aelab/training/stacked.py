@@ -1,6 +1,6 @@
 """Many models of one shape trained at once, their weights stacked on a leading axis.
 
-On a GPU a step of a small network takes less time than launching its kernels. Here
+A step of a small network should leave a GPU waiting for the launch of its kernels. Here
 ``torch.func.vmap`` computes the losses of all models in one pass. Every model has the batch order,
 noise and learning rate of its own training in loop.py, and no gradient crosses from one to
 another: a state of either training continues in the other, to rounding.
