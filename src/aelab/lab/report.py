@@ -66,19 +66,22 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
     return run.explorer
 
 
-def complete(run: Run, experiment: Experiment, watch: Watch = ignore) -> None:
+def complete(
+    run: Run, experiment: Experiment, watch: Watch = ignore, *, explorer: bool = True
+) -> None:
     """Collect the metrics, build the report, and mark the run as finished."""
     run.write_json("metrics.json", collect(run, experiment))
-    report_run(run, watch)
+    report_run(run, watch, explorer=explorer)
     run.note(status="finished")
 
 
-def report_run(run: Run, watch: Watch = ignore) -> Path:
+def report_run(run: Run, watch: Watch = ignore, *, explorer: bool = True) -> Path:
     """Build figures and report from the files of a run, and the explorer if it has its data.
 
     Args:
         run: An evaluated run.
         watch: Called with every event.
+        explorer: Whether to build an explorer where there is none; one that exists is built again.
 
     Returns:
         The path of the report.
@@ -90,7 +93,8 @@ def report_run(run: Run, watch: Watch = ignore) -> Path:
 
     watch(Event("report", "started"))
     try:
-        explore(run)
+        if explorer or run.explorer:
+            explore(run)
     except AelabError as error:  # such as data that have moved, which the report does not need
         watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
     path = build_report(run)
@@ -98,8 +102,10 @@ def report_run(run: Run, watch: Watch = ignore) -> Path:
     return path
 
 
-def rebuild(path: Path, watch: Watch = ignore) -> Run:
+def rebuild(path: Path, watch: Watch = ignore, *, explorer: bool = True) -> Run:
     """Build the report of an evaluated run again; damaged files are reported and made again.
+
+    ``explorer``: see :func:`report_run`.
 
     Raises RunError if that takes an evaluation.
     """
@@ -112,9 +118,9 @@ def rebuild(path: Path, watch: Watch = ignore) -> Run:
             raise RunError(f"{path} has no metrics of {', '.join(missing)}: run aelab resume.")
         repair(run, experiment, warner(watch))
         if run.has("metrics.json") and run.manifest().get("status") == "finished":
-            report_run(run, watch)
+            report_run(run, watch, explorer=explorer)
         else:
-            complete(run, experiment, watch)
+            complete(run, experiment, watch, explorer=explorer)
     return run
 
 

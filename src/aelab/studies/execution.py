@@ -97,7 +97,10 @@ def jobs_of(
 
 
 def complete_run(send: Send, path: Path) -> None:
-    """The job that collects the metrics of a run and builds its report."""
+    """The job that collects the metrics of a run and builds its report.
+
+    A run of a study gets its explorer when somebody asks for it: aelab explore.
+    """
     run = Run(path)
     send({"phase": "reporting"})
 
@@ -105,4 +108,4 @@ def complete_run(send: Send, path: Path) -> None:
         if event.kind == "message":
             send(event.content)
 
-    complete(run, experiment_of(run), forward)
+    complete(run, experiment_of(run), forward, explorer=False)
