@@ -22,6 +22,7 @@ from aelab.console.progress import Display
 from aelab.errors import AelabError, DataError, RunError, TrainingError
 from aelab.experiment.presets import preset
 from aelab.experiment.settings import Experiment
+from aelab.lab.report import explorer_page, report_run
 from aelab.lab.run import run_lab
 from aelab.report import build_study_report
 from aelab.report.study.conclusions import conclusions, headline, trends
@@ -79,7 +80,7 @@ def test_a_study_is_run_folders_and_what_they_say(whole: Study) -> None:
     for run in results["runs"]:
         folder = Run(whole.run_path(run["name"]))
         assert (folder.path / "report.html").is_file()
-        assert (folder.path / "explorer.html").is_file()
+        assert not (folder.path / "explorer.html").exists()
         assert set(folder.metrics()["models"]) == {f"{m}-3" for m in run["models"]}
     assert results["seeds"] == [0, 1]
     assert results["failures"] == []
@@ -89,7 +90,20 @@ def test_a_study_is_run_folders_and_what_they_say(whole: Study) -> None:
         whole.read(name)
 
 
-def test_a_seed_without_an_explorer_is_told(
+def test_a_run_of_a_study_gets_its_explorer_when_it_is_asked_for(
+    whole: Study, tmp_path: Path
+) -> None:
+    path = shutil.copytree(whole.run_path("seed-1"), tmp_path / "seed-1")
+    said: list[dict[str, str]] = []
+    complete_run(said.append, path)
+    assert said == [{"phase": "reporting"}]
+    assert Run(path).explorer is None
+    assert "explorer.html" not in (path / "report.html").read_text("utf-8")
+    assert explorer_page(Run(path)) == path / "explorer.html"
+    assert "explorer.html" in (path / "report.html").read_text("utf-8")
+
+
+def test_a_report_without_an_explorer_says_why(
     whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(_: Run) -> None:
@@ -97,10 +111,9 @@ def test_a_seed_without_an_explorer_is_told(
 
     path = shutil.copytree(whole.run_path("seed-1"), tmp_path / "seed-1")
     monkeypatch.setattr("aelab.lab.report.explore", gone)
-    said: list[dict[str, str]] = []
-    complete_run(said.append, path)
-    assert said == [{"phase": "reporting"}, {"warning": "No new explorer: The data have gone."}]
-    assert Run(path).manifest()["status"] == "finished"
+    said: list[Event] = []
+    report_run(Run(path), said.append)
+    assert {"warning": "No new explorer: The data have gone."} in [each.content for each in said]
 
 
 def test_what_an_axis_does_not_concern_and_what_has_no_seed_is_done_once(whole: Study) -> None:

@@ -66,20 +66,28 @@ def explorer_page(run: Run, data: str | None = None) -> Path:
     return run.explorer
 
 
-def complete(run: Run, experiment: Experiment, watch: Watch = ignore, workers: int = 1) -> None:
+def complete(
+    run: Run,
+    experiment: Experiment,
+    watch: Watch = ignore,
+    workers: int = 1,
+    *,
+    explorer: bool = True,
+) -> None:
     """Collect the metrics, build the report, and mark the run as finished."""
     run.write_json("metrics.json", collect(run, experiment))
-    report_run(run, watch, workers)
+    report_run(run, watch, workers, explorer=explorer)
     run.note(status="finished")
 
 
-def report_run(run: Run, watch: Watch = ignore, workers: int = 1) -> Path:
+def report_run(run: Run, watch: Watch = ignore, workers: int = 1, *, explorer: bool = True) -> Path:
     """Build figures and report from the files of a run, and the explorer if it has its data.
 
     Args:
         run: An evaluated run.
         watch: Called with every event.
         workers: Processes that draw figures; 1 is this one.
+        explorer: Whether to build an explorer where there is none; one that exists is built again.
 
     Returns:
         The path of the report.
@@ -89,20 +97,23 @@ def report_run(run: Run, watch: Watch = ignore, workers: int = 1) -> Path:
     """
     from aelab.report import build_report  # matplotlib is slow to load, and workers do not need it
 
-    def explorer() -> None:
+    def build() -> None:
         try:
-            explore(run)
+            if explorer or run.explorer:
+                explore(run)
         except AelabError as error:  # such as data that have moved, which the report does not need
             watch(Event("explorer", "message", {"warning": f"No new explorer: {error}"}))
 
     watch(Event("report", "started"))
-    path = build_report(run, workers, explorer)
+    path = build_report(run, workers, build)
     watch(Event("report", "done"))
     return path
 
 
-def rebuild(path: Path, watch: Watch = ignore, workers: int = 1) -> Run:
+def rebuild(path: Path, watch: Watch = ignore, workers: int = 1, *, explorer: bool = True) -> Run:
     """Build the report of an evaluated run again; damaged files are reported and made again.
+
+    ``explorer``: see :func:`report_run`.
 
     Raises RunError if that takes an evaluation.
     """
@@ -115,9 +126,9 @@ def rebuild(path: Path, watch: Watch = ignore, workers: int = 1) -> Run:
             raise RunError(f"{path} has no metrics of {', '.join(missing)}: run aelab resume.")
         repair(run, experiment, warner(watch))
         if run.has("metrics.json") and run.manifest().get("status") == "finished":
-            report_run(run, watch, workers)
+            report_run(run, watch, workers, explorer=explorer)
         else:
-            complete(run, experiment, watch, workers)
+            complete(run, experiment, watch, workers, explorer=explorer)
     return run
 
 

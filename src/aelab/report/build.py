@@ -32,7 +32,10 @@ def render(
 ) -> str:
     """The page, without any reading or writing."""
     dims, main = results.latent_dims, results.latent_dims[0]
-    generation = (model.facts.get("generation") for model in results.models)
+    likelihood, generation = (
+        next((m.facts[name] for m in results.models if m.facts.get(name)), None)
+        for name in ("likelihood", "generation")
+    )
     return page.render(
         "report.html.j2",
         results,
@@ -44,7 +47,8 @@ def render(
         cards=cards(results, main),
         tables=[(d, comparison_table(results, d)) for d in dims],
         samplers=[(d, table) for d in dims if (table := sampler_table(results, d))],
-        generation=next(filter(None, generation), None),
+        likelihood=likelihood,
+        generation=generation,
         glossary=glossary(m for m in results.metrics.values() if m.panel in ("", SAMPLERS)),
         health=any(model.facts.get("health") for model in results.models),
         sections=by_section(figures, SECTIONS),

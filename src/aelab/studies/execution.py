@@ -131,7 +131,10 @@ def stacked_jobs(study: Study, runs: Iterable[tuple[Run, Experiment]], source: S
 
 
 def complete_run(send: Send, path: Path) -> None:
-    """The job that collects the metrics of a run and builds its report."""
+    """The job that collects the metrics of a run and builds its report.
+
+    A run of a study gets its explorer when somebody asks for it: aelab explore.
+    """
     run = Run(path)
     send({"phase": "reporting"})
 
@@ -139,4 +142,4 @@ def complete_run(send: Send, path: Path) -> None:
         if event.kind == "message":
             send(event.content)
 
-    complete(run, experiment_of(run), forward)
+    complete(run, experiment_of(run), forward, explorer=False)

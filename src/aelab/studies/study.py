@@ -202,7 +202,7 @@ def rebuild_study(path: Path, watch: Watch = ignore) -> Study:
     with study.lock():
         for run in existing_runs(study):
             if any(folder.damaged() for folder in (run, *run.model_folders())):
-                rebuild(run.path, watch)
+                rebuild(run.path, watch, explorer=False)
         report_study(study, watch)
     return study
 
