@@ -78,7 +78,8 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Generator[Event, None, None]:
         raise AelabError(f"The number of workers must be at least 1, not {workers}.")
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    start_server()
+    if jobs:  # a worker that runs none must not start a server: it would have that of its parent
+        start_server()
     modules = dict.fromkeys(registered_elsewhere().values())
     waiting = list(jobs)
     running: dict[Connection, tuple[Job, Any]] = {}
