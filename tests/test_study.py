@@ -445,7 +445,7 @@ def test_the_verbs_take_a_study(
     flags: list[str | Path] = [
         "--data", tiny_folder, "--latent-dim", "3", "--network.hidden", "8", "--validation", "60",
         *(w for m in ("ae", "vae", "noise") for w in (f"--{m}.epochs", "2")),
-        "--evaluation.draws", "50", "--evaluation.pairs", "20",
+        "--evaluation.draws", "50", "--evaluation.pairs", "20", "--precision", "float32",
     ]  # fmt: skip
     grown = aelab("study", *flags, "--seeds", "2", "--vary", "vae.beta=0.5,1", "--out", whole.path)
     assert grown.returncode == 0, grown.stderr
