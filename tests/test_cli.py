@@ -38,7 +38,7 @@ def test_doctor_tells_what_is_installed(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_brackets_of_an_extra_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     found = {
         "environment": {"aelab": "1", "python": "3", "platform": "x", "matrix_products": "oneDNN"},
-        "devices": {}, "packages": {}, "cpus": 2, "threads": 1, "cache": "a[b]c",
+        "devices": {}, "packages": {}, "cpus": 2, "threads": 1, "bfloat16": None, "cache": "a[b]c",
         "extras": {"kaggle": {"kagglehub": None}}, "problems": ["pip install 'aelab[onnx]'"],
         "folder": {"path": "d[e]f", "free_gb": 1.0},
     }  # fmt: skip

@@ -262,7 +262,7 @@ def test_metrics_are_replaced_all_together_even_if_the_process_dies(
         with pytest.raises(KeyboardInterrupt):
             copy.end_evaluation()
     assert copy.manifest()["status"] == "running"
-    monkeypatch.setattr("aelab.lab.report.report_run", lambda run, _: run.path)  # takes seconds
+    monkeypatch.setattr("aelab.lab.report.report_run", lambda run, *_, **__: run.path)
     rebuild(copy.path)
     metrics = copy.metrics()
     assert all({**metrics["models"], **metrics["baselines"]}[key]["new"] for key in keys)
