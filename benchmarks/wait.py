@@ -92,7 +92,7 @@ def phases(folder: str, name: str, out: Path) -> dict[str, float]:
         now = time.perf_counter()
         if event.kind == "started":
             since[event.job] = now
-        elif event.kind == "message" and event.content.get("phase") == "evaluating":
+        elif event.kind == "message" and event.content == {"phase": "evaluating"}:
             spent["training"] += now - since[event.job]
             since[event.job] = now
         elif event.kind == "done":
