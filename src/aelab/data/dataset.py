@@ -1,11 +1,15 @@
 """A data set in memory: three splits of images and labels."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aelab.errors import DataError
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,7 @@ class Data:
 
     def __post_init__(self) -> None:
         height, width = self.image_size
-        for part in ("train", "validation", "test"):
+        for part in PARTS:
             images, labels = getattr(self, part).images, getattr(self, part).labels
             if images.shape[1] != height * width:
                 raise DataError(

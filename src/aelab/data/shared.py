@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aelab.data.dataset import Data, Split
-
-PARTS = ("train", "validation", "test")
+from aelab.data.dataset import PARTS, Data, Split
 
 
 def share(data: Data, folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aelab.data.cache import require_cache
-from aelab.data.dataset import Data
+from aelab.data.dataset import PARTS, Data
 from aelab.data.idx import printable
 from aelab.data.shared import share, shared
 from aelab.data.sources import Source, resolve_data
@@ -65,7 +65,11 @@ def open_data(experiment: Experiment, watch: Watch) -> tuple[Source, Data]:
 
 
 def find_data(
-    folder: ResultFolder, experiment: Experiment, data: str | None = None
+    folder: ResultFolder,
+    experiment: Experiment,
+    data: str | None = None,
+    *,
+    for_workers: bool = True,
 ) -> tuple[Source, Data]:
     """Find and read the data of a run, study or search.
 
@@ -73,6 +77,7 @@ def find_data(
         folder: The run, study or search.
         experiment: Its experiment.
         data: Where its data are now (a folder, ``mnist`` or ``bundled``), if they have moved.
+        for_workers: Whether worker processes will use them, with whom they are then shared.
 
     Raises:
         DataError: If they cannot be read, or their checksums are not those in the manifest.
@@ -86,7 +91,7 @@ def find_data(
             f"The data of {folder.path} are no longer in {place}: name the folder that they have "
             "moved to by --data."
         )
-    found = read_and_share(source, experiment)
+    found = (read_and_share if for_workers else _read)(source, experiment)
     require_same_data(found, folder.manifest()["data"]["sha256"], folder.path)
     return source, found
 
@@ -104,7 +109,7 @@ def load_run_data(run: Run, data: str | None = None) -> Data:
     Raises:
         DataError: If they cannot be read, or their checksums are not those of the run.
     """
-    return find_data(run, experiment_of(run), data)[1]
+    return find_data(run, experiment_of(run), data, for_workers=False)[1]
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def describe(data: Data) -> dict[str, Any]:
         "sha256": data.sha256,
         "label_names": list(data.label_names),
         "image_size": list(data.image_size),
-        "counts": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+        "counts": {name: len(getattr(data, name)) for name in PARTS},
     }
 
 

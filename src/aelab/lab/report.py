@@ -40,7 +40,7 @@ def explore(run: Run, data: str | None = None) -> Path:
     from aelab.explorer import build_explorer
 
     experiment = experiment_of(run)
-    source, found = find_data(run, experiment, data)
+    source, found = find_data(run, experiment, data, for_workers=False)
     contexts = {
         key: Context.of(experiment, load_model(run, key), found) for key in experiment.by_key
     }

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, final
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast, final
 
 import numpy as np
 import torch
@@ -18,14 +18,12 @@ from torch import Tensor
 
 from aelab.config.evaluation import EvaluationSettings
 from aelab.data.binarize import Protocol, freeze, to_unit
-from aelab.data.dataset import Data, Split
+from aelab.data.dataset import Data, Part, Split
 from aelab.losses import Batch
 from aelab.metrics.base import Array
 from aelab.models import Autoencoder, Capability, Latent, Variational
 from aelab.runs.models import ModelFolder
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, Part, Part] = ("train", "validation", "test")
 BATCH = 250  # decoded images of a batch stay in the cache
 
 C = TypeVar("C", bound="BaseContext")

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from aelab.data.dataset import PARTS
 from aelab.metrics.base import Array, metric
-from aelab.metrics.context import PARTS, BaseContext
+from aelab.metrics.context import BaseContext
 from aelab.metrics.neighbours import nearest
 from aelab.randomness import numpy_stream
 
