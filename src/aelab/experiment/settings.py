@@ -2,8 +2,9 @@
 
 import functools
 from importlib.util import find_spec
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, TypedDict, cast, get_args
 
+import torch
 from pydantic import Field, create_model, field_validator, model_validator
 
 from aelab.config.base import Config
@@ -15,10 +16,18 @@ from aelab.models import MODELS, Architecture, Autoencoder, Objective
 from aelab.models import model as model  # aelab.model: here the names of settings are reserved
 from aelab.models.base import Likelihood
 from aelab.nets.network import Network, Size
-from aelab.nets.precision import Precision, find_precision
+from aelab.nets.precision import Precision, Resolved, find_precision
 from aelab.training.settings import Training
 
 Baseline = Literal["pca", "pixels"]
+
+
+class Conditions(TypedDict):
+    """The arguments of a training that the models of a run share."""
+
+    protocol: Pixels
+    device: torch.device
+    precision: Resolved
 
 
 class Experiment(Config):
@@ -123,9 +132,18 @@ class Experiment(Config):
         Raises AelabError if a package, the device or the precision that it needs is missing.
         """
         self.require_packages()
+        found = self.conditions()
+        definite = {"device": found["device"].type, "precision": found["precision"]}
+        return self.model_copy(update=definite)
+
+    def conditions(self) -> Conditions:
+        """What every model of the run is trained under, as :func:`aelab.fit` takes it.
+
+        Raises AelabError if the device or the precision is missing here.
+        """
         device = find_device(self.device)
         precision = find_precision(self.precision, device)
-        return self.model_copy(update={"device": device.type, "precision": precision})
+        return {"protocol": self.pixels, "device": device, "precision": precision}
 
     def require_packages(self) -> None:
         """Raise AelabError if a package that these settings need is not installed."""

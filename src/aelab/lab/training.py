@@ -7,14 +7,12 @@ from statistics import fmean
 
 from torch import Tensor
 
-from aelab.config.device import find_device
 from aelab.data.dataset import Data
 from aelab.data.sources import Source
 from aelab.experiment.presets import experiment_of
 from aelab.experiment.settings import Experiment
 from aelab.lab.data import load, require_same_data
 from aelab.models import Autoencoder
-from aelab.nets.precision import find_precision
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
 from aelab.runs.run import Run
@@ -84,11 +82,9 @@ def train(
     recorder = _Recorder(send, experiment, key, model, folder)
     if recorder.state:
         send({"resumed": recorder.state.epoch})
-    device = find_device(experiment.device)
     epochs = fit(
-        model, data, recorder.config, seed=experiment.seed, protocol=experiment.pixels,
-        start=recorder.state, device=device,
-        precision=find_precision(experiment.precision, device),
+        model, data, recorder.config, seed=experiment.seed, start=recorder.state,
+        **experiment.conditions(),
     )  # fmt: skip
     with before_sigterm(recorder.save):
         for epoch in () if recorder.over else epochs:
@@ -139,11 +135,7 @@ def _train_stack(send: Send, stack: Sequence[_Recorder], data: Data) -> None:
         for recorder in stack:
             recorder.save()
 
-    device = find_device(experiment.device)
-    epochs = fit_stacked(
-        members, data, protocol=experiment.pixels, device=device,
-        precision=find_precision(experiment.precision, device),
-    )  # fmt: skip
+    epochs = fit_stacked(members, data, **experiment.conditions())
     with before_sigterm(save):
         for records in epochs:
             rows = []

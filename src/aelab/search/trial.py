@@ -17,12 +17,10 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from aelab.config.device import find_device
 from aelab.data.dataset import Data
 from aelab.errors import AelabError, TrainingError
 from aelab.experiment.settings import Experiment
 from aelab.models import Autoencoder
-from aelab.nets.precision import find_precision
 from aelab.runs.models import ModelFolder
 from aelab.runs.pool import Send
 from aelab.runs.search import trial_folder
@@ -159,11 +157,7 @@ def train(
     config = experiment.training(name).model_copy(update=changes)
     with memory_errors():
         model = experiment.build(key, data.image_size)
-        device = find_device(experiment.device)
-        for epoch in fit(
-            model, data, config, seed=experiment.seed, protocol=experiment.pixels,
-            device=device, precision=find_precision(experiment.precision, device),
-        ):  # fmt: skip
+        for epoch in fit(model, data, config, seed=experiment.seed, **experiment.conditions()):
             rows.append(epoch.row())
             after_epoch(model, epoch, config.epochs)
         value = goal.of(validation_context(model, data, experiment))
